@@ -1,0 +1,22 @@
+// Times. Events carry CLOCK_BOOTTIME nanoseconds; files show UTC in RFC 3339 with microseconds.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace spoor {
+
+[[nodiscard]] uint64_t boot_time_ns();
+
+// Converts boot time to wall-clock time. Fixed at construction, so that the times of one session
+// keep their order when the wall clock is set.
+class WallClock {
+public:
+    WallClock();
+    [[nodiscard]] std::string rfc3339(uint64_t boot_ns) const;
+
+private:
+    int64_t offset_ns_;
+};
+
+}  // namespace spoor

@@ -1,0 +1,64 @@
+// spoord's wire protocol, version 1: SOCK_SEQPACKET over a unix socket, one fixed-size request, one
+// fixed-size reply, host byte order. Documented for reviewers in docs/broker-protocol.md.
+//
+// One connection holds at most one session; closing it ends the session.
+#pragma once
+
+#include <cstdint>
+
+#include "bpf/abi.h"
+
+namespace spoor::broker {
+
+inline constexpr uint32_t magic = 0x53504f52;  // "SPOR"
+inline constexpr uint16_t version = 1;
+inline constexpr const char* default_socket = "/run/spoor/spoord.sock";
+
+enum class Request : uint16_t {
+    hello = 1,   // what can you trace? No session needed.
+    arm = 2,     // fds: cgroup directory (O_RDONLY|O_DIRECTORY), pidfd of the container's init
+    stats = 3,   // the session's counters
+    grow = 4,    // double the ring; the reply carries the new ring's fd; the old one is final
+    disarm = 5,  // stop; the reply carries the final counters
+};
+
+enum class Code : int32_t {
+    ok = 0,
+    bad_request = 1,      // malformed, wrong size, wrong state
+    bad_version = 2,
+    not_a_cgroup = 3,
+    not_owner = 4,        // the peer does not own the cgroup
+    already_traced = 5,
+    quota = 6,
+    unavailable = 7,      // the kernel refused; text says what
+    bad_process = 8,      // the pidfd is no live process
+};
+
+struct RequestMessage {
+    uint32_t magic;
+    uint16_t version;
+    uint16_t request;       // Request
+    uint32_t ring_bytes;    // arm: wanted size, a power of two; grow: wanted size
+    uint32_t reserved;
+    char container_id[256]; // arm: for the audit log; NUL-ended
+};
+
+struct ReplyMessage {
+    uint32_t magic;
+    uint16_t version;
+    uint16_t request;       // echoes the request
+    int32_t code;           // Code
+    uint32_t ring_bytes;    // arm, grow: size of the ring whose fd comes along
+    spoor_counters counters;
+    uint32_t abi_version;   // of the ring's records
+    uint32_t family;        // hello: enum Family
+    uint64_t exact_ops;     // hello: bit n set: enum spoor_op n is exact
+    uint64_t lexical_ops;   // hello: bit n set: lexical; neither: none
+    char text[256];         // refusals: one line for a person; NUL-ended
+};
+
+enum class Family : uint32_t { none = 0, syscall_exit = 1, fentry = 2, lsm = 3 };
+
+static_assert(sizeof(RequestMessage) == 272 && sizeof(ReplyMessage) == 360);
+
+}  // namespace spoor::broker
