@@ -37,8 +37,8 @@ enum spoor_event_type {
     SPOOR_EV_EXEC = 2,   /* base: the new program's resolved path; value: the parent's pid */
     SPOOR_EV_EXIT = 3,   /* value: wait(2) status of the whole process */
     SPOOR_EV_ACCESS = 4, /* op, path; value: errno of the failed call or 0 */
-    SPOOR_EV_AUX = 5,    /* op: enum spoor_aux; belongs to the next non-AUX record of the same
-                            host_tid, which always follows it in the same ring */
+    SPOOR_EV_AUX = 5,    /* op: enum spoor_aux; belongs to the later non-AUX record with the same
+                            host_tid and the same time_ns */
     SPOOR_EV_END = 6,    /* the session's cgroup was removed: nothing can follow */
 };
 

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * From a path in a scratch buffer to a record in the session's ring, at most once per (process
+ * instance, operation, object). A record that found no room is counted and not marked as seen, so
+ * that its next occurrence tries again.
+ */
+#pragma once
+
+#define LOSS_OF(field) (offsetof(struct spoor_counters, field))
+
+static __always_inline void count(__u64 session_id, __u32 offset)
+{
+    struct spoor_session *session = bpf_map_lookup_elem(&sessions, &session_id);
+
+    if (session && offset < sizeof(struct spoor_counters))
+        __sync_fetch_and_add((__u64 *)((char *)&session->counters + offset), 1);
+}
+#define COUNT(session_id, field) count(session_id, offsetof(struct spoor_counters, field))
+
+static __always_inline struct scratch *claim_scratch(__u64 session)
+{
+    __u32 first = bpf_get_smp_processor_id() * SCRATCH_PER_CPU;
+
+#pragma unroll
+    for (__u32 i = 0; i < SCRATCH_PER_CPU; i++) {
+        __u32 index = first + i;
+        struct scratch *scratch = bpf_map_lookup_elem(&scratches, &index);
+
+        if (scratch && !__sync_lock_test_and_set(&scratch->busy, 1))
+            return scratch;
+    }
+    COUNT(session, lost_scratch);
+    return NULL;
+}
+
+static __always_inline void release_scratch(struct scratch *scratch)
+{
+    __sync_lock_test_and_set(&scratch->busy, 0);
+}
+
+struct hash_walk {
+    struct scratch *scratch;
+    __u64 a;
+    __u64 b;
+    __u32 at;
+    __u32 reserved;
+};
+
+/* Two independent multiply-xorshift lanes over 8-byte words; the constants are odd and have about
+ * half of their bits set. Secrecy of the seeds, not strength of the mixing, keeps a tenant from
+ * making collisions, and the two lanes make accidental ones negligible. */
+static long hash_step(__u32 index, struct hash_walk *walk)
+{
+    __u32 at = walk->at;
+    __u64 word;
+
+    if (at > sizeof(walk->scratch->bytes) - 8)
+        return 1;
+    __builtin_memcpy(&word, &walk->scratch->bytes[at], 8);
+    walk->a = (walk->a ^ word) * 0x9fb21c651e98df25ULL;
+    walk->a ^= walk->a >> 29;
+    walk->b = (walk->b + word) * 0xd6e8feb86659fd93ULL;
+    walk->b ^= walk->b >> 32;
+    walk->at = at + 8;
+    return 0;
+}
+
+static __noinline int hash_path(struct scratch *scratch)
+{
+    __u32 length = BASE_END - scratch->base_start + scratch->name_len;
+    __u32 end = BASE_END + scratch->name_len;
+    struct hash_walk walk = {.scratch = scratch, .at = scratch->base_start};
+
+    walk.a = hash_seed_a ^ length;
+    walk.b = hash_seed_b ^ scratch->name_len;
+    if (end <= BASE_END + SPOOR_NAME_MAX) /* the last word reads past the end */
+        __builtin_memset(&scratch->bytes[end], 0, 8);
+    bpf_loop((length + 7) / 8, hash_step, &walk, 0);
+    /* The object too: a file made anew under the name of a deleted one is another object. */
+    walk.a = (walk.a ^ scratch->inode) * 0x9fb21c651e98df25ULL;
+    walk.b = (walk.b ^ (scratch->generation << 32 | scratch->device)) * 0xd6e8feb86659fd93ULL;
+    scratch->hash_a = walk.a ^ walk.a >> 31;
+    scratch->hash_b = walk.b ^ walk.b >> 33;
+    return 0;
+}
+
+static __always_inline struct seen_key seen_key_of(const struct scratch *scratch,
+                                                   const struct spoor_process *process, __u32 op, __u32 error)
+{
+    struct seen_key key = {
+        .a = scratch->hash_a ^ process->instance * 0x2545f4914f6cdd1dULL,
+        .b = scratch->hash_b ^ (((__u64)op << 32 | error) + 1) * 0x9e3779b97f4a7c15ULL,
+    };
+    return key;
+}
+
+struct record {
+    __u32 type;
+    __u32 op;
+    __u32 flags;
+    __s32 value;
+    __u64 time_ns;
+    __u64 aux_ns;
+};
+
+/* Writes head and payload to the ring. Returns 0 when it is there. */
+static __noinline int output(struct scratch *scratch, const struct spoor_process *process, const struct record *record)
+{
+    __u32 start = scratch->base_start, name_len = scratch->name_len, size;
+    struct spoor_event *event;
+    __u64 session = process->session;
+    void *ring = bpf_map_lookup_elem(&rings, &session);
+
+    if (!ring)
+        return -1; /* the session has ended meanwhile */
+    if (start < sizeof(*event) || start > BASE_END || name_len > SPOOR_NAME_MAX)
+        return -1; /* cannot be; tells the verifier */
+    size = sizeof(*event) + (BASE_END - start) + name_len;
+    event = (struct spoor_event *)&scratch->bytes[start - sizeof(*event)];
+    __builtin_memset(event, 0, sizeof(*event));
+    event->size = size;
+    event->type = record->type;
+    event->op = record->op;
+    event->flags = record->flags | scratch->flags;
+    event->time_ns = record->time_ns;
+    event->start_ns = process->start_ns;
+    event->aux_ns = record->aux_ns;
+    event->inode = scratch->inode;
+    event->pid = process->pid;
+    event->host_tid = (__u32)bpf_get_current_pid_tgid();
+    event->value = record->value;
+    event->device = scratch->device;
+    event->base_len = BASE_END - start;
+    event->name_len = name_len;
+    if (size > sizeof(*event) + SPOOR_BASE_MAX + SPOOR_NAME_MAX)
+        return -1;
+    if (bpf_ringbuf_output(ring, event, size, 0)) {
+        COUNT(session, lost_ring_full);
+        return -1;
+    }
+    COUNT(session, emitted);
+    return 0;
+}
+
+/* An access to what is in the scratch. Returns 0 when it has been reported, now or before. */
+static __noinline int emit_access(struct scratch *scratch, const struct spoor_process *process, __u32 op,
+                                  __u32 flags, int error)
+{
+    struct record record = {.type = SPOOR_EV_ACCESS, .op = op, .flags = flags, .value = error};
+    struct seen_key key;
+    __u8 one = 1;
+
+    hash_path(scratch);
+    key = seen_key_of(scratch, process, op, error);
+    if (bpf_map_lookup_elem(&seen, &key))
+        return 0;
+    record.time_ns = bpf_ktime_get_boot_ns();
+    if (output(scratch, process, &record))
+        return -1;
+    bpf_map_update_elem(&seen, &key, &one, BPF_ANY);
+    return 0;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The programs' maps. Sizes marked "loader" are set before load from the broker's configuration.
+ */
+#pragma once
+
+/* cgroup -> session. Written by the loader for a session's root and by cgroup_mkdir below it. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 16384);
+    __type(key, struct spoor_scope_key);
+    __type(value, __u64);
+} scopes SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 4096);
+    __type(key, __u64);
+    __type(value, struct spoor_session);
+} sessions SEC(".maps");
+
+/* tgid -> process. Preallocated: an entry is taken on the fork path. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 32768); /* loader */
+    __type(key, __u32);
+    __type(value, struct spoor_process);
+} processes SEC(".maps");
+
+struct spoor_ring {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 4096);
+};
+
+/* session -> its ring; rings of a session may differ in size. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+    __uint(max_entries, 4096);
+    __type(key, __u64);
+    __array(values, struct spoor_ring);
+} rings SEC(".maps");
+
+/* Which (process instance, operation, object) has been reported. An evicted entry costs one more
+ * event, which the consumer drops. */
+struct seen_key {
+    __u64 a;
+    __u64 b;
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 65536); /* loader */
+    __type(key, struct seen_key);
+    __type(value, __u8);
+} seen SEC(".maps");
+
+/* What has been reported of an open file in a process, so that the next read(2) costs no walk.
+ * A struct file's address is used again after close: `dentry` and `inode` tell, and every open
+ * that we see starts the entry afresh. */
+struct open_key {
+    __u64 file;
+    __u64 instance;
+};
+struct open_state {
+    __u64 dentry;
+    __u64 inode;
+    __u64 reported; /* enum open_bit */
+};
+enum open_bit {
+    OPEN_HERE = 1 << 0, /* this process opened it */
+    OPEN_READ = 1 << 1,
+    OPEN_WRITE = 1 << 2,
+    OPEN_LIST = 1 << 3,
+    OPEN_MMAP_EXEC = 1 << 4,
+    OPEN_MMAP_WRITE = 1 << 5,
+    OPEN_METADATA = 1 << 6,
+    OPEN_PROBE = 1 << 7,
+    OPEN_TRUNCATE = 1 << 8,
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 32768); /* loader */
+    __type(key, struct open_key);
+    __type(value, struct open_state);
+} open_files SEC(".maps");
+
+/* Buffers in which records are built. A program may be preempted by another one on its processor,
+ * so a buffer is claimed with an atomic exchange and given back; there are several a processor.
+ *
+ * `bytes`: room for the head, then the base (right-aligned against its end), then the name. The
+ * spare at the end lets the verifier, which takes offset and size to be unrelated, accept any pair
+ * of them. */
+#define BASE_END ((__u32)sizeof(struct spoor_event) + SPOOR_BASE_MAX)
+struct scratch {
+    __u32 busy;
+    __u32 base_start; /* offset of the base's first byte in `bytes` */
+    __u32 name_len;
+    __u32 flags;
+    __u64 hash_a; /* of base and name */
+    __u64 hash_b;
+    __u64 inode;
+    __u64 generation;
+    __u32 device;
+    __u32 reserved;
+    char bytes[2 * (sizeof(struct spoor_event) + SPOOR_BASE_MAX) + SPOOR_NAME_MAX + 512];
+};
+#define SCRATCH_PER_CPU 4
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, SCRATCH_PER_CPU); /* loader: times the number of processors */
+    __type(key, __u32);
+    __type(value, struct scratch);
+} scratches SEC(".maps");
+
+/* Secret, so that nobody can make two paths that look the same to `seen`. Loader. */
+const volatile __u64 hash_seed_a = 1;
+const volatile __u64 hash_seed_b = 2;

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Paths. An object's path is walked from its dentry up to the current process's root, across
+ * mounts, as d_path() does (fs/d_path.c), and written right to left in front of BASE_END. What a
+ * caller passed as a string goes behind BASE_END, so that both together are one run of bytes.
+ */
+#pragma once
+
+static __always_inline struct task_struct *current_task(void)
+{
+    return (struct task_struct *)bpf_get_current_task();
+}
+
+struct walk {
+    struct scratch *scratch;
+    struct dentry *dentry;
+    struct vfsmount *mount;
+    struct dentry *root_dentry;
+    struct vfsmount *root_mount;
+    __u32 start;
+    __u32 flags;
+    __u32 done;
+    __u32 reserved;
+};
+
+static long walk_step(__u32 index, struct walk *walk)
+{
+    struct dentry *dentry = walk->dentry, *parent;
+    struct vfsmount *vfsmount = walk->mount;
+    struct scratch *scratch = walk->scratch;
+    struct qstr name;
+    __u32 length, start = walk->start;
+
+    if (dentry == walk->root_dentry && vfsmount == walk->root_mount) {
+        walk->done = 1;
+        return 1;
+    }
+    if (dentry == BPF_CORE_READ(vfsmount, mnt_root)) {
+        struct mount *mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+        struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+
+        if (above == mount) {
+            walk->flags |= SPOOR_F_UNREACHABLE;
+            walk->done = 1;
+            return 1;
+        }
+        walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+        walk->mount = (void *)above + bpf_core_field_offset(struct mount, mnt);
+        return 0;
+    }
+    parent = BPF_CORE_READ(dentry, d_parent);
+    if (bpf_core_read(&name, sizeof(name), &dentry->d_name))
+        goto broken;
+    length = name.len & 0xff;
+    if (start < sizeof(struct spoor_event) + length + 1)
+        goto broken; /* longer than SPOOR_BASE_MAX: the head is cut */
+    start -= length + 1;
+    barrier_var(start); /* what is checked is what is used */
+    if (start > BASE_END - 1)
+        goto broken; /* cannot be; tells the verifier */
+    scratch->bytes[start] = '/';
+    if (bpf_probe_read_kernel(&scratch->bytes[start + 1], length, name.name))
+        goto broken;
+    walk->start = start;
+    if (parent == dentry) {
+        /* No mount holds this root: a memfd or another kernel-internal object. */
+        walk->flags |= SPOOR_F_UNREACHABLE;
+        walk->done = 1;
+        return 1;
+    }
+    walk->dentry = parent;
+    return 0;
+
+broken:
+    walk->flags |= SPOOR_F_TRUNCATED;
+    walk->done = 1;
+    return 1;
+}
+
+/* Puts the path of (mount, dentry) as the current process sees it into the scratch as its base. */
+static __noinline int set_base(struct scratch *scratch, struct vfsmount *mount,
+                               struct dentry *dentry)
+{
+    struct walk walk = {.scratch = scratch, .dentry = dentry, .mount = mount, .start = BASE_END};
+    struct fs_struct *fs = BPF_CORE_READ(current_task(), fs);
+
+    walk.root_dentry = BPF_CORE_READ(fs, root.dentry);
+    walk.root_mount = BPF_CORE_READ(fs, root.mnt);
+    /* Each component takes two bytes at least; mounts on top of each other take steps, too. */
+    bpf_loop(SPOOR_BASE_MAX, walk_step, &walk, 0);
+    if (!walk.done)
+        walk.flags |= SPOOR_F_TRUNCATED;
+    if (walk.start >= BASE_END) {
+        walk.start = BASE_END - 1;
+        scratch->bytes[BASE_END - 1] = '/';
+    }
+    scratch->base_start = walk.start;
+    scratch->flags |= walk.flags;
+    return 0;
+}
+
+static __always_inline void clear_path(struct scratch *scratch)
+{
+    scratch->base_start = BASE_END;
+    scratch->name_len = 0;
+    scratch->flags = 0;
+    scratch->inode = 0;
+    scratch->generation = 0;
+    scratch->device = 0;
+}
+
+/* The file's own path and identity. */
+static __noinline int set_file(struct scratch *scratch, struct file *file)
+{
+    struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+    struct inode *inode = BPF_CORE_READ(file, f_inode);
+
+    clear_path(scratch);
+    scratch->inode = BPF_CORE_READ(inode, i_ino);
+    scratch->generation = BPF_CORE_READ(inode, i_generation);
+    scratch->device = BPF_CORE_READ(inode, i_sb, s_dev);
+    if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR)
+        scratch->flags |= SPOOR_F_DIRECTORY;
+    if (!BPF_CORE_READ(dentry, d_hash.pprev) && BPF_CORE_READ(dentry, d_parent) != dentry)
+        scratch->flags |= SPOOR_F_DELETED;
+    return set_base(scratch, BPF_CORE_READ(file, f_path.mnt), dentry);
+}
+
+static __always_inline struct file *file_of(__u32 fd)
+{
+    struct fdtable *fdt = BPF_CORE_READ(current_task(), files, fdt);
+    struct file **table = BPF_CORE_READ(fdt, fd);
+    struct file *file = NULL;
+
+    if (!fdt || fd >= BPF_CORE_READ(fdt, max_fds))
+        return NULL;
+    bpf_probe_read_kernel(&file, sizeof(file), table + fd);
+    return file;
+}
+
+#define AT_FDCWD (-100)
+
+/* (dirfd, string) as a *at system call got it. Returns 0, or -1 when the string cannot be read. */
+static __noinline int set_name(struct scratch *scratch, int dirfd, const char *string)
+{
+    char *name = &scratch->bytes[BASE_END];
+    long length;
+
+    clear_path(scratch);
+    length = bpf_probe_read_user_str(name, SPOOR_NAME_MAX, string);
+    if (length <= 0)
+        return -1;
+    scratch->name_len = (length - 1) & (SPOOR_NAME_MAX - 1);
+    if (name[0] != '/') {
+        struct vfsmount *mount;
+        struct dentry *dentry;
+
+        if (dirfd == AT_FDCWD) {
+            struct fs_struct *fs = BPF_CORE_READ(current_task(), fs);
+
+            mount = BPF_CORE_READ(fs, pwd.mnt);
+            dentry = BPF_CORE_READ(fs, pwd.dentry);
+        } else {
+            struct file *file = file_of(dirfd);
+
+            if (!file)
+                return -1;
+            mount = BPF_CORE_READ(file, f_path.mnt);
+            dentry = BPF_CORE_READ(file, f_path.dentry);
+        }
+        set_base(scratch, mount, dentry);
+    }
+    if (scratch->name_len)
+        scratch->flags |= SPOOR_F_LEXICAL;
+    return 0;
+}
+
+/* A kernel string as the name part, relative to the working directory. */
+static __noinline int set_kernel_name(struct scratch *scratch, const char *string)
+{
+    char *name = &scratch->bytes[BASE_END];
+    long length;
+
+    clear_path(scratch);
+    length = bpf_probe_read_kernel_str(name, SPOOR_NAME_MAX, string);
+    if (length <= 0)
+        return -1;
+    scratch->name_len = (length - 1) & (SPOOR_NAME_MAX - 1);
+    scratch->flags |= SPOOR_F_LEXICAL;
+    if (name[0] != '/') {
+        struct fs_struct *fs = BPF_CORE_READ(current_task(), fs);
+
+        set_base(scratch, BPF_CORE_READ(fs, pwd.mnt), BPF_CORE_READ(fs, pwd.dentry));
+    }
+    return 0;
+}

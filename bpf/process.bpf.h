@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Scope and processes: which cgroups belong to a session, which processes are recorded, and their
+ * fork, exec and exit.
+ *
+ * A process is recorded from its first execve inside a cgroup in scope on, and so is everything it
+ * forks; what the container runtime does there before is not. Until the container's init has
+ * executed the user's program, an execve of anything else (a startContainer hook) is noise as well.
+ */
+#pragma once
+
+static __always_inline __u64 *scope_of_cgroup(struct cgroup *cgroup)
+{
+    struct spoor_scope_key key = {
+        .cgroup_id = BPF_CORE_READ(cgroup, kn, id),
+        .hierarchy = BPF_CORE_READ(cgroup, root, hierarchy_id),
+    };
+    return bpf_map_lookup_elem(&scopes, &key);
+}
+
+static __always_inline __u64 *scope_of_v1(struct task_struct *task, __u32 subsystem)
+{
+    struct css_set *css_set = BPF_CORE_READ(task, cgroups);
+    struct cgroup_subsys_state *css = NULL;
+
+    bpf_probe_read_kernel(&css, sizeof(css), (void *)css_set + bpf_core_field_offset(struct css_set, subsys) +
+                                                 subsystem * sizeof(css));
+    return css ? scope_of_cgroup(BPF_CORE_READ(css, cgroup)) : NULL;
+}
+
+/* The session of the task's cgroup: in the v2 hierarchy, else in v1's pids or freezer one. */
+static __noinline __u64 session_of(struct task_struct *task)
+{
+    __u64 *session = scope_of_cgroup(BPF_CORE_READ(task, cgroups, dfl_cgrp));
+
+    if (!session && bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
+        session = scope_of_v1(task, bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
+    if (!session && bpf_core_enum_value_exists(enum cgroup_subsys_id, freezer_cgrp_id))
+        session = scope_of_v1(task, bpf_core_enum_value(enum cgroup_subsys_id, freezer_cgrp_id));
+    return session ? *session : 0;
+}
+
+static __always_inline __u32 pid_level(struct task_struct *leader)
+{
+    return BPF_CORE_READ(leader, thread_pid, level);
+}
+
+/* The number of a process in the session's pid namespace (or its own, if that lies above). */
+static __noinline __u32 pid_at_level(struct task_struct *leader, __u32 level)
+{
+    struct pid *pid = BPF_CORE_READ(leader, thread_pid);
+    __u32 own = BPF_CORE_READ(pid, level);
+    int number = 0;
+
+    if (level > own)
+        level = own;
+    bpf_probe_read_kernel(&number, sizeof(number),
+                          (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+                              level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));
+    return number;
+}
+
+static __always_inline __u64 instance_of(__u32 tgid, __u64 start_ns, __u64 session)
+{
+    return (start_ns + session) * 0x9e3779b97f4a7c15ULL ^ (__u64)tgid << 32;
+}
+
+static __noinline int add_process(struct task_struct *leader, __u64 session_id, __u32 level)
+{
+    __u32 tgid = BPF_CORE_READ(leader, tgid);
+    struct spoor_process process = {
+        .session = session_id,
+        .start_ns = BPF_CORE_READ(leader, start_boottime),
+        .pid = pid_at_level(leader, level),
+    };
+
+    process.instance = instance_of(tgid, process.start_ns, session_id);
+    if (bpf_map_update_elem(&processes, &tgid, &process, BPF_ANY)) {
+        COUNT(session_id, lost_processes);
+        return -1;
+    }
+    return 0;
+}
+
+static __always_inline void emit_plain(struct spoor_process *process, struct record *record)
+{
+    struct scratch *scratch = claim_scratch(process->session);
+
+    if (!scratch)
+        return;
+    clear_path(scratch);
+    output(scratch, process, record);
+    release_scratch(scratch);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+    __u32 tgid = BPF_CORE_READ(parent, tgid), child_tgid = BPF_CORE_READ(child, tgid);
+    struct spoor_process *from = bpf_map_lookup_elem(&processes, &tgid), *process;
+    struct record record = {.type = SPOOR_EV_FORK};
+    struct spoor_session *session;
+
+    if (!from || tgid == child_tgid)
+        return 0;
+    session = bpf_map_lookup_elem(&sessions, &from->session);
+    if (!session || session_of(child) != from->session)
+        return 0;
+    if (add_process(child, from->session, session->pid_level))
+        return 0;
+    process = bpf_map_lookup_elem(&processes, &child_tgid);
+    if (!process)
+        return 0;
+    record.value = from->pid;
+    record.aux_ns = from->start_ns;
+    record.time_ns = bpf_ktime_get_boot_ns();
+    emit_plain(process, &record);
+    return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+    struct signal_struct *signal = BPF_CORE_READ(task, signal);
+    __u32 tgid = BPF_CORE_READ(task, tgid);
+    struct spoor_process *process = bpf_map_lookup_elem(&processes, &tgid), last;
+    struct record record = {.type = SPOOR_EV_EXIT};
+
+    if (!process || BPF_CORE_READ(signal, live.counter) > 0)
+        return 0;
+    last = *process;
+    /* Several threads may get here at once, only one takes the entry out. */
+    if (bpf_map_delete_elem(&processes, &tgid))
+        return 0;
+    if (BPF_CORE_READ(signal, flags) & 4 /* SIGNAL_GROUP_EXIT */)
+        record.value = BPF_CORE_READ(signal, group_exit_code);
+    else
+        record.value = BPF_CORE_READ(task, group_leader, exit_code);
+    record.time_ns = bpf_ktime_get_boot_ns();
+    emit_plain(&last, &record);
+    return 0;
+}
+
+/* The vm_area the dynamic loader was mapped to is found by AT_BASE of the auxiliary vector. */
+#define AUX_VECTOR_BASE 7
+#define AUX_VECTOR_MAX 28
+
+struct loader_search {
+    struct scratch *scratch;
+    __u32 found;
+    __u32 reserved;
+};
+
+static long on_loader(struct task_struct *task, struct vm_area_struct *vma, struct loader_search *search)
+{
+    struct file *file = BPF_CORE_READ(vma, vm_file);
+
+    if (!file)
+        return 0;
+    set_file(search->scratch, file);
+    search->found = 1;
+    return 0;
+}
+
+static __noinline __u64 loader_address(struct task_struct *task)
+{
+    struct mm_struct *mm = BPF_CORE_READ(task, mm);
+    void *vector = (void *)mm + bpf_core_field_offset(struct mm_struct, saved_auxv);
+
+    for (int i = 0; i < AUX_VECTOR_MAX; i++) {
+        __u64 entry[2] = {};
+
+        bpf_probe_read_kernel(entry, sizeof(entry), vector + i * sizeof(entry));
+        if (entry[0] == AUX_VECTOR_BASE)
+            return entry[1];
+        if (entry[0] == 0)
+            break;
+    }
+    return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+    __u32 tgid = BPF_CORE_READ(task, tgid);
+    struct spoor_process *process = bpf_map_lookup_elem(&processes, &tgid);
+    struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+    struct record record = {.type = SPOOR_EV_AUX};
+    struct mm_struct *mm = BPF_CORE_READ(task, mm);
+    struct fs_struct *fs = BPF_CORE_READ(task, fs);
+    struct spoor_session *session;
+    struct scratch *scratch;
+    __u64 id, address;
+    long length;
+
+    if (process) {
+        id = process->session;
+        session = bpf_map_lookup_elem(&sessions, &id);
+        if (!session)
+            return 0;
+    } else {
+        id = session_of(task);
+        session = id ? bpf_map_lookup_elem(&sessions, &id) : NULL;
+        if (!session)
+            return 0;
+        if (!session->started) {
+            if (session->init_tgid != tgid)
+                return 0;
+            session->pid_level = pid_level(leader);
+            session->started = 1;
+        }
+        if (add_process(leader, id, session->pid_level))
+            return 0;
+        process = bpf_map_lookup_elem(&processes, &tgid);
+        if (!process)
+            return 0;
+    }
+    scratch = claim_scratch(id);
+    if (!scratch)
+        return 0;
+    record.time_ns = bpf_ktime_get_boot_ns();
+
+    clear_path(scratch);
+    set_base(scratch, BPF_CORE_READ(fs, pwd.mnt), BPF_CORE_READ(fs, pwd.dentry));
+    record.op = SPOOR_AUX_CWD;
+    if (output(scratch, process, &record))
+        goto out;
+
+    clear_path(scratch);
+    length = BPF_CORE_READ(mm, arg_end) - BPF_CORE_READ(mm, arg_start);
+    if (length >= SPOOR_NAME_MAX) {
+        length = SPOOR_NAME_MAX - 1;
+        scratch->flags |= SPOOR_F_TRUNCATED;
+    }
+    length &= SPOOR_NAME_MAX - 1;
+    if (!bpf_probe_read_user(&scratch->bytes[BASE_END], length, (void *)BPF_CORE_READ(mm, arg_start)))
+        scratch->name_len = length;
+    else
+        scratch->flags |= SPOOR_F_TRUNCATED;
+    record.op = SPOOR_AUX_ARGV;
+    if (output(scratch, process, &record))
+        goto out;
+
+    if (BPF_CORE_READ(bprm, interp) != BPF_CORE_READ(bprm, filename) &&
+        !set_kernel_name(scratch, BPF_CORE_READ(bprm, filename))) {
+        record.op = SPOOR_AUX_SCRIPT;
+        if (output(scratch, process, &record))
+            goto out;
+    }
+
+    address = loader_address(task);
+    if (address) {
+        struct loader_search search = {.scratch = scratch};
+
+        clear_path(scratch);
+        bpf_find_vma(bpf_get_current_task_btf(), address, on_loader, &search, 0);
+        if (search.found) {
+            record.op = SPOOR_AUX_LOADER;
+            if (output(scratch, process, &record))
+                goto out;
+        } else {
+            COUNT(id, lost_fault);
+        }
+    }
+
+    set_file(scratch, BPF_CORE_READ(mm, exe_file));
+    record.type = SPOOR_EV_EXEC;
+    record.op = 0;
+    record.value = pid_at_level(BPF_CORE_READ(task, real_parent, group_leader), session->pid_level);
+    output(scratch, process, &record);
+out:
+    release_scratch(scratch);
+    return 0;
+}
+
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(on_cgroup_mkdir, struct cgroup *cgroup, const char *path)
+{
+    struct cgroup_subsys_state *above = BPF_CORE_READ(cgroup, self.parent);
+    struct cgroup *parent = (void *)above - bpf_core_field_offset(struct cgroup, self);
+    __u64 *session = above ? scope_of_cgroup(parent) : NULL;
+    struct spoor_scope_key key = {
+        .cgroup_id = BPF_CORE_READ(cgroup, kn, id),
+        .hierarchy = BPF_CORE_READ(cgroup, root, hierarchy_id),
+    };
+    __u64 id;
+
+    if (!session)
+        return 0;
+    id = *session;
+    if (bpf_map_update_elem(&scopes, &key, &id, BPF_ANY))
+        COUNT(id, lost_scopes);
+    return 0;
+}
+
+SEC("tp_btf/cgroup_rmdir")
+int BPF_PROG(on_cgroup_rmdir, struct cgroup *cgroup, const char *path)
+{
+    struct spoor_scope_key key = {
+        .cgroup_id = BPF_CORE_READ(cgroup, kn, id),
+        .hierarchy = BPF_CORE_READ(cgroup, root, hierarchy_id),
+    };
+    __u64 *scope = bpf_map_lookup_elem(&scopes, &key);
+    struct record record = {.type = SPOOR_EV_END, .time_ns = bpf_ktime_get_boot_ns()};
+    struct spoor_process nobody = {};
+    struct spoor_session *session;
+
+    if (!scope)
+        return 0;
+    nobody.session = *scope;
+    bpf_map_delete_elem(&scopes, &key);
+    session = bpf_map_lookup_elem(&sessions, &nobody.session);
+    if (session && session->root_cgroup_id == key.cgroup_id && session->root_hierarchy == key.hierarchy)
+        emit_plain(&nobody, &record);
+    return 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What the loader writes into the programs' maps and the programs keep there. Never leaves the
+ * host's privileged side, unlike abi.h; compiled by both compilers like it.
+ */
+#ifndef SPOOR_BPF_STATE_H
+#define SPOOR_BPF_STATE_H
+
+#include "bpf/abi.h"
+
+/* A cgroup in scope. Ids are unique within one hierarchy only; 0 is the v2 hierarchy. */
+struct spoor_scope_key {
+    SPOOR_U64 cgroup_id;
+    SPOOR_U32 hierarchy;
+    SPOOR_U32 reserved;
+};
+
+struct spoor_session {
+    SPOOR_U64 root_cgroup_id; /* its removal ends the session */
+    SPOOR_U32 root_hierarchy;
+    SPOOR_U32 init_tgid;      /* host number of the container's init: its first execve starts recording */
+    SPOOR_U32 started;
+    SPOOR_U32 pid_level;      /* level of the pid namespace whose numbers are reported */
+    struct spoor_counters counters;
+};
+
+/* A process being recorded; keyed by its tgid on the host. */
+struct spoor_process {
+    SPOOR_U64 session;
+    SPOOR_U64 start_ns;
+    SPOOR_U64 instance; /* unique per process instance and task generation: part of all dedupe keys */
+    SPOOR_U32 pid;      /* in the container's namespace */
+    SPOOR_U32 reserved;
+};
+
+SPOOR_ASSERT(sizeof(struct spoor_scope_key) == 16, "no hidden padding");
+SPOOR_ASSERT(sizeof(struct spoor_session) == 24 + sizeof(struct spoor_counters), "no hidden padding");
+SPOOR_ASSERT(sizeof(struct spoor_process) == 32, "no hidden padding");
+
+#endif

@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The syscall-exit family: what a system call did is known from its number, its arguments and its
+ * result when it returns. Descriptors are resolved to their struct file, so those paths are exact;
+ * strings are read from the caller's memory after the kernel has read them and are marked lexical.
+ *
+ * A call is first turned into a plan (a few words), and one piece of code carries plans out; so the
+ * verifier sees each walk once, not once per call.
+ */
+#pragma once
+
+#include "syscall_numbers.bpf.h"
+
+enum {
+    AT_SYMLINK_NOFOLLOW = 0x100, AT_REMOVEDIR = 0x200, AT_SYMLINK_FOLLOW = 0x400, AT_EMPTY_PATH = 0x1000,
+    O_ACCMODE = 3, O_CREAT = 0100, O_TRUNC = 01000,
+    FMODE_IS_READ = 1, FMODE_IS_WRITE = 2, FMODE_IS_CREATED = 0x100000,
+    PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, MAP_SHARED = 1, MAP_SHARED_MASK = 3, MAP_ANONYMOUS = 0x20,
+    RENAME_EXCHANGE = 2, FICLONE = 0x40049409, FICLONERANGE = 0x4020940d,
+    ENOENT = 2, EFAULT = 14, ENOTDIR = 20, EINPROGRESS = 115,
+};
+
+enum plan_kind {
+    PLAN_NONE,
+    PLAN_NAME,  /* (dirfd, name) */
+    PLAN_NAMES, /* (dirfd, name) and (dirfd2, name2) */
+    PLAN_TEXT,  /* (dirfd, name) and the text name2: symlink */
+    PLAN_OPEN,  /* (dirfd, name); the result is the descriptor */
+    PLAN_FD,    /* dirfd is the descriptor */
+    PLAN_FDS,   /* read from dirfd, written to dirfd2 */
+    PLAN_SOCKET,
+};
+
+struct plan {
+    __u32 kind;
+    __u32 op;
+    __s32 dirfd;
+    __s32 dirfd2;
+    __u64 name;
+    __u64 name2;
+    __u32 flags;
+    __u32 bit; /* PLAN_FD: enum open_bit */
+    __u32 open_flags;
+    __u32 reserved;
+};
+
+static __always_inline void plan_name(struct plan *plan, __u32 op, __s32 dirfd, __u64 name, __u32 flags)
+{
+    plan->kind = PLAN_NAME;
+    plan->op = op;
+    plan->dirfd = dirfd;
+    plan->name = name;
+    plan->flags = flags;
+}
+
+static __always_inline void plan_names(struct plan *plan, __u32 op, __s32 dirfd, __u64 name, __s32 dirfd2,
+                                       __u64 name2)
+{
+    plan_name(plan, op, dirfd, name, SPOOR_F_NOFOLLOW);
+    plan->kind = PLAN_NAMES;
+    plan->dirfd2 = dirfd2;
+    plan->name2 = name2;
+}
+
+static __always_inline void plan_fd(struct plan *plan, __u32 op, __s32 fd, __u32 bit)
+{
+    plan->kind = PLAN_FD;
+    plan->op = op;
+    plan->dirfd = fd;
+    plan->bit = bit;
+}
+
+static __always_inline void plan_open(struct plan *plan, __s32 dirfd, __u64 name, __u32 open_flags)
+{
+    plan_name(plan, 0, dirfd, name, 0);
+    plan->kind = PLAN_OPEN;
+    plan->open_flags = open_flags;
+    if (open_flags & O_CREAT)
+        plan->op = SPOOR_OP_CREATE;
+    else
+        plan->op = open_flags & O_ACCMODE ? SPOOR_OP_WRITE : SPOOR_OP_READ;
+}
+
+static __always_inline void plan_fds(struct plan *plan, __s32 from, __s32 to)
+{
+    plan->kind = PLAN_FDS;
+    plan->dirfd = from;
+    plan->dirfd2 = to;
+}
+
+/* The flag NOFOLLOW of a call with AT_* flags. */
+static __always_inline __u32 nofollow_of(__u64 at_flags)
+{
+    return at_flags & AT_SYMLINK_NOFOLLOW ? SPOOR_F_NOFOLLOW : 0;
+}
+
+static __noinline int make_plan(struct plan *plan, __u32 nr, const __u64 *a)
+{
+    switch (nr) {
+    case NR_read: case NR_pread64: case NR_readv: case NR_preadv: case NR_preadv2:
+        plan_fd(plan, SPOOR_OP_READ, a[0], OPEN_READ);
+        break;
+    case NR_write: case NR_pwrite64: case NR_writev: case NR_pwritev: case NR_pwritev2: case NR_fallocate:
+        plan_fd(plan, SPOOR_OP_WRITE, a[0], OPEN_WRITE);
+        break;
+    case NR_ftruncate:
+        plan_fd(plan, SPOOR_OP_TRUNCATE, a[0], OPEN_TRUNCATE);
+        break;
+    case NR_getdents: case NR_getdents64:
+        plan_fd(plan, SPOOR_OP_LIST, a[0], OPEN_LIST);
+        break;
+    case NR_fstat:
+        plan_fd(plan, SPOOR_OP_PROBE, a[0], OPEN_PROBE);
+        break;
+    case NR_fchmod: case NR_fchown: case NR_fsetxattr: case NR_fremovexattr:
+        plan_fd(plan, SPOOR_OP_METADATA, a[0], OPEN_METADATA);
+        break;
+    case NR_fgetxattr: case NR_flistxattr:
+        plan_fd(plan, SPOOR_OP_PROBE, a[0], OPEN_PROBE);
+        break;
+    case NR_mmap:
+        if (a[3] & MAP_ANONYMOUS)
+            break;
+        if ((a[3] & MAP_SHARED_MASK) && (a[3] & MAP_SHARED) && (a[2] & PROT_WRITE))
+            plan_fd(plan, SPOOR_OP_MMAP_WRITE, a[4], OPEN_MMAP_WRITE);
+        else if (a[2] & PROT_EXEC)
+            plan_fd(plan, SPOOR_OP_MMAP_EXEC, a[4], OPEN_MMAP_EXEC);
+        else
+            plan_fd(plan, SPOOR_OP_READ, a[4], OPEN_READ);
+        break;
+    case NR_sendfile:
+        plan_fds(plan, a[1], a[0]);
+        break;
+    case NR_splice: case NR_copy_file_range:
+        plan_fds(plan, a[0], a[2]);
+        break;
+    case NR_ioctl:
+        if (a[1] == FICLONE)
+            plan_fds(plan, a[2], a[0]);
+        break;
+    case NR_open:
+        plan_open(plan, AT_FDCWD, a[0], a[1]);
+        break;
+    case NR_creat:
+        plan_open(plan, AT_FDCWD, a[0], O_CREAT | O_TRUNC | 1);
+        break;
+    case NR_openat:
+        plan_open(plan, a[0], a[1], a[2]);
+        break;
+    case NR_openat2: {
+        __u64 how = 0; /* struct open_how.flags */
+
+        bpf_probe_read_user(&how, sizeof(how), (void *)a[2]);
+        plan_open(plan, a[0], a[1], how);
+        break;
+    }
+    case NR_open_by_handle_at:
+        plan_open(plan, AT_FDCWD, 0, a[2]);
+        break;
+    case NR_stat: case NR_access: case NR_statfs: case NR_getxattr: case NR_listxattr: case NR_chdir:
+    case NR_chroot:
+        plan_name(plan, SPOOR_OP_PROBE, AT_FDCWD, a[0], 0);
+        break;
+    case NR_lstat: case NR_lgetxattr: case NR_llistxattr:
+        plan_name(plan, SPOOR_OP_PROBE, AT_FDCWD, a[0], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_newfstatat:
+        plan_name(plan, SPOOR_OP_PROBE, a[0], a[1], nofollow_of(a[3]));
+        break;
+    case NR_statx: case NR_getxattrat: case NR_listxattrat:
+        plan_name(plan, SPOOR_OP_PROBE, a[0], a[1], nofollow_of(a[2]));
+        break;
+    case NR_faccessat:
+        plan_name(plan, SPOOR_OP_PROBE, a[0], a[1], 0);
+        break;
+    case NR_faccessat2:
+        plan_name(plan, SPOOR_OP_PROBE, a[0], a[1], nofollow_of(a[3]));
+        break;
+    case NR_name_to_handle_at:
+        plan_name(plan, SPOOR_OP_PROBE, a[0], a[1], a[4] & AT_SYMLINK_FOLLOW ? 0 : SPOOR_F_NOFOLLOW);
+        break;
+    case NR_inotify_add_watch:
+        plan_name(plan, SPOOR_OP_PROBE, AT_FDCWD, a[1], 0);
+        break;
+    case NR_readlink:
+        plan_name(plan, SPOOR_OP_READLINK, AT_FDCWD, a[0], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_readlinkat:
+        plan_name(plan, SPOOR_OP_READLINK, a[0], a[1], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_truncate:
+        plan_name(plan, SPOOR_OP_TRUNCATE, AT_FDCWD, a[0], 0);
+        break;
+    case NR_unlink:
+        plan_name(plan, SPOOR_OP_DELETE, AT_FDCWD, a[0], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_rmdir:
+        plan_name(plan, SPOOR_OP_RMDIR, AT_FDCWD, a[0], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_unlinkat:
+        plan_name(plan, a[2] & AT_REMOVEDIR ? SPOOR_OP_RMDIR : SPOOR_OP_DELETE, a[0], a[1], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_mkdir:
+        plan_name(plan, SPOOR_OP_MKDIR, AT_FDCWD, a[0], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_mkdirat:
+        plan_name(plan, SPOOR_OP_MKDIR, a[0], a[1], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_mknod:
+        plan_name(plan, SPOOR_OP_MKNOD, AT_FDCWD, a[0], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_mknodat:
+        plan_name(plan, SPOOR_OP_MKNOD, a[0], a[1], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_chmod: case NR_chown: case NR_utime: case NR_utimes: case NR_setxattr: case NR_removexattr:
+        plan_name(plan, SPOOR_OP_METADATA, AT_FDCWD, a[0], 0);
+        break;
+    case NR_lchown: case NR_lsetxattr: case NR_lremovexattr:
+        plan_name(plan, SPOOR_OP_METADATA, AT_FDCWD, a[0], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_fchmodat:
+        plan_name(plan, SPOOR_OP_METADATA, a[0], a[1], 0);
+        break;
+    case NR_fchmodat2: case NR_utimensat:
+        plan_name(plan, SPOOR_OP_METADATA, a[0], a[1], nofollow_of(a[3]));
+        break;
+    case NR_fchownat:
+        plan_name(plan, SPOOR_OP_METADATA, a[0], a[1], nofollow_of(a[4]));
+        break;
+    case NR_futimesat:
+        plan_name(plan, SPOOR_OP_METADATA, a[0], a[1], 0);
+        break;
+    case NR_setxattrat: case NR_removexattrat:
+        plan_name(plan, SPOOR_OP_METADATA, a[0], a[1], nofollow_of(a[2]));
+        break;
+    case NR_rename:
+        plan_names(plan, SPOOR_OP_RENAME, AT_FDCWD, a[0], AT_FDCWD, a[1]);
+        break;
+    case NR_renameat:
+        plan_names(plan, SPOOR_OP_RENAME, a[0], a[1], a[2], a[3]);
+        break;
+    case NR_renameat2:
+        plan_names(plan, SPOOR_OP_RENAME, a[0], a[1], a[2], a[3]);
+        if (a[4] & RENAME_EXCHANGE)
+            plan->flags |= SPOOR_F_EXCHANGE;
+        break;
+    case NR_link:
+        plan_names(plan, SPOOR_OP_LINK, AT_FDCWD, a[0], AT_FDCWD, a[1]);
+        break;
+    case NR_linkat:
+        plan_names(plan, SPOOR_OP_LINK, a[0], a[1], a[2], a[3]);
+        if (a[4] & AT_SYMLINK_FOLLOW)
+            plan->flags &= ~SPOOR_F_NOFOLLOW;
+        break;
+    case NR_symlink:
+        plan_names(plan, SPOOR_OP_SYMLINK, AT_FDCWD, a[1], AT_FDCWD, a[0]);
+        plan->kind = PLAN_TEXT;
+        break;
+    case NR_symlinkat:
+        plan_names(plan, SPOOR_OP_SYMLINK, a[1], a[2], AT_FDCWD, a[0]);
+        plan->kind = PLAN_TEXT;
+        break;
+    case NR_execve:
+        plan_name(plan, SPOOR_OP_EXEC, AT_FDCWD, a[0], 0);
+        break;
+    case NR_execveat:
+        plan_name(plan, SPOOR_OP_EXEC, a[0], a[1], nofollow_of(a[4]));
+        break;
+    case NR_connect: case NR_bind:
+        plan->kind = PLAN_SOCKET;
+        plan->op = nr == NR_connect ? SPOOR_OP_CONNECT : SPOOR_OP_BIND;
+        plan->name = a[1];
+        plan->name2 = a[2];
+        break;
+    }
+    return 0;
+}
+
+/* Forgets what was known of this struct file's address: it has just been opened. */
+static __always_inline void start_open_file(const struct spoor_process *process, struct file *file, __u64 reported)
+{
+    struct open_key key = {.file = (__u64)file, .instance = process->instance};
+    struct open_state state = {
+        .dentry = (__u64)BPF_CORE_READ(file, f_path.dentry),
+        .inode = (__u64)BPF_CORE_READ(file, f_inode),
+        .reported = reported,
+    };
+
+    bpf_map_update_elem(&open_files, &key, &state, BPF_ANY);
+}
+
+static __always_inline bool is_pipe_or_socket(struct inode *inode, __u32 type)
+{
+    return type == S_IFSOCK || (type == S_IFIFO && BPF_CORE_READ(inode, i_sb, s_magic) == 0x50495045 /* PIPEFS */);
+}
+
+static __noinline int run_open(struct scratch *scratch, struct spoor_process *process,
+                               __u32 fd, __u32 open_flags)
+{
+    struct file *file = file_of(fd);
+    struct inode *inode;
+    __u32 type, mode;
+    __u64 reported = OPEN_HERE | OPEN_PROBE;
+    int failed = 0;
+
+    if (!file)
+        return 0; /* closed by another thread already */
+    inode = BPF_CORE_READ(file, f_inode);
+    type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
+    mode = (__u32)BPF_CORE_READ(file, f_mode);
+    if (is_pipe_or_socket(inode, type))
+        return 0;
+    set_file(scratch, file);
+    if (mode & FMODE_IS_CREATED) {
+        failed |= emit_access(scratch, process, SPOOR_OP_CREATE, 0, 0);
+    } else {
+        failed |= emit_access(scratch, process, SPOOR_OP_PROBE, SPOOR_F_OPEN, 0);
+        if ((open_flags & O_TRUNC) && type == S_IFREG)
+            failed |= emit_access(scratch, process, SPOOR_OP_TRUNCATE, 0, 0);
+    }
+    /* Devices and fifos: what passes through them is no file content, that they were opened is. */
+    if (type != S_IFREG && type != S_IFDIR) {
+        if (mode & FMODE_IS_READ)
+            failed |= emit_access(scratch, process, SPOOR_OP_READ, SPOOR_F_INTENT, 0);
+        if (mode & FMODE_IS_WRITE)
+            failed |= emit_access(scratch, process, SPOOR_OP_WRITE, SPOOR_F_INTENT, 0);
+    }
+    start_open_file(process, file, failed ? OPEN_HERE : reported);
+    return 0;
+}
+
+static __noinline int run_fd(struct scratch *scratch, struct spoor_process *process,
+                             struct file *file, __u32 op, __u32 bit)
+{
+    struct open_key key = {.file = (__u64)file, .instance = process->instance};
+    struct open_state fresh = {}, *state = bpf_map_lookup_elem(&open_files, &key);
+    struct inode *inode = BPF_CORE_READ(file, f_inode);
+    __u32 flags = 0;
+
+    fresh.dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
+    fresh.inode = (__u64)inode;
+    if (state && (state->dentry != fresh.dentry || state->inode != fresh.inode))
+        state = NULL;
+    if (!state || !(state->reported & OPEN_HERE))
+        flags |= SPOOR_F_INHERITED;
+    set_file(scratch, file);
+    if (emit_access(scratch, process, op, flags, 0))
+        return 0;
+    if (state)
+        __sync_fetch_and_or(&state->reported, bit);
+    else {
+        fresh.reported = bit;
+        bpf_map_update_elem(&open_files, &key, &fresh, BPF_ANY);
+    }
+    return 0;
+}
+
+/* Whether (file, bit) is news: the part of run_fd that every read(2) pays for. */
+static __noinline struct file *news_of_fd(const struct spoor_process *process, __u32 fd,
+                                          __u32 op, __u32 bit)
+{
+    struct file *file = file_of(fd);
+    struct open_key key = {.file = (__u64)file, .instance = process->instance};
+    struct open_state *state;
+    struct inode *inode;
+    __u32 type;
+
+    if (!file)
+        return NULL;
+    inode = BPF_CORE_READ(file, f_inode);
+    state = bpf_map_lookup_elem(&open_files, &key);
+    if (state && (state->reported & bit) && state->inode == (__u64)inode &&
+        state->dentry == (__u64)BPF_CORE_READ(file, f_path.dentry))
+        return NULL;
+    type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
+    if (type == S_IFREG || (type == S_IFDIR && op != SPOOR_OP_READ && op != SPOOR_OP_WRITE))
+        return file;
+    return NULL;
+}
+
+static __noinline int run_name(struct scratch *scratch, struct spoor_process *process,
+                               const struct plan *plan, __u32 op, int error)
+{
+    if (set_name(scratch, plan->dirfd, (const char *)plan->name)) {
+        if (error != EFAULT && error != 9 /* EBADF */)
+            COUNT(process->session, lost_fault);
+        return 0;
+    }
+    return emit_access(scratch, process, op, plan->flags, error);
+}
+
+static __noinline int set_second(struct scratch *scratch, const struct plan *plan)
+{
+    if (plan->kind == PLAN_NAMES)
+        return set_name(scratch, plan->dirfd2, (const char *)plan->name2);
+    long length;
+
+    clear_path(scratch);
+    length = bpf_probe_read_user_str(&scratch->bytes[BASE_END], SPOOR_NAME_MAX, (const char *)plan->name2);
+    if (length <= 0)
+        return -1;
+    scratch->name_len = (length - 1) & (SPOOR_NAME_MAX - 1);
+    return 0;
+}
+
+/* Two paths: the second goes ahead as an AUX record. Both decide whether this was seen before. */
+static __noinline int run_names(struct scratch *scratch, struct spoor_process *process,
+                                const struct plan *plan, int error)
+{
+    struct record record = {.type = SPOOR_EV_AUX, .op = SPOOR_AUX_TO, .time_ns = bpf_ktime_get_boot_ns()};
+    struct seen_key key;
+    __u64 a, b;
+    __u8 one = 1;
+
+    if (set_name(scratch, plan->dirfd, (const char *)plan->name))
+        goto fault;
+    hash_path(scratch);
+    a = scratch->hash_a;
+    b = scratch->hash_b;
+    if (set_second(scratch, plan))
+        goto fault;
+    hash_path(scratch);
+    scratch->hash_a = (scratch->hash_a ^ (a << 17 | a >> 47)) * 0x9fb21c651e98df25ULL;
+    scratch->hash_b = (scratch->hash_b ^ (b << 17 | b >> 47)) * 0xd6e8feb86659fd93ULL;
+    key = seen_key_of(scratch, process, plan->op, error);
+    if (bpf_map_lookup_elem(&seen, &key))
+        return 0;
+    if (output(scratch, process, &record))
+        return 0;
+    if (set_name(scratch, plan->dirfd, (const char *)plan->name))
+        goto fault;
+    record.type = SPOOR_EV_ACCESS;
+    record.op = plan->op;
+    record.flags = plan->flags;
+    record.value = error;
+    if (!output(scratch, process, &record))
+        bpf_map_update_elem(&seen, &key, &one, BPF_ANY);
+    return 0;
+fault:
+    if (error != EFAULT)
+        COUNT(process->session, lost_fault);
+    return 0;
+}
+
+static __noinline int run_socket(struct scratch *scratch, struct spoor_process *process, const struct plan *plan,
+                                 int error)
+{
+    __u16 family = 0;
+    __u64 length = plan->name2;
+
+    clear_path(scratch);
+    if (bpf_probe_read_user(&family, sizeof(family), (void *)plan->name) || length > 128)
+        return 0;
+    if (family != 1 /* AF_UNIX */ && (plan->op == SPOOR_OP_BIND || (family != 2 && family != 10)))
+        return 0;
+    length &= 0xff;
+    if (bpf_probe_read_user(&scratch->bytes[BASE_END], length, (void *)plan->name))
+        return 0;
+    scratch->name_len = length;
+    scratch->flags = SPOOR_F_SOCKADDR;
+    return emit_access(scratch, process, plan->op, 0, error);
+}
+
+static __noinline int run_plan(struct scratch *scratch, struct spoor_process *process,
+                               const struct plan *plan, long result)
+{
+    int error = result < 0 && result >= -4095 ? -result : 0;
+
+    switch (plan->kind) {
+    case PLAN_OPEN:
+        if (!error)
+            return run_open(scratch, process, result, plan->open_flags);
+        if (!plan->name)
+            return 0; /* a file handle has no name */
+        break;
+    case PLAN_SOCKET:
+        return run_socket(scratch, process, plan, error == EINPROGRESS ? 0 : error);
+    case PLAN_NAMES:
+    case PLAN_TEXT:
+        return run_names(scratch, process, plan, error);
+    }
+    if (plan->kind == PLAN_NAME && plan->op == SPOOR_OP_EXEC && !error)
+        return 0; /* told by sched_process_exec, with the resolved program */
+    return run_name(scratch, process, plan, error == ENOENT || error == ENOTDIR ? SPOOR_OP_ABSENT : plan->op,
+                    error);
+}
+
+static __always_inline void run_fd_if_news(struct spoor_process *process, __u32 fd,
+                                           __u32 op, __u32 bit)
+{
+    struct file *file = news_of_fd(process, fd, op, bit);
+    struct scratch *scratch;
+
+    if (!file)
+        return;
+    scratch = claim_scratch(process->session);
+    if (!scratch)
+        return;
+    run_fd(scratch, process, file, op, bit);
+    release_scratch(scratch);
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
+{
+    __u32 tgid = bpf_get_current_pid_tgid() >> 32;
+    struct spoor_process *process = bpf_map_lookup_elem(&processes, &tgid);
+    struct scratch *scratch;
+    struct plan plan = {};
+    __u64 a[6];
+    __s64 nr;
+
+    if (!process)
+        return 0;
+#if defined(__TARGET_ARCH_x86)
+    nr = BPF_CORE_READ(regs, orig_ax);
+    if (BPF_CORE_READ(current_task(), thread_info.status) & 2 /* TS_COMPAT */) {
+        if (nr < 0 || nr >= 512 || !i386_native[nr])
+            return 0;
+        nr = i386_native[nr] - 1;
+        a[0] = (__u32)BPF_CORE_READ(regs, bx);
+        a[1] = (__u32)BPF_CORE_READ(regs, cx);
+        a[2] = (__u32)BPF_CORE_READ(regs, dx);
+        a[3] = (__u32)BPF_CORE_READ(regs, si);
+        a[4] = (__u32)BPF_CORE_READ(regs, di);
+        a[5] = (__u32)BPF_CORE_READ(regs, bp);
+        result = (__s32)result;
+    } else
+#endif
+    {
+        a[0] = PT_REGS_PARM1_CORE_SYSCALL(regs);
+        a[1] = PT_REGS_PARM2_CORE_SYSCALL(regs);
+        a[2] = PT_REGS_PARM3_CORE_SYSCALL(regs);
+        a[3] = PT_REGS_PARM4_CORE_SYSCALL(regs);
+        a[4] = PT_REGS_PARM5_CORE_SYSCALL(regs);
+        a[5] = 0;
+    }
+    make_plan(&plan, nr, a);
+    if (plan.kind == PLAN_NONE)
+        return 0;
+
+    if (plan.kind == PLAN_FD) {
+        if (result >= 0 || result < -4095) /* an address given by mmap looks negative, never like an errno */
+            run_fd_if_news(process, plan.dirfd, plan.op, plan.bit);
+        return 0;
+    }
+    if (plan.kind == PLAN_FDS) {
+        if (result >= 0) {
+            run_fd_if_news(process, plan.dirfd, SPOOR_OP_READ, OPEN_READ);
+            run_fd_if_news(process, plan.dirfd2, SPOOR_OP_WRITE, OPEN_WRITE);
+        }
+        return 0;
+    }
+    if (plan.kind == PLAN_NAME) {
+        /* Without a name the descriptor itself is meant: AT_EMPTY_PATH, futimens(3). */
+        char first = 0;
+
+        if (!plan.name || (!bpf_probe_read_user(&first, 1, (void *)plan.name) && !first)) {
+            if (result >= 0 && plan.dirfd >= 0)
+                run_fd_if_news(process, plan.dirfd, plan.op,
+                               plan.op == SPOOR_OP_METADATA ? OPEN_METADATA : OPEN_PROBE);
+            if (result >= 0 || plan.op == SPOOR_OP_EXEC)
+                return 0;
+        }
+    }
+    scratch = claim_scratch(process->session);
+    if (!scratch)
+        return 0;
+    run_plan(scratch, process, &plan, result);
+    release_scratch(scratch);
+    return 0;
+}

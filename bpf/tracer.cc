@@ -1,0 +1,179 @@
+#include "bpf/tracer.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sys/random.h>
+#include <sys/sysinfo.h>
+
+#include <cstdarg>
+#include <vector>
+
+#include "bpf/state.h"
+#include "spoor.skel.h"
+
+namespace spoor::bpf {
+namespace {
+
+Tracer::Log& log_handler() {
+    static Tracer::Log handler;
+    return handler;
+}
+
+int print_to_log(libbpf_print_level level, const char* format, va_list arguments) {
+    if (level == LIBBPF_DEBUG || !log_handler()) return 0;
+    char line[4096];
+    std::vsnprintf(line, sizeof line, format, arguments);
+    std::string text = line;
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    log_handler()(text);
+    return 0;
+}
+
+// Deletes the entries for which `doomed(key, value)` holds; the map may change meanwhile.
+template <class Key, class Value, class Doomed>
+void delete_entries(int map, Doomed doomed) {
+    std::vector<Key> keys;
+    Key key{};
+    const Key* previous = nullptr;
+    while (bpf_map_get_next_key(map, previous, &key) == 0) {
+        Value value{};
+        if (bpf_map_lookup_elem(map, &key, &value) == 0 && doomed(key, value)) keys.push_back(key);
+        previous = &key;
+    }
+    for (const Key& dead : keys) bpf_map_delete_elem(map, &dead);
+}
+
+constexpr uint64_t bit(spoor_op op) { return uint64_t{1} << op; }
+
+}  // namespace
+
+struct Tracer::State {
+    spoor_bpf* skeleton = nullptr;
+    size_t sessions = 0;
+
+    ~State() {
+        if (skeleton) spoor_bpf__destroy(skeleton);
+    }
+
+    Status attach_if_first() {
+        if (sessions == 0) {
+            if (int error = spoor_bpf__attach(skeleton); error != 0) {
+                spoor_bpf__detach(skeleton);
+                return errno_error("attach the BPF programs", -error);
+            }
+        }
+        ++sessions;
+        return {};
+    }
+    void detach_if_last() {
+        if (--sessions == 0) spoor_bpf__detach(skeleton);
+    }
+
+    [[nodiscard]] int scopes() const { return bpf_map__fd(skeleton->maps.scopes); }
+    [[nodiscard]] int session_map() const { return bpf_map__fd(skeleton->maps.sessions); }
+    [[nodiscard]] int processes() const { return bpf_map__fd(skeleton->maps.processes); }
+    [[nodiscard]] int rings() const { return bpf_map__fd(skeleton->maps.rings); }
+
+    // The outer map's update waits until no program still uses the ring that was there before.
+    Result<UniqueFd> put_ring(uint64_t session, uint32_t ring_bytes) const {
+        UniqueFd ring(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "spoor_ring", 0, 0, ring_bytes, nullptr));
+        if (!ring) return errno_error("create a ring of " + std::to_string(ring_bytes) + " bytes");
+        int fd = ring.get();
+        if (bpf_map_update_elem(rings(), &session, &fd, BPF_ANY) != 0) return errno_error("put the ring into its map");
+        return ring;
+    }
+
+    void forget(uint64_t session) const {
+        delete_entries<spoor_scope_key, uint64_t>(
+            scopes(), [&](const spoor_scope_key&, uint64_t owner) { return owner == session; });
+        delete_entries<uint32_t, spoor_process>(
+            processes(), [&](uint32_t, const spoor_process& process) { return process.session == session; });
+        bpf_map_delete_elem(rings(), &session);
+    }
+};
+
+Tracer::Tracer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Tracer::~Tracer() = default;
+
+Result<std::unique_ptr<Tracer>> Tracer::load(const TracerLimits& limits, Log log) {
+    log_handler() = std::move(log);
+    libbpf_set_print(print_to_log);
+    auto state = std::make_unique<State>();
+    state->skeleton = spoor_bpf__open();
+    if (!state->skeleton) return errno_error("open the BPF object");
+    spoor_bpf* skeleton = state->skeleton;
+
+    uint64_t seeds[2];
+    if (::getrandom(seeds, sizeof seeds, 0) != static_cast<ssize_t>(sizeof seeds)) return errno_error("getrandom");
+    skeleton->rodata->hash_seed_a = seeds[0];
+    skeleton->rodata->hash_seed_b = seeds[1];
+    bpf_map__set_max_entries(skeleton->maps.processes, limits.processes);
+    bpf_map__set_max_entries(skeleton->maps.seen, limits.seen);
+    bpf_map__set_max_entries(skeleton->maps.open_files, limits.open_files);
+    int processors = libbpf_num_possible_cpus();
+    if (processors < 1) return errno_error("count the processors", -processors);
+    bpf_map__set_max_entries(skeleton->maps.scratches,
+                             bpf_map__max_entries(skeleton->maps.scratches) * static_cast<uint32_t>(processors));
+
+    if (int error = spoor_bpf__load(skeleton); error != 0) {
+        Error failure = errno_error("load the BPF programs", -error);
+        if (error == -EPERM) failure.message += " (needs CAP_BPF and CAP_PERFMON)";
+        return failure;
+    }
+    return std::unique_ptr<Tracer>(new Tracer(std::move(state)));
+}
+
+Result<UniqueFd> Tracer::arm(uint64_t session, const ScopeRoot& root, uint32_t init_tgid, uint32_t ring_bytes) {
+    spoor_session entry{};
+    entry.root_cgroup_id = root.cgroup_id;
+    entry.root_hierarchy = root.hierarchy;
+    entry.init_tgid = init_tgid;
+    if (bpf_map_update_elem(state_->session_map(), &session, &entry, BPF_NOEXIST) != 0)
+        return errno_error("enter the session");
+    auto ring = state_->put_ring(session, ring_bytes);
+    spoor_scope_key key{root.cgroup_id, root.hierarchy, 0};
+    Status armed = ring ? Status{} : Status(std::move(ring).error());
+    // The scope comes last: from here on programs act on the session.
+    if (armed && bpf_map_update_elem(state_->scopes(), &key, &session, BPF_NOEXIST) != 0)
+        armed = errno_error("enter the cgroup");
+    if (armed) armed = state_->attach_if_first();
+    if (!armed) {
+        state_->forget(session);
+        bpf_map_delete_elem(state_->session_map(), &session);
+        return std::move(armed).error();
+    }
+    return ring;
+}
+
+Result<UniqueFd> Tracer::grow(uint64_t session, uint32_t ring_bytes) { return state_->put_ring(session, ring_bytes); }
+
+Result<spoor_counters> Tracer::counters(uint64_t session) {
+    spoor_session entry{};
+    if (bpf_map_lookup_elem(state_->session_map(), &session, &entry) != 0) return errno_error("read the counters");
+    return entry.counters;
+}
+
+Result<spoor_counters> Tracer::disarm(uint64_t session) {
+    state_->forget(session);
+    auto last = counters(session);
+    if (last) {
+        bpf_map_delete_elem(state_->session_map(), &session);
+        state_->detach_if_last();
+    }
+    return last;
+}
+
+bool Tracer::attached() const { return state_->sessions > 0; }
+
+uint64_t Tracer::exact_ops() {
+    return bit(SPOOR_OP_READ) | bit(SPOOR_OP_WRITE) | bit(SPOOR_OP_CREATE) | bit(SPOOR_OP_LIST) | bit(SPOOR_OP_EXEC) |
+           bit(SPOOR_OP_MMAP_EXEC) | bit(SPOOR_OP_MMAP_WRITE) | bit(SPOOR_OP_CONNECT) | bit(SPOOR_OP_BIND);
+}
+
+uint64_t Tracer::lexical_ops() {
+    return bit(SPOOR_OP_TRUNCATE) | bit(SPOOR_OP_DELETE) | bit(SPOOR_OP_RENAME) | bit(SPOOR_OP_LINK) |
+           bit(SPOOR_OP_SYMLINK) | bit(SPOOR_OP_MKDIR) | bit(SPOOR_OP_RMDIR) | bit(SPOOR_OP_MKNOD) |
+           bit(SPOOR_OP_METADATA) | bit(SPOOR_OP_PROBE) | bit(SPOOR_OP_ABSENT) | bit(SPOOR_OP_READLINK);
+}
+
+}  // namespace spoor::bpf

@@ -1,0 +1,60 @@
+// Owner of the BPF programs, their maps and links. Loaded once; attached while a session exists.
+//
+// Threads: none of this is thread-safe; spoord has one thread.
+// libbpf stays out of this header (and its messages go to the log handler given to load()).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "bpf/abi.h"
+
+namespace spoor::bpf {
+
+struct TracerLimits {
+    uint32_t processes = 32768;   // recorded at once, all sessions together
+    uint32_t seen = 65536;        // entries of the kernel's dedupe table
+    uint32_t open_files = 32768;
+};
+
+struct ScopeRoot {
+    uint64_t cgroup_id = 0;       // st_ino of the cgroup's directory
+    uint32_t hierarchy = 0;       // 0: cgroup v2; else the number in /proc/cgroups
+};
+
+class Tracer {
+public:
+    using Log = std::function<void(const std::string& line)>;
+
+    // Opens, verifies and loads; attaches nothing. Needs CAP_BPF and CAP_PERFMON. The error text is
+    // one line that says what the kernel refused.
+    static Result<std::unique_ptr<Tracer>> load(const TracerLimits& limits, Log log);
+    ~Tracer();
+
+    // Starts a session: its records go to the returned ring from the first execve of `init_tgid`
+    // (a number in this process's pid namespace, which must be the host's) on. `ring_bytes` is a
+    // power of two and a multiple of the page size. EEXIST: the cgroup is in a session already.
+    Result<UniqueFd> arm(uint64_t session, const ScopeRoot& root, uint32_t init_tgid, uint32_t ring_bytes);
+    // Gives the session a larger ring. When this returns, nothing is written to the old one any more.
+    Result<UniqueFd> grow(uint64_t session, uint32_t ring_bytes);
+    // What the kernel side has counted so far.
+    Result<spoor_counters> counters(uint64_t session);
+    // Ends a session. When this returns, its ring is final; the counters are, too.
+    Result<spoor_counters> disarm(uint64_t session);
+
+    [[nodiscard]] bool attached() const;
+    // Bit n: enum spoor_op n is reported with the object the kernel resolved / as the caller wrote it.
+    [[nodiscard]] static uint64_t exact_ops();
+    [[nodiscard]] static uint64_t lexical_ops();
+
+private:
+    struct State;
+    explicit Tracer(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace spoor::bpf

@@ -1,0 +1,208 @@
+#include "shim/broker/connection.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <bit>
+#include <optional>
+
+#include "shim/broker/cgroup_claim.h"
+
+namespace spoor::broker {
+namespace {
+
+constexpr size_t fds_max = 2;  // arm: the cgroup's directory and the init's pidfd
+
+struct Received {
+    RequestMessage message{};
+    std::vector<UniqueFd> fds;
+    bool well_formed = false;
+};
+
+// One message with its descriptors; nullopt: the peer has closed. Descriptors of a malformed
+// message are taken, too, and closed with the result.
+std::optional<Received> receive(int socket) {
+    Received received;
+    // Room for one byte more than a message has, to see that a longer one was cut.
+    char buffer[sizeof(RequestMessage) + 1];
+    iovec part{buffer, sizeof buffer};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * fds_max)];
+    msghdr header{};
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+    ssize_t size = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return received;
+    if (size <= 0) return std::nullopt;
+    for (cmsghdr* part_header = CMSG_FIRSTHDR(&header); part_header; part_header = CMSG_NXTHDR(&header, part_header)) {
+        if (part_header->cmsg_level != SOL_SOCKET || part_header->cmsg_type != SCM_RIGHTS) continue;
+        size_t count = (part_header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; ++i) {
+            int fd = -1;
+            std::memcpy(&fd, CMSG_DATA(part_header) + i * sizeof(int), sizeof fd);
+            received.fds.emplace_back(fd);
+        }
+    }
+    received.well_formed = size == sizeof(RequestMessage) && !(header.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
+    if (received.well_formed) std::memcpy(&received.message, buffer, sizeof received.message);
+    return received;
+}
+
+bool send_reply(int socket, const ReplyMessage& reply, int fd) {
+    ReplyMessage copy = reply;
+    iovec part{&copy, sizeof copy};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr header{};
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    if (fd >= 0) {
+        header.msg_control = control;
+        header.msg_controllen = sizeof control;
+        cmsghdr* rights = CMSG_FIRSTHDR(&header);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(sizeof fd);
+        std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
+    }
+    // A peer that does not read its answers is dropped, never waited for.
+    return ::sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(sizeof copy);
+}
+
+ReplyMessage reply_to(Request request) {
+    ReplyMessage reply{};
+    reply.magic = magic;
+    reply.version = version;
+    reply.request = static_cast<uint16_t>(request);
+    reply.abi_version = SPOOR_ABI_VERSION;
+    return reply;
+}
+
+// Printable ASCII only: the id goes to logs.
+std::string clean_id(const char* text, size_t size) {
+    std::string id(text, ::strnlen(text, size));
+    std::replace_if(
+        id.begin(), id.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+    return id;
+}
+
+Code code_of(const Error& error) {
+    switch (error.code) {
+        case ENOTDIR:
+        case EINVAL: return Code::not_a_cgroup;
+        case EACCES:
+        case EPERM: return Code::not_owner;
+        default: return Code::unavailable;
+    }
+}
+
+}  // namespace
+
+Connection::Connection(UniqueFd socket, ucred peer, uint64_t session, bpf::Tracer& tracer, const Quota& quota)
+    : socket_(std::move(socket)), peer_(peer), session_(session), tracer_(tracer), quota_(quota) {}
+
+Connection::~Connection() {
+    if (!armed_) return;
+    auto counters = tracer_.disarm(session_);
+    spdlog::info("session {} of uid {} ended with its connection: container {}, {} events", session_, peer_.uid,
+                 container_id_, counters ? counters->emitted : 0);
+}
+
+ReplyMessage Connection::refusal(Code code, const std::string& text) const {
+    spdlog::warn("refused uid {} pid {}: {}", peer_.uid, peer_.pid, text);
+    ReplyMessage reply{};
+    reply.code = static_cast<int32_t>(code);
+    text.copy(reply.text, sizeof reply.text - 1);
+    return reply;
+}
+
+bool Connection::serve() {
+    auto received = receive(socket_.get());
+    if (!received) return false;
+    UniqueFd ring;
+    const RequestMessage& request = received->message;
+    ReplyMessage reply{};
+    bool keep = received->well_formed && request.magic == magic;
+    if (!keep)
+        reply = refusal(Code::bad_request, "malformed request");
+    else if (request.version != version)
+        reply = refusal(Code::bad_version, "this spoord speaks protocol version " + std::to_string(version) +
+                                               ": install spoor and spoord of one release");
+    else
+        reply = answer(request, received->fds, ring);
+    ReplyMessage head = reply_to(static_cast<Request>(request.request));
+    reply.magic = head.magic;
+    reply.version = head.version;
+    reply.request = head.request;
+    reply.abi_version = head.abi_version;
+    return send_reply(socket_.get(), reply, ring.get()) && keep;
+}
+
+ReplyMessage Connection::answer(const RequestMessage& request, const std::vector<UniqueFd>& fds, UniqueFd& ring) {
+    ReplyMessage reply{};
+    switch (static_cast<Request>(request.request)) {
+        case Request::hello:
+            reply.family = static_cast<uint32_t>(Family::syscall_exit);
+            reply.exact_ops = bpf::Tracer::exact_ops();
+            reply.lexical_ops = bpf::Tracer::lexical_ops();
+            return reply;
+        case Request::arm: return arm(request, fds, ring);
+        case Request::grow: return grow(request, ring);
+        case Request::stats:
+        case Request::disarm: {
+            if (!armed_) return refusal(Code::bad_request, "no session on this connection");
+            bool last = static_cast<Request>(request.request) == Request::disarm;
+            auto counters = last ? tracer_.disarm(session_) : tracer_.counters(session_);
+            if (last) armed_ = false;
+            if (!counters) return refusal(Code::unavailable, counters.error().message);
+            if (last)
+                spdlog::info("session {} of uid {} ended: container {}, {} events", session_, peer_.uid, container_id_,
+                             counters->emitted);
+            reply.counters = *counters;
+            return reply;
+        }
+    }
+    return refusal(Code::bad_request, "unknown request " + std::to_string(request.request));
+}
+
+ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<UniqueFd>& fds, UniqueFd& ring) {
+    if (armed_) return refusal(Code::bad_request, "this connection has a session");
+    if (fds.size() != fds_max) return refusal(Code::bad_request, "arm takes the cgroup's directory and a pidfd");
+    auto root = claim_cgroup(fds[0].get(), peer_.uid);
+    if (!root) return refusal(code_of(root.error()), root.error().message);
+    auto init = pid_of_pidfd(fds[1].get());
+    if (!init) return refusal(Code::bad_process, init.error().message);
+    uint32_t ring_bytes =
+        std::bit_ceil(std::clamp(request.ring_bytes, quota_.ring_bytes_min, quota_.ring_bytes_max));
+    auto granted = tracer_.arm(session_, *root, *init, ring_bytes);
+    if (!granted) {
+        bool taken = granted.error().code == EEXIST;
+        return refusal(taken ? Code::already_traced : Code::unavailable,
+                       taken ? "the cgroup is traced already" : granted.error().message);
+    }
+    armed_ = true;
+    ring_bytes_ = ring_bytes;
+    container_id_ = clean_id(request.container_id, sizeof request.container_id);
+    ring = std::move(*granted);
+    spdlog::info("session {} of uid {} pid {}: container {}, cgroup {}, ring {} bytes", session_, peer_.uid, peer_.pid,
+                 container_id_, root->cgroup_id, ring_bytes);
+    ReplyMessage reply{};
+    reply.ring_bytes = ring_bytes;
+    return reply;
+}
+
+ReplyMessage Connection::grow(const RequestMessage& request, UniqueFd& ring) {
+    if (!armed_) return refusal(Code::bad_request, "no session on this connection");
+    if (request.ring_bytes <= ring_bytes_ || request.ring_bytes > quota_.ring_bytes_max ||
+        !std::has_single_bit(request.ring_bytes))
+        return refusal(Code::quota, "the ring may grow to " + std::to_string(quota_.ring_bytes_max) + " bytes");
+    auto granted = tracer_.grow(session_, request.ring_bytes);
+    if (!granted) return refusal(Code::unavailable, granted.error().message);
+    ring_bytes_ = request.ring_bytes;
+    ring = std::move(*granted);
+    ReplyMessage reply{};
+    reply.ring_bytes = ring_bytes_;
+    return reply;
+}
+
+}  // namespace spoor::broker

@@ -1,0 +1,29 @@
+// spoord's event loop: accepts peers, serves their requests one at a time, ends on SIGTERM or
+// SIGINT, or, when private, as soon as the last peer has gone.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "bpf/tracer.h"
+#include "shim/broker/connection.h"
+
+namespace spoor::broker {
+
+struct ServerOptions {
+    Quota quota;
+    size_t connections_max = 4096;
+    // End with the last connection (at least one was there), and remove `socket_path`.
+    bool end_with_last = false;
+    std::string socket_path;
+};
+
+// Binds and listens at `path`, replacing a socket nobody listens on. Anybody may connect: what a
+// peer gets is decided by who it is.
+Result<UniqueFd> listen_at(const std::string& path);
+
+// Serves until it is told to end.
+Status serve(UniqueFd listener, bpf::Tracer& tracer, const ServerOptions& options);
+
+}  // namespace spoor::broker
