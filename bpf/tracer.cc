@@ -3,9 +3,12 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <sys/random.h>
-#include <sys/sysinfo.h>
 
+#include <condition_variable>
+#include <csignal>
 #include <cstdarg>
+#include <mutex>
+#include <thread>
 #include <vector>
 
 #include "bpf/state.h"
@@ -49,24 +52,29 @@ constexpr uint64_t bit(spoor_op op) { return uint64_t{1} << op; }
 
 struct Tracer::State {
     spoor_bpf* skeleton = nullptr;
+    TracerLimits limits;
+
+    // Guards all below. Never held across a grace period but for the detaching one.
+    std::mutex mutex;
+    std::condition_variable work;
+    bool ending = false;
+    bool attached = false;
     size_t sessions = 0;
+    uint64_t next_session = 1;
+    std::vector<Armed> spares;        // their rings are in the programs' map already
+    std::vector<uint64_t> retired;    // sessions whose rings are to be taken out of it
+    std::thread worker;
 
     ~State() {
-        if (skeleton) spoor_bpf__destroy(skeleton);
-    }
-
-    Status attach_if_first() {
-        if (sessions == 0) {
-            if (int error = spoor_bpf__attach(skeleton); error != 0) {
-                spoor_bpf__detach(skeleton);
-                return errno_error("attach the BPF programs", -error);
+        if (worker.joinable()) {
+            {
+                std::lock_guard lock(mutex);
+                ending = true;
             }
+            work.notify_one();
+            worker.join();
         }
-        ++sessions;
-        return {};
-    }
-    void detach_if_last() {
-        if (--sessions == 0) spoor_bpf__detach(skeleton);
+        if (skeleton) spoor_bpf__destroy(skeleton);
     }
 
     [[nodiscard]] int scopes() const { return bpf_map__fd(skeleton->maps.scopes); }
@@ -75,7 +83,7 @@ struct Tracer::State {
     [[nodiscard]] int rings() const { return bpf_map__fd(skeleton->maps.rings); }
 
     // The outer map's update waits until no program still uses the ring that was there before.
-    Result<UniqueFd> put_ring(uint64_t session, uint32_t ring_bytes) const {
+    [[nodiscard]] Result<UniqueFd> put_ring(uint64_t session, uint32_t ring_bytes) const {
         UniqueFd ring(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "spoor_ring", 0, 0, ring_bytes, nullptr));
         if (!ring) return errno_error("create a ring of " + std::to_string(ring_bytes) + " bytes");
         int fd = ring.get();
@@ -83,12 +91,84 @@ struct Tracer::State {
         return ring;
     }
 
+    Result<Armed> take_ring(uint32_t ring_bytes) {
+        Armed armed;
+        {
+            std::lock_guard lock(mutex);
+            if (ring_bytes == limits.ring_bytes && !spares.empty()) {
+                armed = std::move(spares.back());
+                spares.pop_back();
+                work.notify_one();
+                return armed;
+            }
+            armed.session = next_session++;
+        }
+        auto ring = put_ring(armed.session, ring_bytes);
+        if (!ring) return std::move(ring).error();
+        armed.ring = std::move(*ring);
+        return armed;
+    }
+
+    Status attach() {
+        std::lock_guard lock(mutex);
+        if (!attached) {
+            if (int error = spoor_bpf__attach(skeleton); error != 0) {
+                spoor_bpf__detach(skeleton);
+                return errno_error("attach the BPF programs", -error);
+            }
+            attached = true;
+        }
+        ++sessions;
+        return {};
+    }
+
+    // Nothing new is recorded for the session; what is under way may still come.
     void forget(uint64_t session) const {
         delete_entries<spoor_scope_key, uint64_t>(
             scopes(), [&](const spoor_scope_key&, uint64_t owner) { return owner == session; });
         delete_entries<uint32_t, spoor_process>(
             processes(), [&](uint32_t, const spoor_process& process) { return process.session == session; });
-        bpf_map_delete_elem(rings(), &session);
+    }
+
+    void retire(uint64_t session) {
+        bpf_map_delete_elem(session_map(), &session);
+        std::lock_guard lock(mutex);
+        retired.push_back(session);
+        work.notify_one();
+    }
+
+    void run_worker() {
+        std::unique_lock lock(mutex);
+        for (;;) {
+            work.wait(lock, [this] {
+                return ending || !retired.empty() || spares.size() < limits.spare_rings || (attached && sessions == 0);
+            });
+            if (ending) return;
+            if (attached && sessions == 0) {
+                spoor_bpf__detach(skeleton);
+                attached = false;
+            }
+            if (!retired.empty()) {
+                std::vector<uint64_t> dead = std::exchange(retired, {});
+                lock.unlock();
+                for (uint64_t session : dead) bpf_map_delete_elem(rings(), &session);
+                lock.lock();
+            }
+            if (spares.size() < limits.spare_rings) {
+                Armed spare;
+                spare.session = next_session++;
+                lock.unlock();
+                auto ring = put_ring(spare.session, limits.ring_bytes);
+                lock.lock();
+                if (!ring) {
+                    // Out of memory, say: arm() will meet the same and can tell its caller.
+                    work.wait_for(lock, std::chrono::seconds(1), [this] { return ending; });
+                    continue;
+                }
+                spare.ring = std::move(*ring);
+                spares.push_back(std::move(spare));
+            }
+        }
     }
 };
 
@@ -99,6 +179,7 @@ Result<std::unique_ptr<Tracer>> Tracer::load(const TracerLimits& limits, Log log
     log_handler() = std::move(log);
     libbpf_set_print(print_to_log);
     auto state = std::make_unique<State>();
+    state->limits = limits;
     state->skeleton = spoor_bpf__open();
     if (!state->skeleton) return errno_error("open the BPF object");
     spoor_bpf* skeleton = state->skeleton;
@@ -120,29 +201,37 @@ Result<std::unique_ptr<Tracer>> Tracer::load(const TracerLimits& limits, Log log
         if (error == -EPERM) failure.message += " (needs CAP_BPF and CAP_PERFMON)";
         return failure;
     }
+    // Signals are for the caller's thread.
+    sigset_t all, before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    state->worker = std::thread([raw = state.get()] { raw->run_worker(); });
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     return std::unique_ptr<Tracer>(new Tracer(std::move(state)));
 }
 
-Result<UniqueFd> Tracer::arm(uint64_t session, const ScopeRoot& root, uint32_t init_tgid, uint32_t ring_bytes) {
+Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, uint32_t ring_bytes) {
+    auto armed = state_->take_ring(ring_bytes);
+    if (!armed) return armed;
+    uint64_t session = armed->session;
     spoor_session entry{};
     entry.root_cgroup_id = root.cgroup_id;
     entry.root_hierarchy = root.hierarchy;
     entry.init_tgid = init_tgid;
-    if (bpf_map_update_elem(state_->session_map(), &session, &entry, BPF_NOEXIST) != 0)
-        return errno_error("enter the session");
-    auto ring = state_->put_ring(session, ring_bytes);
     spoor_scope_key key{root.cgroup_id, root.hierarchy, 0};
-    Status armed = ring ? Status{} : Status(std::move(ring).error());
-    // The scope comes last: from here on programs act on the session.
-    if (armed && bpf_map_update_elem(state_->scopes(), &key, &session, BPF_NOEXIST) != 0)
-        armed = errno_error("enter the cgroup");
-    if (armed) armed = state_->attach_if_first();
-    if (!armed) {
-        state_->forget(session);
-        bpf_map_delete_elem(state_->session_map(), &session);
-        return std::move(armed).error();
+    Status entered;
+    if (bpf_map_update_elem(state_->session_map(), &session, &entry, BPF_NOEXIST) != 0)
+        entered = errno_error("enter the session");
+    // The scope comes after its session: from here on programs act on it.
+    else if (bpf_map_update_elem(state_->scopes(), &key, &session, BPF_NOEXIST) != 0)
+        entered = errno_error("enter the cgroup");
+    else if (entered = state_->attach(); !entered)
+        bpf_map_delete_elem(state_->scopes(), &key);
+    if (!entered) {
+        state_->retire(session);
+        return std::move(entered).error();
     }
-    return ring;
+    return armed;
 }
 
 Result<UniqueFd> Tracer::grow(uint64_t session, uint32_t ring_bytes) { return state_->put_ring(session, ring_bytes); }
@@ -154,16 +243,22 @@ Result<spoor_counters> Tracer::counters(uint64_t session) {
 }
 
 Result<spoor_counters> Tracer::disarm(uint64_t session) {
+    spoor_session entry{};
+    if (bpf_map_lookup_elem(state_->session_map(), &session, &entry) != 0) return errno_error("read the session");
+    spoor_scope_key key{entry.root_cgroup_id, entry.root_hierarchy, 0};
+    uint64_t owner = 0;
+    // A cgroup can be removed only when no process is left in it, so nothing is under way either.
+    bool running = bpf_map_lookup_elem(state_->scopes(), &key, &owner) == 0 && owner == session;
     state_->forget(session);
+    if (running) bpf_map_delete_elem(state_->rings(), &session);  // waits
     auto last = counters(session);
-    if (last) {
-        bpf_map_delete_elem(state_->session_map(), &session);
-        state_->detach_if_last();
+    {
+        std::lock_guard lock(state_->mutex);
+        --state_->sessions;
     }
+    state_->retire(session);
     return last;
 }
-
-bool Tracer::attached() const { return state_->sessions > 0; }
 
 uint64_t Tracer::exact_ops() {
     return bit(SPOOR_OP_READ) | bit(SPOOR_OP_WRITE) | bit(SPOOR_OP_CREATE) | bit(SPOOR_OP_LIST) | bit(SPOOR_OP_EXEC) |

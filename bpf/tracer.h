@@ -1,6 +1,10 @@
 // Owner of the BPF programs, their maps and links. Loaded once; attached while a session exists.
 //
-// Threads: none of this is thread-safe; spoord has one thread.
+// Taking a ring out of the programs' reach, or putting one there, waits for a grace period of the
+// kernel (some 15 ms). No caller should: a thread of the Tracer's own keeps spare rings in place,
+// retires old ones and detaches the programs.
+//
+// Threads: the public functions are for one thread (spoord has one).
 // libbpf stays out of this header (and its messages go to the log handler given to load()).
 #pragma once
 
@@ -19,6 +23,8 @@ struct TracerLimits {
     uint32_t processes = 32768;   // recorded at once, all sessions together
     uint32_t seen = 65536;        // entries of the kernel's dedupe table
     uint32_t open_files = 32768;
+    uint32_t spare_rings = 4;     // held ready
+    uint32_t ring_bytes = 512 * 1024;  // size of a spare ring
 };
 
 struct ScopeRoot {
@@ -35,18 +41,23 @@ public:
     static Result<std::unique_ptr<Tracer>> load(const TracerLimits& limits, Log log);
     ~Tracer();
 
+    struct Armed {
+        uint64_t session = 0;  // never given twice
+        UniqueFd ring;
+    };
     // Starts a session: its records go to the returned ring from the first execve of `init_tgid`
     // (a number in this process's pid namespace, which must be the host's) on. `ring_bytes` is a
-    // power of two and a multiple of the page size. EEXIST: the cgroup is in a session already.
-    Result<UniqueFd> arm(uint64_t session, const ScopeRoot& root, uint32_t init_tgid, uint32_t ring_bytes);
+    // power of two and a multiple of the page size; limits.ring_bytes is the quick one.
+    // EEXIST: the cgroup is in a session already.
+    Result<Armed> arm(const ScopeRoot& root, uint32_t init_tgid, uint32_t ring_bytes);
     // Gives the session a larger ring. When this returns, nothing is written to the old one any more.
     Result<UniqueFd> grow(uint64_t session, uint32_t ring_bytes);
     // What the kernel side has counted so far.
     Result<spoor_counters> counters(uint64_t session);
-    // Ends a session. When this returns, its ring is final; the counters are, too.
+    // Ends a session. When this returns, its ring is final; the counters are, too. Quick when the
+    // cgroup has been removed (its END record is in the ring), a grace period otherwise.
     Result<spoor_counters> disarm(uint64_t session);
 
-    [[nodiscard]] bool attached() const;
     // Bit n: enum spoor_op n is reported with the object the kernel resolved / as the caller wrote it.
     [[nodiscard]] static uint64_t exact_ops();
     [[nodiscard]] static uint64_t lexical_ops();

@@ -69,15 +69,6 @@ bool send_reply(int socket, const ReplyMessage& reply, int fd) {
     return ::sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(sizeof copy);
 }
 
-ReplyMessage reply_to(Request request) {
-    ReplyMessage reply{};
-    reply.magic = magic;
-    reply.version = version;
-    reply.request = static_cast<uint16_t>(request);
-    reply.abi_version = SPOOR_ABI_VERSION;
-    return reply;
-}
-
 // Printable ASCII only: the id goes to logs.
 std::string clean_id(const char* text, size_t size) {
     std::string id(text, ::strnlen(text, size));
@@ -98,8 +89,8 @@ Code code_of(const Error& error) {
 
 }  // namespace
 
-Connection::Connection(UniqueFd socket, ucred peer, uint64_t session, bpf::Tracer& tracer, const Quota& quota)
-    : socket_(std::move(socket)), peer_(peer), session_(session), tracer_(tracer), quota_(quota) {}
+Connection::Connection(UniqueFd socket, ucred peer, bpf::Tracer& tracer, const Quota& quota)
+    : socket_(std::move(socket)), peer_(peer), tracer_(tracer), quota_(quota) {}
 
 Connection::~Connection() {
     if (!armed_) return;
@@ -130,11 +121,10 @@ bool Connection::serve() {
                                                ": install spoor and spoord of one release");
     else
         reply = answer(request, received->fds, ring);
-    ReplyMessage head = reply_to(static_cast<Request>(request.request));
-    reply.magic = head.magic;
-    reply.version = head.version;
-    reply.request = head.request;
-    reply.abi_version = head.abi_version;
+    reply.magic = magic;
+    reply.version = version;
+    reply.request = request.request;
+    reply.abi_version = SPOOR_ABI_VERSION;
     return send_reply(socket_.get(), reply, ring.get()) && keep;
 }
 
@@ -174,16 +164,17 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     if (!init) return refusal(Code::bad_process, init.error().message);
     uint32_t ring_bytes =
         std::bit_ceil(std::clamp(request.ring_bytes, quota_.ring_bytes_min, quota_.ring_bytes_max));
-    auto granted = tracer_.arm(session_, *root, *init, ring_bytes);
+    auto granted = tracer_.arm(*root, *init, ring_bytes);
     if (!granted) {
         bool taken = granted.error().code == EEXIST;
         return refusal(taken ? Code::already_traced : Code::unavailable,
                        taken ? "the cgroup is traced already" : granted.error().message);
     }
     armed_ = true;
+    session_ = granted->session;
     ring_bytes_ = ring_bytes;
     container_id_ = clean_id(request.container_id, sizeof request.container_id);
-    ring = std::move(*granted);
+    ring = std::move(granted->ring);
     spdlog::info("session {} of uid {} pid {}: container {}, cgroup {}, ring {} bytes", session_, peer_.uid, peer_.pid,
                  container_id_, root->cgroup_id, ring_bytes);
     ReplyMessage reply{};

@@ -21,7 +21,7 @@ struct Quota {
 class Connection {
 public:
     // Takes the socket; `peer` is what SO_PEERCRED says of it. `tracer` outlives this object.
-    Connection(UniqueFd socket, ucred peer, uint64_t session, bpf::Tracer& tracer, const Quota& quota);
+    Connection(UniqueFd socket, ucred peer, bpf::Tracer& tracer, const Quota& quota);
     // Ends the session, if there is one.
     ~Connection();
     Connection(const Connection&) = delete;
@@ -41,10 +41,10 @@ private:
 
     UniqueFd socket_;
     ucred peer_;
-    uint64_t session_;
     bpf::Tracer& tracer_;
     Quota quota_;
     bool armed_ = false;
+    uint64_t session_ = 0;  // while armed
     uint32_t ring_bytes_ = 0;
     std::string container_id_;
 };

@@ -45,7 +45,6 @@ private:
     const ServerOptions& options_;
     UniqueFd epoll_;
     std::unordered_map<int, std::unique_ptr<Connection>> connections_;
-    uint64_t next_session_ = 1;
     bool served_any_ = false;
 };
 
@@ -99,7 +98,7 @@ void Server::accept_peers() {
         if (!watch(epoll_.get(), fd)) continue;
         served_any_ = true;
         connections_.emplace(
-            fd, std::make_unique<Connection>(std::move(socket), peer, next_session_++, tracer_, options_.quota));
+            fd, std::make_unique<Connection>(std::move(socket), peer, tracer_, options_.quota));
     }
 }
 
