@@ -140,14 +140,18 @@ static __always_inline struct file *file_of(__u32 fd)
 
 #define AT_FDCWD (-100)
 
-/* (dirfd, string) as a *at system call got it. Returns 0, or -1 when the string cannot be read. */
-static __noinline int set_name(struct scratch *scratch, int dirfd, const char *string)
+/* (dirfd, string) as a *at system call got it; `kernel` tells in whose memory the string is.
+ * Returns 0, or -1 when it cannot be read. */
+static __noinline int set_name(struct scratch *scratch, int dirfd, const char *string, bool kernel)
 {
     char *name = &scratch->bytes[BASE_END];
     long length;
 
     clear_path(scratch);
-    length = bpf_probe_read_user_str(name, SPOOR_NAME_MAX, string);
+    if (kernel)
+        length = bpf_probe_read_kernel_str(name, SPOOR_NAME_MAX, string);
+    else
+        length = bpf_probe_read_user_str(name, SPOOR_NAME_MAX, string);
     if (length <= 0)
         return -1;
     scratch->name_len = (length - 1) & (SPOOR_NAME_MAX - 1);
@@ -172,25 +176,5 @@ static __noinline int set_name(struct scratch *scratch, int dirfd, const char *s
     }
     if (scratch->name_len)
         scratch->flags |= SPOOR_F_LEXICAL;
-    return 0;
-}
-
-/* A kernel string as the name part, relative to the working directory. */
-static __noinline int set_kernel_name(struct scratch *scratch, const char *string)
-{
-    char *name = &scratch->bytes[BASE_END];
-    long length;
-
-    clear_path(scratch);
-    length = bpf_probe_read_kernel_str(name, SPOOR_NAME_MAX, string);
-    if (length <= 0)
-        return -1;
-    scratch->name_len = (length - 1) & (SPOOR_NAME_MAX - 1);
-    scratch->flags |= SPOOR_F_LEXICAL;
-    if (name[0] != '/') {
-        struct fs_struct *fs = BPF_CORE_READ(current_task(), fs);
-
-        set_base(scratch, BPF_CORE_READ(fs, pwd.mnt), BPF_CORE_READ(fs, pwd.dentry));
-    }
     return 0;
 }

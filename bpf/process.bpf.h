@@ -242,7 +242,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
         goto out;
 
     if (BPF_CORE_READ(bprm, interp) != BPF_CORE_READ(bprm, filename) &&
-        !set_kernel_name(scratch, BPF_CORE_READ(bprm, filename))) {
+        !set_name(scratch, AT_FDCWD, BPF_CORE_READ(bprm, filename), true)) {
         record.op = SPOOR_AUX_SCRIPT;
         if (output(scratch, process, &record))
             goto out;

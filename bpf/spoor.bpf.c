@@ -26,5 +26,6 @@
 #include "emit.bpf.h"
 #include "process.bpf.h"
 #include "syscall.bpf.h"
+#include "uring.bpf.h"
 
 char spoor_license[] SEC("license") = "Dual BSD/GPL";

@@ -41,7 +41,7 @@ struct plan {
     __u32 flags;
     __u32 bit; /* PLAN_FD: enum open_bit */
     __u32 open_flags;
-    __u32 reserved;
+    __u32 kernel_names; /* the names lie in the kernel's memory: io_uring */
 };
 
 static __always_inline void plan_name(struct plan *plan, __u32 op, __s32 dirfd, __u64 name, __u32 flags)
@@ -355,33 +355,27 @@ static __noinline int run_fd(struct scratch *scratch, struct spoor_process *proc
     return 0;
 }
 
-/* Whether (file, bit) is news: the part of run_fd that every read(2) pays for. */
-static __noinline struct file *news_of_fd(const struct spoor_process *process, __u32 fd,
-                                          __u32 op, __u32 bit)
+/* Whether (file, bit) has not been reported: the part of run_fd that every read(2) pays for. */
+static __noinline bool is_news(const struct spoor_process *process, struct file *file, __u32 op, __u32 bit)
 {
-    struct file *file = file_of(fd);
     struct open_key key = {.file = (__u64)file, .instance = process->instance};
     struct open_state *state;
     struct inode *inode;
     __u32 type;
 
-    if (!file)
-        return NULL;
     inode = BPF_CORE_READ(file, f_inode);
     state = bpf_map_lookup_elem(&open_files, &key);
     if (state && (state->reported & bit) && state->inode == (__u64)inode &&
         state->dentry == (__u64)BPF_CORE_READ(file, f_path.dentry))
-        return NULL;
+        return false;
     type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
-    if (type == S_IFREG || (type == S_IFDIR && op != SPOOR_OP_READ && op != SPOOR_OP_WRITE))
-        return file;
-    return NULL;
+    return type == S_IFREG || (type == S_IFDIR && op != SPOOR_OP_READ && op != SPOOR_OP_WRITE);
 }
 
 static __noinline int run_name(struct scratch *scratch, struct spoor_process *process,
                                const struct plan *plan, __u32 op, int error)
 {
-    if (set_name(scratch, plan->dirfd, (const char *)plan->name)) {
+    if (set_name(scratch, plan->dirfd, (const char *)plan->name, plan->kernel_names)) {
         if (error != EFAULT && error != 9 /* EBADF */)
             COUNT(process->session, lost_fault);
         return 0;
@@ -389,14 +383,17 @@ static __noinline int run_name(struct scratch *scratch, struct spoor_process *pr
     return emit_access(scratch, process, op, plan->flags, error);
 }
 
-static __noinline int set_second(struct scratch *scratch, const struct plan *plan)
+static __always_inline int set_second(struct scratch *scratch, const struct plan *plan)
 {
     if (plan->kind == PLAN_NAMES)
-        return set_name(scratch, plan->dirfd2, (const char *)plan->name2);
+        return set_name(scratch, plan->dirfd2, (const char *)plan->name2, plan->kernel_names);
     long length;
 
     clear_path(scratch);
-    length = bpf_probe_read_user_str(&scratch->bytes[BASE_END], SPOOR_NAME_MAX, (const char *)plan->name2);
+    if (plan->kernel_names)
+        length = bpf_probe_read_kernel_str(&scratch->bytes[BASE_END], SPOOR_NAME_MAX, (const char *)plan->name2);
+    else
+        length = bpf_probe_read_user_str(&scratch->bytes[BASE_END], SPOOR_NAME_MAX, (const char *)plan->name2);
     if (length <= 0)
         return -1;
     scratch->name_len = (length - 1) & (SPOOR_NAME_MAX - 1);
@@ -412,7 +409,7 @@ static __noinline int run_names(struct scratch *scratch, struct spoor_process *p
     __u64 a, b;
     __u8 one = 1;
 
-    if (set_name(scratch, plan->dirfd, (const char *)plan->name))
+    if (set_name(scratch, plan->dirfd, (const char *)plan->name, plan->kernel_names))
         goto fault;
     hash_path(scratch);
     a = scratch->hash_a;
@@ -427,7 +424,7 @@ static __noinline int run_names(struct scratch *scratch, struct spoor_process *p
         return 0;
     if (output(scratch, process, &record))
         return 0;
-    if (set_name(scratch, plan->dirfd, (const char *)plan->name))
+    if (set_name(scratch, plan->dirfd, (const char *)plan->name, plan->kernel_names))
         goto fault;
     record.type = SPOOR_EV_ACCESS;
     record.op = plan->op;
@@ -446,13 +443,14 @@ static __noinline int run_socket(struct scratch *scratch, struct spoor_process *
                                  int error)
 {
     __u16 family = 0;
-    __u64 length = plan->name2;
+    __u32 length = plan->name2;
 
     clear_path(scratch);
     if (bpf_probe_read_user(&family, sizeof(family), (void *)plan->name) || length > 128)
         return 0;
     if (family != 1 /* AF_UNIX */ && (plan->op == SPOOR_OP_BIND || (family != 2 && family != 10)))
         return 0;
+    barrier_var(length);
     length &= 0xff;
     if (bpf_probe_read_user(&scratch->bytes[BASE_END], length, (void *)plan->name))
         return 0;
@@ -461,7 +459,7 @@ static __noinline int run_socket(struct scratch *scratch, struct spoor_process *
     return emit_access(scratch, process, plan->op, 0, error);
 }
 
-static __noinline int run_plan(struct scratch *scratch, struct spoor_process *process,
+static __always_inline int run_plan(struct scratch *scratch, struct spoor_process *process,
                                const struct plan *plan, long result)
 {
     int error = result < 0 && result >= -4095 ? -result : 0;
@@ -485,19 +483,57 @@ static __noinline int run_plan(struct scratch *scratch, struct spoor_process *pr
                     error);
 }
 
-static __always_inline void run_fd_if_news(struct spoor_process *process, __u32 fd,
-                                           __u32 op, __u32 bit)
+static __noinline int run_file_if_news(struct spoor_process *process, struct file *file, __u32 op, __u32 bit)
 {
-    struct file *file = news_of_fd(process, fd, op, bit);
     struct scratch *scratch;
 
-    if (!file)
-        return;
+    if (!file || !is_news(process, file, op, bit))
+        return 0;
     scratch = claim_scratch(process->session);
     if (!scratch)
-        return;
+        return 0;
     run_fd(scratch, process, file, op, bit);
     release_scratch(scratch);
+    return 0;
+}
+
+/* Carries a plan out, now that the call's result is known. */
+static __noinline int finish_plan(struct spoor_process *process, const struct plan *plan, long result)
+{
+    struct scratch *scratch;
+    /* An address given by mmap may look negative, but never like an errno. */
+    bool success = result >= 0 || result < -4095;
+
+    if (plan->kind == PLAN_FD) {
+        if (success)
+            run_file_if_news(process, file_of(plan->dirfd), plan->op, plan->bit);
+        return 0;
+    }
+    if (plan->kind == PLAN_FDS) {
+        if (success) {
+            run_file_if_news(process, file_of(plan->dirfd), SPOOR_OP_READ, OPEN_READ);
+            run_file_if_news(process, file_of(plan->dirfd2), SPOOR_OP_WRITE, OPEN_WRITE);
+        }
+        return 0;
+    }
+    if (plan->kind == PLAN_NAME && !plan->kernel_names) {
+        /* Without a name the descriptor itself is meant: AT_EMPTY_PATH, futimens(3). */
+        char first = 0;
+
+        if (!plan->name || (!bpf_probe_read_user(&first, 1, (void *)plan->name) && !first)) {
+            if (success && plan->dirfd >= 0)
+                run_file_if_news(process, file_of(plan->dirfd), plan->op,
+                                 plan->op == SPOOR_OP_METADATA ? OPEN_METADATA : OPEN_PROBE);
+            if (success || plan->op == SPOOR_OP_EXEC)
+                return 0;
+        }
+    }
+    scratch = claim_scratch(process->session);
+    if (!scratch)
+        return 0;
+    run_plan(scratch, process, plan, result);
+    release_scratch(scratch);
+    return 0;
 }
 
 SEC("tp_btf/sys_exit")
@@ -505,7 +541,6 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
 {
     __u32 tgid = bpf_get_current_pid_tgid() >> 32;
     struct spoor_process *process = bpf_map_lookup_elem(&processes, &tgid);
-    struct scratch *scratch;
     struct plan plan = {};
     __u64 a[6];
     __s64 nr;
@@ -523,7 +558,6 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
         a[2] = (__u32)BPF_CORE_READ(regs, dx);
         a[3] = (__u32)BPF_CORE_READ(regs, si);
         a[4] = (__u32)BPF_CORE_READ(regs, di);
-        a[5] = (__u32)BPF_CORE_READ(regs, bp);
         result = (__s32)result;
     } else
 #endif
@@ -533,40 +567,10 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
         a[2] = PT_REGS_PARM3_CORE_SYSCALL(regs);
         a[3] = PT_REGS_PARM4_CORE_SYSCALL(regs);
         a[4] = PT_REGS_PARM5_CORE_SYSCALL(regs);
-        a[5] = 0;
     }
+    a[5] = 0;
     make_plan(&plan, nr, a);
-    if (plan.kind == PLAN_NONE)
-        return 0;
-
-    if (plan.kind == PLAN_FD) {
-        if (result >= 0 || result < -4095) /* an address given by mmap looks negative, never like an errno */
-            run_fd_if_news(process, plan.dirfd, plan.op, plan.bit);
-        return 0;
-    }
-    if (plan.kind == PLAN_FDS) {
-        if (result >= 0) {
-            run_fd_if_news(process, plan.dirfd, SPOOR_OP_READ, OPEN_READ);
-            run_fd_if_news(process, plan.dirfd2, SPOOR_OP_WRITE, OPEN_WRITE);
-        }
-        return 0;
-    }
-    if (plan.kind == PLAN_NAME) {
-        /* Without a name the descriptor itself is meant: AT_EMPTY_PATH, futimens(3). */
-        char first = 0;
-
-        if (!plan.name || (!bpf_probe_read_user(&first, 1, (void *)plan.name) && !first)) {
-            if (result >= 0 && plan.dirfd >= 0)
-                run_fd_if_news(process, plan.dirfd, plan.op,
-                               plan.op == SPOOR_OP_METADATA ? OPEN_METADATA : OPEN_PROBE);
-            if (result >= 0 || plan.op == SPOOR_OP_EXEC)
-                return 0;
-        }
-    }
-    scratch = claim_scratch(process->session);
-    if (!scratch)
-        return 0;
-    run_plan(scratch, process, &plan, result);
-    release_scratch(scratch);
+    if (plan.kind != PLAN_NONE)
+        finish_plan(process, &plan, result);
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "bpf/tracer.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <sys/random.h>
 
@@ -44,6 +45,30 @@ void delete_entries(int map, Doomed doomed) {
         previous = &key;
     }
     for (const Key& dead : keys) bpf_map_delete_elem(map, &dead);
+}
+
+// The parameters of a tracepoint in the running kernel, the leading data pointer included; 0 if the
+// kernel does not have it.
+unsigned tracepoint_parameters(const btf* types, const std::string& name) {
+    int id = btf__find_by_name_kind(types, ("btf_trace_" + name).c_str(), BTF_KIND_TYPEDEF);
+    if (id < 0) return 0;
+    const btf_type* type = btf__type_by_id(types, btf__type_by_id(types, static_cast<unsigned>(id))->type);
+    if (!btf_is_ptr(type)) return 0;
+    const btf_type* prototype = btf__type_by_id(types, type->type);
+    return btf_is_func_proto(prototype) ? btf_vlen(prototype) : 0;
+}
+
+// io_uring's tracepoints have changed between kernels: without the one at submission, or with a
+// completion that does not tell the request, the programs for it stay out.
+void fit_io_uring(spoor_bpf* skeleton) {
+    std::unique_ptr<btf, void (*)(btf*)> types(btf__load_vmlinux_btf(), btf__free);
+    if (!types) return;
+    unsigned complete = tracepoint_parameters(types.get(), "io_uring_complete");
+    bool usable = tracepoint_parameters(types.get(), "io_uring_submit_req") > 0 && complete >= 4 &&
+                  btf__find_by_name_kind(types.get(), "io_open", BTF_KIND_STRUCT) > 0;
+    skeleton->rodata->uring_complete_has_cqe = complete == 4;
+    bpf_program__set_autoload(skeleton->progs.on_uring_submit, usable);
+    bpf_program__set_autoload(skeleton->progs.on_uring_complete, usable);
 }
 
 constexpr uint64_t bit(spoor_op op) { return uint64_t{1} << op; }
@@ -196,6 +221,7 @@ Result<std::unique_ptr<Tracer>> Tracer::load(const TracerLimits& limits, Log log
     bpf_map__set_max_entries(skeleton->maps.scratches,
                              bpf_map__max_entries(skeleton->maps.scratches) * static_cast<uint32_t>(processors));
 
+    fit_io_uring(skeleton);
     if (int error = spoor_bpf__load(skeleton); error != 0) {
         Error failure = errno_error("load the BPF programs", -error);
         if (error == -EPERM) failure.message += " (needs CAP_BPF and CAP_PERFMON)";

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * io_uring: no system call returns when a request is done. What a request names is copied when it
+ * is submitted (its strings may be gone later), and reported when its completion is posted, which
+ * happens in a thread of the same process: the submitter, an io-wq worker or the SQPOLL thread.
+ */
+#pragma once
+
+struct uring_pending {
+    struct plan plan;
+    char name[SPOOR_NAME_MAX];
+    char name2[SPOOR_NAME_MAX];
+};
+
+/* Requests under way that name files, by the address of their io_kiocb. Memory is taken only while
+ * there are any. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 8192);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, __u64);
+    __type(value, struct uring_pending);
+} uring_requests SEC(".maps");
+
+/* The third argument of the completion's tracepoint is the cqe (6.10 and later), or else the
+ * arguments are user_data and the result. Loader, from BTF. */
+const volatile bool uring_complete_has_cqe = true;
+
+static __always_inline __u64 name_of(struct filename *filename)
+{
+    return (__u64)BPF_CORE_READ(filename, name);
+}
+
+static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *request)
+{
+    void *cmd = request;
+
+    switch (BPF_CORE_READ(request, opcode)) {
+    case IORING_OP_OPENAT: case IORING_OP_OPENAT2: {
+        struct io_open *open = cmd;
+
+        if (BPF_CORE_READ(open, file_slot)) /* into the ring's own table: the result is no descriptor */
+            break;
+        plan_open(plan, BPF_CORE_READ(open, dfd), name_of(BPF_CORE_READ(open, filename)),
+                  BPF_CORE_READ(open, how.flags));
+        break;
+    }
+    case IORING_OP_STATX: {
+        struct io_statx *statx = cmd;
+
+        plan_name(plan, SPOOR_OP_PROBE, BPF_CORE_READ(statx, dfd), name_of(BPF_CORE_READ(statx, filename)),
+                  nofollow_of(BPF_CORE_READ(statx, flags)));
+        break;
+    }
+    case IORING_OP_UNLINKAT: {
+        struct io_unlink *unlink = cmd;
+
+        plan_name(plan, BPF_CORE_READ(unlink, flags) & AT_REMOVEDIR ? SPOOR_OP_RMDIR : SPOOR_OP_DELETE,
+                  BPF_CORE_READ(unlink, dfd), name_of(BPF_CORE_READ(unlink, filename)), SPOOR_F_NOFOLLOW);
+        break;
+    }
+    case IORING_OP_MKDIRAT: {
+        struct io_mkdir *mkdir = cmd;
+
+        plan_name(plan, SPOOR_OP_MKDIR, BPF_CORE_READ(mkdir, dfd), name_of(BPF_CORE_READ(mkdir, filename)),
+                  SPOOR_F_NOFOLLOW);
+        break;
+    }
+    case IORING_OP_SETXATTR: case IORING_OP_GETXATTR: {
+        struct io_xattr *xattr = cmd;
+
+        plan_name(plan,
+                  BPF_CORE_READ(request, opcode) == IORING_OP_SETXATTR ? SPOOR_OP_METADATA : SPOOR_OP_PROBE, AT_FDCWD,
+                  name_of(BPF_CORE_READ(xattr, filename)), 0);
+        break;
+    }
+    case IORING_OP_RENAMEAT: {
+        struct io_rename *rename = cmd;
+
+        plan_names(plan, SPOOR_OP_RENAME, BPF_CORE_READ(rename, old_dfd), name_of(BPF_CORE_READ(rename, oldpath)),
+                   BPF_CORE_READ(rename, new_dfd), name_of(BPF_CORE_READ(rename, newpath)));
+        if (BPF_CORE_READ(rename, flags) & RENAME_EXCHANGE)
+            plan->flags |= SPOOR_F_EXCHANGE;
+        break;
+    }
+    case IORING_OP_LINKAT: {
+        struct io_link *link = cmd;
+
+        plan_names(plan, SPOOR_OP_LINK, BPF_CORE_READ(link, old_dfd), name_of(BPF_CORE_READ(link, oldpath)),
+                   BPF_CORE_READ(link, new_dfd), name_of(BPF_CORE_READ(link, newpath)));
+        if (BPF_CORE_READ(link, flags) & AT_SYMLINK_FOLLOW)
+            plan->flags &= ~SPOOR_F_NOFOLLOW;
+        break;
+    }
+    case IORING_OP_SYMLINKAT: {
+        struct io_link *link = cmd; /* oldpath is the text */
+
+        plan_names(plan, SPOOR_OP_SYMLINK, BPF_CORE_READ(link, new_dfd), name_of(BPF_CORE_READ(link, newpath)),
+                   AT_FDCWD, name_of(BPF_CORE_READ(link, oldpath)));
+        plan->kind = PLAN_TEXT;
+        break;
+    }
+    }
+    plan->kernel_names = 1;
+    return 0;
+}
+
+static __always_inline struct spoor_process *current_process(void)
+{
+    __u32 tgid = bpf_get_current_pid_tgid() >> 32;
+
+    return bpf_map_lookup_elem(&processes, &tgid);
+}
+
+SEC("tp_btf/io_uring_submit_req")
+int BPF_PROG(on_uring_submit, struct io_kiocb *request)
+{
+    struct spoor_process *process = current_process();
+    struct uring_pending *pending;
+    struct scratch *scratch;
+    struct plan plan = {};
+    __u64 key = (__u64)request;
+
+    if (!process)
+        return 0;
+    make_uring_plan(&plan, request);
+    if (plan.kind == PLAN_NONE)
+        return 0;
+    scratch = claim_scratch(process->session);
+    if (!scratch)
+        return 0;
+    pending = (struct uring_pending *)scratch->bytes;
+    pending->plan = plan;
+    pending->name[0] = pending->name2[0] = 0;
+    bpf_probe_read_kernel_str(pending->name, sizeof(pending->name), (void *)plan.name);
+    if (plan.name2)
+        bpf_probe_read_kernel_str(pending->name2, sizeof(pending->name2), (void *)plan.name2);
+    if (bpf_map_update_elem(&uring_requests, &key, pending, BPF_ANY))
+        COUNT(process->session, lost_scratch);
+    release_scratch(scratch);
+    return 0;
+}
+
+static __always_inline int uring_done(struct spoor_process *process, struct io_kiocb *request, long result)
+{
+    struct file *file = BPF_CORE_READ(request, file);
+    struct uring_pending *pending;
+    __u64 key = (__u64)request;
+    struct plan plan;
+
+    switch (BPF_CORE_READ(request, opcode)) {
+    case IORING_OP_READ: case IORING_OP_READV: case IORING_OP_READ_FIXED: case IORING_OP_READ_MULTISHOT:
+    case IORING_OP_READV_FIXED:
+        return result < 0 ? 0 : run_file_if_news(process, file, SPOOR_OP_READ, OPEN_READ);
+    case IORING_OP_WRITE: case IORING_OP_WRITEV: case IORING_OP_WRITE_FIXED: case IORING_OP_FALLOCATE:
+    case IORING_OP_WRITEV_FIXED:
+        return result < 0 ? 0 : run_file_if_news(process, file, SPOOR_OP_WRITE, OPEN_WRITE);
+    case IORING_OP_FTRUNCATE:
+        return result < 0 ? 0 : run_file_if_news(process, file, SPOOR_OP_TRUNCATE, OPEN_TRUNCATE);
+    case IORING_OP_FSETXATTR:
+        return result < 0 ? 0 : run_file_if_news(process, file, SPOOR_OP_METADATA, OPEN_METADATA);
+    case IORING_OP_SPLICE:
+        if (result < 0)
+            return 0;
+        run_file_if_news(process, file, SPOOR_OP_WRITE, OPEN_WRITE);
+        return run_file_if_news(process, file_of(BPF_CORE_READ((struct io_splice *)request, splice_fd_in)),
+                                SPOOR_OP_READ, OPEN_READ);
+    }
+    pending = bpf_map_lookup_elem(&uring_requests, &key);
+    if (!pending)
+        return 0;
+    plan = pending->plan;
+    plan.name = (__u64)pending->name;
+    plan.name2 = (__u64)pending->name2;
+    finish_plan(process, &plan, result);
+    bpf_map_delete_elem(&uring_requests, &key);
+    return 0;
+}
+
+SEC("raw_tp/io_uring_complete")
+int on_uring_complete(struct bpf_raw_tracepoint_args *ctx)
+{
+    struct spoor_process *process = current_process();
+    struct io_kiocb *request = (void *)ctx->args[1];
+    long result;
+
+    if (!process || !request)
+        return 0;
+    if (uring_complete_has_cqe)
+        result = BPF_CORE_READ((struct io_uring_cqe *)ctx->args[2], res);
+    else
+        result = (__s32)ctx->args[3];
+    return uring_done(process, request, result);
+}
