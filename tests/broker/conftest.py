@@ -1,0 +1,112 @@
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+import peer
+
+
+def cgroup2_mount():
+    with open("/proc/self/mountinfo") as mounts:
+        for line in mounts:
+            fields = line.split()
+            if fields[fields.index("-") + 1] == "cgroup2" and os.access(fields[4], os.W_OK):
+                return fields[4]
+    pytest.fail("these tests need a writable cgroup2 mount")
+
+
+class Box:
+    """A cgroup with one process in it, which waits to be told what to execute."""
+
+    serial = 0
+
+    def __init__(self, owner=None):
+        Box.serial += 1
+        self.path = f"{cgroup2_mount()}/spoor-test-{os.getpid()}-{Box.serial}"
+        os.mkdir(self.path)
+        if owner is not None:
+            os.chown(self.path, owner, owner)
+        self.fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        ready, self.go = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self.go)
+            command = os.read(ready, 4096).decode()
+            if command:
+                os.execv("/bin/sh", ["sh", "-c", command])
+            os._exit(0)
+        os.close(ready)
+        self.pidfd = os.pidfd_open(self.pid)
+        with open(self.path + "/cgroup.procs", "w") as procs:
+            procs.write(str(self.pid))
+        self.ended = False
+
+    def run(self, command):
+        os.write(self.go, command.encode())
+        self.ended = True
+        return os.waitpid(self.pid, 0)[1]
+
+    def remove(self):
+        if not self.ended:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            self.ended = True
+        for fd in (self.fd, self.go, self.pidfd):
+            os.close(fd)
+        os.rmdir(self.path)
+
+
+@pytest.fixture
+def box():
+    made = []
+
+    def make(owner=None):
+        made.append(Box(owner))
+        return made[-1]
+
+    yield make
+    for one in made:
+        if os.path.exists(one.path):
+            one.remove()
+
+
+@pytest.fixture(scope="session")
+def spoord():
+    assert os.geteuid() == 0, "spoord needs CAP_BPF and CAP_PERFMON: run these tests as root"
+    directory = tempfile.mkdtemp(prefix="spoord-test-")  # pytest's own are closed to other users
+    os.chmod(directory, 0o755)
+    path, log_path = directory + "/socket", directory + "/log"
+    with open(log_path, "w") as log:
+        process = subprocess.Popen([os.environ["SPOORD"], "--socket", path, "--max-ring", str(1 << 21)], stderr=log)
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            peer.Peer(path).close()
+            break
+        except OSError:
+            assert process.poll() is None, open(log_path).read()
+            assert time.monotonic() < deadline, "spoord did not come up"
+            time.sleep(0.02)
+    yield path
+    assert process.poll() is None, "spoord died: " + open(log_path).read()
+    process.terminate()
+    assert process.wait(10) == 0
+    assert not os.path.exists(path), "spoord left its socket behind"
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def connect(spoord):
+    made = []
+
+    def make():
+        made.append(peer.Peer(spoord))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
