@@ -45,7 +45,8 @@ static __always_inline __u32 pid_level(struct task_struct *leader)
     return BPF_CORE_READ(leader, thread_pid, level);
 }
 
-/* The number of a process in the session's pid namespace (or its own, if that lies above). */
+/* The number of a process in the pid namespaces of `level`; 0 if it lives outside of them, as
+ * getppid(2) tells. */
 static __noinline __u32 pid_at_level(struct task_struct *leader, __u32 level)
 {
     struct pid *pid = BPF_CORE_READ(leader, thread_pid);
@@ -53,7 +54,7 @@ static __noinline __u32 pid_at_level(struct task_struct *leader, __u32 level)
     int number = 0;
 
     if (level > own)
-        level = own;
+        return 0;
     bpf_probe_read_kernel(&number, sizeof(number),
                           (void *)pid + bpf_core_field_offset(struct pid, numbers) +
                               level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));

@@ -29,6 +29,9 @@ struct ControlRequest {
 
 std::string to_json(const ControlRequest& request);
 Result<ControlRequest> parse_control_request(std::string_view json);
+// The answer for an outcome, and back. Something that is no answer is EPROTO.
+std::string control_answer(const Status& outcome);
+Status parse_control_answer(std::string_view json);
 
 // Binds and listens in `state_dir`. Mode 0600.
 Result<UniqueFd> listen_control(const std::string& state_dir);

@@ -26,6 +26,7 @@ struct Job {
     std::string on_unavailable;   // run | refuse
     uint32_t setup_deadline_ms = 2000;
     uint32_t ring_bytes = 512 * 1024;
+    uint32_t ring_max_bytes = 8 * 1024 * 1024;  // it may grow to
     uint32_t keep_volumes = 64;   // finished own volumes that stay beside this one
     uint64_t rotate_bytes = 256u * 1024 * 1024;  // accesses.jsonl; 0: never
     bool write_accesses = true;

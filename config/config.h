@@ -1,0 +1,84 @@
+// spoor.yaml: what an operator can set, and its defaults. docs/configuration.md tells it to people.
+//
+// Layers, later over earlier, key by key (a list replaces a list): /etc/spoor/spoor.yaml,
+// $XDG_CONFIG_HOME/spoor/spoor.yaml, the file that SPOOR_CONFIG names.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace spoor {
+
+enum class Mode { off, warn, strict };
+enum class OnUnavailable { run, refuse };
+
+[[nodiscard]] const char* to_string(Mode mode);
+[[nodiscard]] const char* to_string(OnUnavailable choice);
+[[nodiscard]] std::optional<Mode> parse_mode(std::string_view text);
+
+struct Config {
+    std::string runtime = "/usr/bin/crun";  // absolute
+    bool trace = true;
+    Mode mode = Mode::warn;
+    OnUnavailable on_unavailable = OnUnavailable::run;
+    std::chrono::milliseconds setup_deadline{2000};
+    std::string state_root;            // empty: $XDG_RUNTIME_DIR/spoor, else /run/spoor
+    std::string mount = "/run/spoor";  // where containers see their volume
+    std::string recorder;              // program; empty: beside spoor, else /usr/libexec/spoor
+    struct Broker {
+        std::string socket = "/run/spoor/spoord.sock";
+        std::string program;           // as `recorder`
+        bool start_private = true;     // `private: auto`
+    } broker;
+    struct Volumes {
+        uint32_t keep = 64;            // finished own volumes
+        // What io.spoor.volume may name when spoor runs as the host's root; the state root always may.
+        std::vector<std::string> roots = {"/var/lib/spoor/volumes"};
+    } volumes;
+    struct Ring {
+        uint32_t initial = 512 * 1024;  // bytes; powers of two
+        uint32_t max = 8 * 1024 * 1024;
+    } ring;
+    struct Accesses {
+        bool write = true;
+        uint64_t rotate = 256u * 1024 * 1024;  // bytes; 0: never
+    } accesses;
+    struct Log {
+        std::string file;  // of the recorder; empty: none
+        std::string level = "info";
+    } log;
+};
+
+// What the layers are found by; from_process() takes them from the environment.
+struct ConfigEnvironment {
+    std::string system_file = "/etc/spoor/spoor.yaml";
+    std::string xdg_config_home;
+    std::string home;
+    std::string spoor_config;
+
+    static ConfigEnvironment from_process();
+    // The files to read, in order; they need not exist.
+    [[nodiscard]] std::vector<std::string> layers() const;
+};
+
+// A configuration with faults still holds every value that was right: verbs that only pass through
+// need to know the wrapped runtime whatever else is wrong.
+struct LoadedConfig {
+    Config config;
+    std::vector<std::string> files;  // the layers that exist
+    std::vector<Error> errors;       // "FILE:LINE:COLUMN: what is wrong and what was expected"
+};
+
+LoadedConfig load_config(const ConfigEnvironment& environment);
+// One file over the defaults, which must exist; the first fault is the error.
+Result<Config> load_config_file(const std::string& path);
+// As load_config for text; `name` stands for the file in errors.
+LoadedConfig parse_config(std::string_view yaml, const std::string& name);
+
+}  // namespace spoor

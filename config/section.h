@@ -1,0 +1,63 @@
+// One map of a spoor.yaml being read: each key is taken at most once, with the type that it wants;
+// what nobody took is unknown. Private to this room, like every header that names yaml-cpp.
+#pragma once
+
+#include <yaml-cpp/yaml.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace spoor {
+
+class Section {
+public:
+    // `prefix` is what stands before a key in messages: "" or "broker.". Faults go to `errors`.
+    Section(const YAML::Node& map, std::string file, std::string prefix, std::vector<Error>& errors);
+
+    // Each leaves `out` alone if the key is not there or is wrong.
+    void boolean(std::string_view key, bool& out);
+    void number(std::string_view key, uint32_t& out);
+    void text(std::string_view key, std::string& out);
+    void absolute_path(std::string_view key, std::string& out);
+    void absolute_paths(std::string_view key, std::vector<std::string>& out);
+    void duration(std::string_view key, std::chrono::milliseconds& out, std::chrono::milliseconds least,
+                  std::chrono::milliseconds most);
+    void size(std::string_view key, uint64_t& out);
+    // A power of two from 4 KiB to 1 GiB.
+    void ring_size(std::string_view key, uint32_t& out);
+    // Calls `take` with the index of the chosen word.
+    void choice(std::string_view key, std::span<const std::string_view> words,
+                const std::function<void(size_t)>& take);
+    void section(std::string_view key, const std::function<void(Section&)>& read);
+
+    // Reports the keys that nobody took.
+    void finish();
+
+private:
+    struct Entry {
+        std::string key;
+        YAML::Mark key_mark;
+        YAML::Node value;
+        bool taken = false;
+    };
+
+    Entry* take(std::string_view key);
+    const std::string* scalar(std::string_view key, std::string_view wanted, YAML::Mark& mark);
+    void fault(const YAML::Mark& mark, std::string message);
+    void wrong(const YAML::Mark& mark, std::string_view key, std::string_view wanted, std::string_view got);
+
+    std::string file_;
+    std::string prefix_;
+    std::vector<Error>& errors_;
+    std::vector<Entry> entries_;
+    std::vector<std::string_view> known_;
+};
+
+}  // namespace spoor

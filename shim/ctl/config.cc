@@ -1,0 +1,32 @@
+#include "config/config.h"
+
+#include <cstdio>
+
+#include "shim/ctl/commands.h"
+#include "shim/ctl/config_text.h"
+#include "shim/ctl/text.h"
+
+namespace spoor::ctl {
+
+int config_check_command(const std::string& file) {
+    auto text = load_config_file(file);
+    if (text) {
+        std::printf("%s: valid\n", printable(file).c_str());
+        return 0;
+    }
+    complain(text.error().message);
+    return exit_failure;
+}
+
+int config_show_command() {
+    LoadedConfig loaded = load_config(ConfigEnvironment::from_process());
+    for (const Error& error : loaded.errors) complain(error.message);
+    std::string out;
+    for (const std::string& file : loaded.files) out += "# from " + printable(file) + "\n";
+    if (loaded.files.empty()) out += "# the defaults: there is no configuration file\n";
+    out += config_text(loaded.config);
+    std::fwrite(out.data(), 1, out.size(), stdout);
+    return loaded.errors.empty() && std::fflush(stdout) == 0 ? 0 : exit_failure;
+}
+
+}  // namespace spoor::ctl

@@ -1,0 +1,58 @@
+#include "shim/ctl/config_text.h"
+
+namespace spoor::ctl {
+namespace {
+
+// Double-quoted, so that no path turns into another YAML type.
+std::string quoted(const std::string& text) {
+    std::string out = "\"";
+    for (char c : text) {
+        if (c == '"' || c == '\\') out += '\\';
+        out += c;
+    }
+    return out + "\"";
+}
+
+std::string size(uint64_t bytes) {
+    for (auto [unit, factor] : {std::pair{"GiB", 1ull << 30}, {"MiB", 1ull << 20}, {"KiB", 1ull << 10}})
+        if (bytes && bytes % factor == 0) return std::to_string(bytes / factor) + unit;
+    return std::to_string(bytes);
+}
+
+const char* yes_no(bool value) { return value ? "true" : "false"; }
+
+// Unset paths mean "find it": writing them as empty strings would be an error when read back.
+std::string optional_path(const char* indent, const char* key, const std::string& path,
+                          const char* otherwise) {
+    if (path.empty()) return std::string(indent) + "# " + key + ": " + otherwise + "\n";
+    return std::string(indent) + key + ": " + quoted(path) + "\n";
+}
+
+}  // namespace
+
+std::string config_text(const Config& config) {
+    std::string out;
+    out += "runtime: " + quoted(config.runtime) + "\n";
+    out += std::string("trace: ") + yes_no(config.trace) + "\n";
+    out += std::string("mode: ") + quoted(to_string(config.mode)) + "\n";
+    out += std::string("on_unavailable: ") + to_string(config.on_unavailable) + "\n";
+    out += "setup_deadline: " + std::to_string(config.setup_deadline.count()) + "ms\n";
+    out += optional_path("", "state_root", config.state_root, "$XDG_RUNTIME_DIR/spoor, else /run/spoor");
+    out += "mount: " + quoted(config.mount) + "\n";
+    out += optional_path("", "recorder", config.recorder, "beside spoor, else in /usr/libexec/spoor");
+    out += "broker:\n";
+    out += "  socket: " + quoted(config.broker.socket) + "\n";
+    out += optional_path("  ", "program", config.broker.program, "beside spoor, else in /usr/libexec/spoor");
+    out += std::string("  private: ") + (config.broker.start_private ? "auto" : "never") + "\n";
+    out += "volumes:\n  keep: " + std::to_string(config.volumes.keep) + "\n";
+    out += config.volumes.roots.empty() ? "  roots: []\n" : "  roots:\n";
+    for (const std::string& root : config.volumes.roots) out += "    - " + quoted(root) + "\n";
+    out += "ring:\n  initial: " + size(config.ring.initial) + "\n  max: " + size(config.ring.max) + "\n";
+    out += std::string("accesses:\n  write: ") + yes_no(config.accesses.write) +
+           "\n  rotate: " + size(config.accesses.rotate) + "\n";
+    out += "log:\n" + optional_path("  ", "file", config.log.file, "none");
+    out += "  level: " + quoted(config.log.level) + "\n";
+    return out;
+}
+
+}  // namespace spoor::ctl

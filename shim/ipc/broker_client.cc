@@ -1,0 +1,258 @@
+#include "shim/ipc/broker_client.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <bit>
+#include <climits>
+#include <cstring>
+
+#include "base/files.h"
+
+namespace spoor::broker {
+namespace {
+
+constexpr int no_fds[2] = {-1, -1};
+constexpr uint32_t ring_bytes_limit = 1u << 30;
+
+using std::chrono::milliseconds;
+
+milliseconds remaining(Deadline deadline) {
+    auto left = std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now());
+    return std::clamp(left, milliseconds(0), milliseconds(INT_MAX));
+}
+
+Error too_late() { return Error{ETIMEDOUT, "spoord did not answer in time"}; }
+
+Status wait_for(int fd, short events, Deadline deadline) {
+    for (;;) {
+        pollfd item{fd, events, 0};
+        int ready = ::poll(&item, 1, static_cast<int>(remaining(deadline).count()));
+        if (ready > 0) return {};
+        if (ready == 0) return too_late();
+        if (errno != EINTR) return errno_error("wait for spoord");
+    }
+}
+
+// connect(2) to a unix socket does not wait by poll; a full queue makes it wait for SO_SNDTIMEO.
+Status limit_connect(int fd, Deadline deadline) {
+    auto limit = std::max(remaining(deadline), milliseconds(1));
+    timeval value{};
+    value.tv_sec = limit.count() / 1000;
+    value.tv_usec = limit.count() % 1000 * 1000;
+    if (::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &value, sizeof value) < 0)
+        return errno_error("limit the connection to spoord");
+    return {};
+}
+
+// errno values, so that callers can tell the refusals apart without knowing the protocol.
+int errno_of(Code code) {
+    switch (code) {
+        case Code::ok:
+            return 0;
+        case Code::bad_request:
+            return EINVAL;
+        case Code::bad_version:
+            return EPROTONOSUPPORT;
+        case Code::not_a_cgroup:
+            return ENOTDIR;
+        case Code::not_owner:
+            return EACCES;
+        case Code::already_traced:
+            return EBUSY;
+        case Code::quota:
+            return EDQUOT;
+        case Code::unavailable:
+            return EOPNOTSUPP;
+        case Code::bad_process:
+            return ESRCH;
+    }
+    return EPROTO;
+}
+
+Error refusal(const ReplyMessage& reply) {
+    std::string text(reply.text, ::strnlen(reply.text, sizeof reply.text));
+    for (char& c : text)
+        if (static_cast<unsigned char>(c) < ' ') c = ' ';
+    if (text.empty()) text = "code " + std::to_string(reply.code);
+    return Error{errno_of(static_cast<Code>(reply.code)), "spoord refused: " + text};
+}
+
+bool send_request(int socket, const RequestMessage& request, const int (&fds)[2]) {
+    RequestMessage copy = request;
+    iovec part{&copy, sizeof copy};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof fds)] = {};
+    msghdr header{};
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    if (fds[0] >= 0) {
+        header.msg_control = control;
+        header.msg_controllen = sizeof control;
+        cmsghdr* rights = CMSG_FIRSTHDR(&header);
+        rights->cmsg_level = SOL_SOCKET;
+        rights->cmsg_type = SCM_RIGHTS;
+        rights->cmsg_len = CMSG_LEN(sizeof fds);
+        std::memcpy(CMSG_DATA(rights), fds, sizeof fds);
+    }
+    return ::sendmsg(socket, &header, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof copy);
+}
+
+}  // namespace
+
+std::string name_of(Family family) {
+    switch (family) {
+        case Family::none:
+            break;
+        case Family::syscall_exit:
+            return "syscall-exit";
+        case Family::fentry:
+            return "fentry";
+        case Family::lsm:
+            return "lsm";
+    }
+    return "none";
+}
+
+Result<UniqueFd> connect_socket(const std::string& path, Deadline deadline) {
+    UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    if (!fd) return errno_error("make a socket");
+    SPOOR_TRY(limit_connect(fd.get(), deadline));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    UniqueFd directory;
+    std::string short_path = path;
+    if (path.size() >= sizeof address.sun_path) {
+        // By its directory's descriptor, which has no limit to its length.
+        size_t slash = path.rfind('/');
+        auto opened = open_file(path.substr(0, slash + 1), O_PATH | O_DIRECTORY);
+        if (!opened) return std::move(opened).error();
+        directory = std::move(*opened);
+        short_path = "/proc/self/fd/" + std::to_string(directory.get()) + path.substr(slash);
+        if (short_path.size() >= sizeof address.sun_path) return errno_error(path, ENAMETOOLONG);
+    }
+    short_path.copy(address.sun_path, sizeof address.sun_path - 1);
+    while (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
+        if (errno == EINTR) continue;
+        if (errno == EAGAIN) return too_late().context(path);
+        return errno_error(path);
+    }
+    return fd;
+}
+
+Result<Client> Client::connect(const std::string& path, Deadline deadline) {
+    auto socket = connect_socket(path, deadline);
+    if (!socket) return std::move(socket).error();
+    return greet(std::move(*socket), deadline);
+}
+
+Result<Client> Client::greet(UniqueFd socket, Deadline deadline) {
+    Client client(std::move(socket));
+    auto reply = client.call(Request::hello, 0, deadline);
+    if (!reply) return std::move(reply).error();
+    const ReplyMessage& message = reply->message;
+    if (message.abi_version != SPOOR_ABI_VERSION)
+        return Error{EPROTONOSUPPORT, "spoord's records have version " + std::to_string(message.abi_version) +
+                                          ", this recorder reads version " +
+                                          std::to_string(SPOOR_ABI_VERSION) +
+                                          ": install spoor and spoord of one release"};
+    client.coverage_ = {static_cast<Family>(message.family), message.exact_ops, message.lexical_ops};
+    return client;
+}
+
+Result<Client::Reply> Client::exchange(const RequestMessage& request, const int (&fds)[2],
+                                       Deadline deadline) {
+    if (!socket_) return Error{ENOTCONN, "the connection to spoord is lost"};
+    if (!send_request(socket_.get(), request, fds))
+        return errno == EAGAIN ? too_late() : errno_error("ask spoord", errno == EPIPE ? ECONNRESET : errno);
+    SPOOR_TRY(wait_for(socket_.get(), POLLIN, deadline));
+
+    Reply reply{};
+    iovec part{&reply.message, sizeof reply.message};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr header{};
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+    ssize_t size = ::recvmsg(socket_.get(), &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (size < 0) return errno_error("read spoord's answer");
+    for (cmsghdr* rights = CMSG_FIRSTHDR(&header); rights; rights = CMSG_NXTHDR(&header, rights)) {
+        if (rights->cmsg_level != SOL_SOCKET || rights->cmsg_type != SCM_RIGHTS) continue;
+        // The padding of the buffer has room for a second descriptor; it must not leak.
+        for (size_t i = 0; CMSG_LEN((i + 1) * sizeof(int)) <= rights->cmsg_len; ++i) {
+            int fd = -1;
+            std::memcpy(&fd, CMSG_DATA(rights) + i * sizeof fd, sizeof fd);
+            reply.fd.reset(fd);
+        }
+    }
+    if (size == 0) return errno_error("ask spoord", ECONNRESET);
+    const bool whole =
+        size == static_cast<ssize_t>(sizeof reply.message) && !(header.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
+    if (!whole || reply.message.magic != magic || reply.message.request != request.request)
+        return Error{EPROTO, "spoord's answer is not of its protocol"};
+    if (reply.message.version != version)
+        return Error{EPROTONOSUPPORT, "spoord speaks protocol version " +
+                                          std::to_string(reply.message.version) + ", this recorder version " +
+                                          std::to_string(version) +
+                                          ": install spoor and spoord of one release"};
+    return reply;
+}
+
+Result<Client::Reply> Client::call(Request request, uint32_t ring_bytes, const std::string& container_id,
+                                   const int (&fds)[2], Deadline deadline) {
+    RequestMessage message{};
+    message.magic = magic;
+    message.version = version;
+    message.request = static_cast<uint16_t>(request);
+    message.ring_bytes = ring_bytes;
+    container_id.copy(message.container_id, sizeof message.container_id - 1);
+    auto reply = exchange(message, fds, deadline);
+    if (!reply) {
+        // Out of step, or gone: an answer that comes late must not be taken for the next one.
+        socket_.reset();
+        return reply;
+    }
+    if (reply->message.code != static_cast<int32_t>(Code::ok)) return refusal(reply->message);
+    return reply;
+}
+
+Result<Client::Reply> Client::call(Request request, uint32_t ring_bytes, Deadline deadline) {
+    return call(request, ring_bytes, {}, no_fds, deadline);
+}
+
+Result<GrantedRing> Client::take_ring(Result<Reply> reply, const char* what) {
+    if (!reply) return std::move(reply).error().context(what);
+    const uint32_t bytes = reply->message.ring_bytes;
+    if (!reply->fd || !std::has_single_bit(bytes) || bytes > ring_bytes_limit) {
+        socket_.reset();
+        return Error{EPROTO, std::string(what) + ": spoord's answer has no usable ring"};
+    }
+    return GrantedRing{std::move(reply->fd), bytes};
+}
+
+Result<GrantedRing> Client::arm(const std::string& container_id, int cgroup, int pidfd, uint32_t ring_bytes,
+                                Deadline deadline) {
+    const int fds[2] = {cgroup, pidfd};
+    return take_ring(call(Request::arm, ring_bytes, container_id, fds, deadline), "start tracing");
+}
+
+Result<GrantedRing> Client::grow(uint32_t ring_bytes, Deadline deadline) {
+    return take_ring(call(Request::grow, ring_bytes, deadline), "grow the ring");
+}
+
+Result<spoor_counters> Client::stats(Deadline deadline) {
+    auto reply = call(Request::stats, 0, deadline);
+    if (!reply) return std::move(reply).error();
+    return reply->message.counters;
+}
+
+Result<spoor_counters> Client::disarm(Deadline deadline) {
+    auto reply = call(Request::disarm, 0, deadline);
+    if (!reply) return std::move(reply).error();
+    return reply->message.counters;
+}
+
+}  // namespace spoor::broker

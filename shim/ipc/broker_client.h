@@ -1,0 +1,78 @@
+// The asking side of spoord's protocol (broker_protocol.h), for the recorder.
+//
+// Every call blocks, at most until its deadline. An answer that breaks the protocol, a timeout or a
+// lost connection closes the client (connected() is false from then on); a refusal does not.
+// Threads: one at a time.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "shim/ipc/broker_protocol.h"
+
+namespace spoor::broker {
+
+using Deadline = std::chrono::steady_clock::time_point;
+
+// What spoord can trace here.
+struct Coverage {
+    Family family = Family::none;
+    uint64_t exact_ops = 0;
+    uint64_t lexical_ops = 0;
+};
+// As session.json names it: "syscall-exit", "fentry", "lsm", "none".
+[[nodiscard]] std::string name_of(Family family);
+
+struct GrantedRing {
+    UniqueFd fd;
+    uint32_t bytes = 0;
+};
+
+// Connects without a word. ENOENT or ECONNREFUSED: nobody listens at `path`, which may be longer
+// than a sun_path.
+Result<UniqueFd> connect_socket(const std::string& path, Deadline deadline);
+
+class Client {
+public:
+    // Says hello on a connected socket and takes it over. ECONNRESET: spoord ended just then.
+    static Result<Client> greet(UniqueFd socket, Deadline deadline);
+    // connect_socket and greet.
+    static Result<Client> connect(const std::string& path, Deadline deadline);
+
+    [[nodiscard]] const Coverage& coverage() const { return coverage_; }
+    // For epoll: readable or hung up without a request under way means that spoord has gone.
+    [[nodiscard]] int fd() const { return socket_.get(); }
+    [[nodiscard]] bool connected() const { return socket_.valid(); }
+    // Ends the session that the connection holds, if any.
+    void close() { socket_.reset(); }
+
+    // Starts tracing the cgroup whose directory is `cgroup`; both descriptors stay the caller's.
+    Result<GrantedRing> arm(const std::string& container_id, int cgroup, int pidfd, uint32_t ring_bytes,
+                            Deadline deadline);
+    Result<spoor_counters> stats(Deadline deadline);
+    // A larger ring; nothing is written to the old one any more. EDQUOT: it may not grow so far.
+    Result<GrantedRing> grow(uint32_t ring_bytes, Deadline deadline);
+    // Ends the session: its ring and the returned counters are final.
+    Result<spoor_counters> disarm(Deadline deadline);
+
+private:
+    struct Reply {
+        ReplyMessage message;
+        UniqueFd fd;
+    };
+    explicit Client(UniqueFd socket) : socket_(std::move(socket)) {}
+
+    Result<Reply> call(Request request, uint32_t ring_bytes, const std::string& container_id,
+                       const int (&fds)[2], Deadline deadline);
+    Result<Reply> call(Request request, uint32_t ring_bytes, Deadline deadline);
+    Result<Reply> exchange(const RequestMessage& request, const int (&fds)[2], Deadline deadline);
+    Result<GrantedRing> take_ring(Result<Reply> reply, const char* what);
+
+    UniqueFd socket_;
+    Coverage coverage_;
+};
+
+}  // namespace spoor::broker

@@ -1,0 +1,391 @@
+#include "shim/recorder/session_loop.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <climits>
+#include <csignal>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "shim/ipc/private_broker.h"
+#include "shim/recorder/own_volumes.h"
+
+namespace spoor {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// The kernel wakes a consumer only if it has caught up, so not looking for a moment makes one wake-up
+// of many. Short enough for the smallest ring in a storm (half full after 5 ms at 300,000 records a second).
+constexpr auto drain_pause = milliseconds(5);
+constexpr auto flush_interval = milliseconds(1000);
+// Between two looks at the control socket.
+constexpr size_t drain_batch = 4096;
+
+UniqueFd open_pidfd(pid_t pid) { return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
+
+}  // namespace
+
+SessionEnvironment::SessionEnvironment()
+    : connect_broker(broker::connect_or_start_private),
+      find_cgroup([](pid_t pid) { return open_container_cgroup(pid); }),
+      open_ring([](UniqueFd fd, uint32_t bytes) { return Ring::map(std::move(fd), bytes); }) {}
+
+SessionLoop::SessionLoop(Job job, UniqueFd runtime, UniqueFd ready, SessionEnvironment environment)
+    : job_(std::move(job)),
+      runtime_(std::move(runtime)),
+      ready_(std::move(ready)),
+      environment_(std::move(environment)),
+      log_(Log::open(job_)) {}
+
+SessionLoop::~SessionLoop() = default;
+
+Status SessionLoop::run() {
+    Status outcome = set_up();
+    if (outcome) {
+        prepare();
+        outcome = loop();
+    } else if (ready_) {
+        [[maybe_unused]] auto told = write_all(ready_.get(), control_answer(outcome) + "\n");
+    }
+    if (phase_ != Phase::over) {
+        const std::string reason = outcome ? "the recorder stopped" : outcome.error().message;
+        conclude(SessionState::degraded, {reason});
+    }
+    return outcome;
+}
+
+Status SessionLoop::watch(int fd, uint32_t events) const {
+    epoll_event event{};
+    event.events = events;
+    event.data.fd = fd;
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) < 0) return errno_error("watch a descriptor");
+    return {};
+}
+
+// What the loop itself cannot do without.
+Status SessionLoop::set_up() {
+    struct stat st {};
+    if (::stat(job_.state_dir.c_str(), &st) < 0) return errno_error(job_.state_dir);
+    state_dir_identity_ = {st.st_dev, st.st_ino};
+    auto control = ControlServer::listen(job_.state_dir);
+    if (!control) return std::move(control).error();
+    control_.emplace(std::move(*control));
+
+    sigset_t handled;
+    ::sigemptyset(&handled);
+    for (int number : {SIGTERM, SIGINT, SIGHUP}) ::sigaddset(&handled, number);
+    ::pthread_sigmask(SIG_BLOCK, &handled, nullptr);
+    signals_.reset(::signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
+    epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+    if (!signals_ || !epoll_) return errno_error("set up the event loop");
+    SPOOR_TRY(watch(signals_.get(), EPOLLIN));
+    SPOOR_TRY(watch(control_->fd(), EPOLLIN));
+    return watch(runtime_.get(), EPOLLIN);
+}
+
+// What tracing takes. A failure is told to the runtime and remembered for the session file.
+void SessionLoop::prepare() {
+    const auto deadline = steady_clock::now() + milliseconds(job_.setup_deadline_ms);
+    if (auto volume = Volume::open(job_.volume_dir)) {
+        volume_.emplace(std::move(*volume));
+        struct stat st {};
+        if (::fstat(volume_->trace(), &st) == 0) trace_identity_ = {st.st_dev, st.st_ino};
+    } else {
+        impediment_ = std::move(volume).error().context("the volume");
+    }
+    if (!impediment_) {
+        if (auto client = environment_.connect_broker(job_, deadline))
+            broker_.emplace(std::move(*client));
+        else
+            impediment_ = std::move(client).error();
+    }
+    if (impediment_) log_.warn(impediment_->message);
+    const Status outcome = impediment_ ? Status(*impediment_) : Status();
+    if (auto told = write_all(ready_.get(), control_answer(outcome) + "\n"); !told)
+        log_.warn(told.error().message);
+    ready_.reset();
+}
+
+Status SessionLoop::loop() {
+    while (phase_ != Phase::over) {
+        epoll_event events[32];
+        int count = ::epoll_wait(epoll_.get(), events, std::size(events), next_timeout_ms());
+        if (count < 0 && errno != EINTR) return errno_error("epoll_wait");
+        for (int i = 0; i < count && phase_ != Phase::over; ++i)
+            dispatch(events[i].data.fd, events[i].events);
+        if (phase_ != Phase::over) work_if_due();
+    }
+    return {};
+}
+
+void SessionLoop::dispatch(int fd, uint32_t events) {
+    if (fd == signals_.get()) return on_signal();
+    if (fd == runtime_.get()) return on_runtime_ended();
+    if (fd == init_.get()) return on_init_ended();
+    if (fd == control_->fd()) {
+        for (int connection : control_->accept()) [[maybe_unused]] auto watched = watch(connection, EPOLLIN);
+        return;
+    }
+    if (session_ && fd == session_->wait_fd()) {
+        records_wait_ = true;
+        return;
+    }
+    if (session_ && fd == session_->broker_fd()) {
+        // spoord never speaks first: it has hung up. Its last records are in the ring.
+        session_->broker_lost();
+        records_wait_ = true;
+        return;
+    }
+    if (events != 0) on_control(fd);
+}
+
+int SessionLoop::next_timeout_ms() const {
+    std::optional<Time> next;
+    auto at = [&next](Time time) { next = next ? std::min(*next, time) : time; };
+    if (records_wait_) at(last_drain_ + drain_pause);
+    if (flush_due_) at(*flush_due_);
+    if (cgroup_check_due_) at(*cgroup_check_due_);
+    if (!next) return -1;
+    auto left = std::chrono::ceil<milliseconds>(*next - steady_clock::now()).count();
+    return static_cast<int>(std::clamp<int64_t>(left, 0, INT_MAX));
+}
+
+void SessionLoop::work_if_due() {
+    const Time now = steady_clock::now();
+    if (records_wait_ && now >= last_drain_ + drain_pause) drain();
+    if (session_ && session_->ended()) return conclude(SessionState::finished, {});
+    if (flush_due_ && now >= *flush_due_) {
+        flush_due_.reset();
+        session_->flush();
+    }
+    if (cgroup_check_due_ && now >= *cgroup_check_due_) {
+        if (cgroup_gone()) return conclude(SessionState::finished, {});
+        cgroup_check_due_ = now + environment_.cgroup_check_interval;
+    }
+}
+
+void SessionLoop::drain() {
+    records_wait_ = session_->drain(drain_batch);
+    // With more to come there is no pause.
+    last_drain_ = records_wait_ ? Time{} : steady_clock::now();
+    if (session_->ring_generation() != watched_generation_) {
+        watched_generation_ = session_->ring_generation();
+        if (auto watched = watch(session_->wait_fd(), EPOLLIN | EPOLLET); !watched)
+            return conclude(SessionState::degraded, {watched.error().message});
+        records_wait_ = true;
+    }
+    if (session_->unflushed() && !flush_due_) flush_due_ = steady_clock::now() + flush_interval;
+}
+
+void SessionLoop::on_signal() {
+    signalfd_siginfo info{};
+    while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+        if (info.ssi_signo == SIGHUP || phase_ == Phase::over) continue;
+        conclude(SessionState::degraded, {"the recorder was told to stop by a signal"});
+    }
+}
+
+void SessionLoop::on_runtime_ended() {
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, runtime_.get(), nullptr);
+    runtime_ended_ = true;
+    // A hook may have asked just before.
+    control_->serve_waiting(
+        [this](int connection, const ControlRequest& request) { serve(connection, request); });
+    if (phase_ == Phase::waiting) {
+        log_.info("the runtime ended without a container");
+        conclude(SessionState::degraded, {});
+    } else if (phase_ == Phase::untraced && !init_) {
+        conclude(SessionState::untraced, {});
+    }
+}
+
+void SessionLoop::on_init_ended() {
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, init_.get(), nullptr);
+    init_ended_ = true;
+    // Others may live on in the cgroup. Its end is normally told by a record or by the poststop hook.
+    cgroup_check_due_ = steady_clock::now() + environment_.cgroup_check_interval;
+}
+
+bool SessionLoop::cgroup_gone() const {
+    if (!cgroup_) return init_ended_;
+    UniqueFd procs(::openat(cgroup_.get(), "cgroup.procs", O_RDONLY | O_CLOEXEC));
+    return !procs && (errno == ENOENT || errno == ENODEV);
+}
+
+void SessionLoop::on_control(int connection) {
+    auto request = control_->read(connection);
+    if (request) return serve(connection, *request);
+    if (request.error().code != EAGAIN) log_.debug(request.error().message);
+}
+
+void SessionLoop::serve(int connection, const ControlRequest& request) {
+    if (request.op == ControlRequest::Op::finish) {
+        waiting_for_finish_.push_back(connection);
+        if (phase_ != Phase::over)
+            conclude(phase_ == Phase::untraced ? SessionState::untraced : SessionState::finished, {});
+        return;
+    }
+    if (phase_ == Phase::over) {
+        control_->answer(connection, Error{ESHUTDOWN, "the session is over"});
+        return;
+    }
+    // A hook that has given up lets the container start: what it did before we were ready is not known.
+    const Status armed = arm(request.pid);
+    const bool in_time = control_->answer(connection, armed);
+    if (!in_time && session_) session_->add_reason("tracing began after the container had started");
+}
+
+Status SessionLoop::arm(pid_t pid) {
+    if (phase_ != Phase::waiting) return Error{EALREADY, "this container's session has begun already"};
+    init_ = open_pidfd(pid);
+    if (init_) {
+        if (auto watched = watch(init_.get(), EPOLLIN); !watched) log_.warn(watched.error().message);
+    }
+    Status started = impediment_ ? Status(*impediment_) : start_tracing(pid);
+    if (started) {
+        phase_ = Phase::tracing;
+        log_.info("tracing");
+        return started;
+    }
+    log_.warn("untraced: " + started.error().message);
+    impediment_ = started.error();
+    phase_ = Phase::untraced;
+    write_untraced(impediment_->message);
+    if (runtime_ended_ && !init_) conclude(SessionState::untraced, {});
+    return started;
+}
+
+Status SessionLoop::start_tracing(pid_t pid) {
+    if (!init_) return Error{ESRCH, "the container's process " + std::to_string(pid) + " is gone"};
+    const auto call_limit = milliseconds(job_.setup_deadline_ms);
+    auto cgroup = environment_.find_cgroup(pid);
+    if (!cgroup) return std::move(cgroup).error().context("find the container's cgroup");
+    cgroup_ = std::move(cgroup->dir);
+    auto granted = ask_broker(cgroup_.get(), init_.get(), steady_clock::now() + call_limit);
+    if (!granted) return std::move(granted).error();
+    const uint32_t ring_bytes = granted->bytes;
+    auto ring = environment_.open_ring(std::move(granted->fd), ring_bytes);
+    if (!ring) {
+        broker_->close();
+        return std::move(ring).error();
+    }
+
+    Session session = facts();
+    session.ring_bytes = ring_bytes;
+    TrailOptions options;
+    options.rotate_bytes = job_.rotate_bytes;
+    options.write_accesses = job_.write_accesses;
+    Trail trail(std::move(*volume_), std::move(session), options);
+    volume_.reset();
+    if (auto begun = trail.begin(); !begun) {
+        broker_->close();
+        [[maybe_unused]] auto tried = trail.finish({}, {}, {begun.error().message}, SessionState::untraced);
+        return std::move(begun).error().context("the volume");
+    }
+    session_ = std::make_unique<TracedSession>(std::move(*broker_), std::move(*ring), std::move(trail),
+                                               environment_.open_ring, job_.ring_max_bytes, call_limit, log_);
+    broker_.reset();
+    watched_generation_ = session_->ring_generation();
+    Status watched = watch(session_->wait_fd(), EPOLLIN | EPOLLET);
+    if (watched) watched = watch(session_->broker_fd(), EPOLLIN | EPOLLRDHUP);
+    if (!watched) {
+        session_->conclude(SessionState::untraced, {watched.error().message});
+        session_.reset();
+    }
+    return watched;
+}
+
+Result<broker::GrantedRing> SessionLoop::ask_broker(int cgroup, int pidfd, broker::Deadline deadline) {
+    auto granted = broker_->arm(job_.container_id, cgroup, pidfd, job_.ring_bytes, deadline);
+    if (granted || broker_->connected() || granted.error().code == ETIMEDOUT) return granted;
+    // spoord was restarted since the container's set-up began.
+    auto again = environment_.connect_broker(job_, deadline);
+    if (!again) return std::move(again).error();
+    *broker_ = std::move(*again);
+    return broker_->arm(job_.container_id, cgroup, pidfd, job_.ring_bytes, deadline);
+}
+
+Session SessionLoop::facts() const {
+    Session session;
+    session.container_id = job_.container_id;
+    session.image = job_.image;
+    session.annotations = job_.annotations;
+    if (broker_) {
+        session.family = name_of(broker_->coverage().family);
+        session.exact_ops = broker_->coverage().exact_ops;
+        session.lexical_ops = broker_->coverage().lexical_ops;
+    }
+    return session;
+}
+
+void SessionLoop::write_untraced(const std::string& reason) {
+    if (!volume_) return;
+    Session session = facts();
+    session.family = "none";
+    session.exact_ops = session.lexical_ops = 0;
+    session.state = SessionState::untraced;
+    session.started = WallClock().rfc3339(boot_time_ns());
+    session.reasons = {reason};
+    Status written = volume_->clear();
+    if (written) written = write_session(volume_->trace(), session);
+    if (!written) log_.warn(written.error().message);
+}
+
+// `reasons`: why this is no orderly end; none while waiting means that the container never came to be.
+void SessionLoop::conclude(SessionState state, std::vector<std::string> reasons) {
+    const Phase was = std::exchange(phase_, Phase::over);
+    bool never_started = was == Phase::waiting && reasons.empty();
+    if (was == Phase::untraced) never_started = job_.on_unavailable == "refuse";
+    Status written;
+    if (session_) {
+        auto outcome = session_->conclude(state, std::move(reasons));
+        written = outcome.written;
+        never_started = outcome.never_started;
+        session_.reset();  // gives the volume free before anybody is told
+    } else if (was == Phase::waiting && !reasons.empty()) {
+        write_untraced(reasons.front());
+    }
+    broker_.reset();
+    volume_.reset();
+    if (!written) log_.warn(written.error().message);
+    if (job_.own_volume) {
+        if (never_started) remove_own_volume();
+        const std::string directory = broker::state_root_of(job_) + "/" + own_volumes_directory;
+        for (const auto& name : prune_own_volumes(directory, job_.volume_dir, job_.keep_volumes))
+            log_.info("removed the old volume " + name);
+    }
+    remove_state_dir();
+    if (!control_) return;
+    // Also those who asked while the reports were being written.
+    control_->serve_waiting(
+        [this](int connection, const ControlRequest& request) { serve(connection, request); });
+    for (int connection : waiting_for_finish_) control_->answer(connection, written);
+    waiting_for_finish_.clear();
+}
+
+void SessionLoop::remove_own_volume() {
+    struct stat st {};
+    // A new container of this name may have moved our volume aside and made its own.
+    if (::lstat((job_.volume_dir + "/" + trace_directory).c_str(), &st) < 0) return;
+    if (trace_identity_.inode != 0 &&
+        (st.st_ino != trace_identity_.inode || st.st_dev != trace_identity_.device))
+        return;
+    if (auto removed = remove_tree(job_.volume_dir); !removed) log_.warn(removed.error().message);
+}
+
+void SessionLoop::remove_state_dir() {
+    struct stat st {};
+    if (::lstat(job_.state_dir.c_str(), &st) < 0) return;
+    if (st.st_ino != state_dir_identity_.inode || st.st_dev != state_dir_identity_.device) return;
+    if (auto removed = remove_tree(job_.state_dir); !removed) log_.warn(removed.error().message);
+}
+
+}  // namespace spoor

@@ -1,0 +1,123 @@
+// One container's recorder from its start by the runtime to its end: an event loop around a small
+// state machine.
+//
+//   waiting   the runtime works; the createRuntime hook has not called yet
+//   tracing   armed: records come
+//   untraced  armed, but tracing was not possible: session.json says why; only the end is awaited
+//   over      reports are written, the state directory is gone
+//
+// The end is the first of: the END record, the hook's `finish`, the container's init and then its
+// cgroup gone, SIGTERM; or, while waiting, the end of the runtime. A state directory is left behind
+// by SIGKILL only.
+//
+// Threads: one. Blocks only in calls to spoord, each with a deadline.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "oci/cgroup.h"
+#include "shim/ipc/broker_client.h"
+#include "shim/ipc/job.h"
+#include "shim/recorder/control_server.h"
+#include "shim/recorder/log.h"
+#include "shim/recorder/traced_session.h"
+#include "signal/volume.h"
+
+namespace spoor {
+
+// The outside world; the defaults are the real one.
+struct SessionEnvironment {
+    SessionEnvironment();
+
+    std::function<Result<broker::Client>(const Job&, broker::Deadline)> connect_broker;
+    std::function<Result<ContainerCgroup>(pid_t)> find_cgroup;
+    RingOpener open_ring;
+    // How often a loop that cannot be told looks whether the container's cgroup is gone.
+    std::chrono::milliseconds cgroup_check_interval{1000};
+};
+
+class SessionLoop {
+public:
+    // `runtime`: pidfd of the process that becomes the container runtime. `ready`: one line of JSON
+    // goes there, as control.h has it, when tracing is known to be possible or not.
+    SessionLoop(Job job, UniqueFd runtime, UniqueFd ready, SessionEnvironment environment = {});
+    ~SessionLoop();
+
+    // Runs until the session is over. Blocks SIGTERM, SIGINT and SIGHUP in this thread.
+    // The error says why no session could be held; the state directory is gone then, too.
+    Status run();
+
+private:
+    enum class Phase { waiting, tracing, untraced, over };
+    struct Identity {  // of a directory: its name may mean another one by the time we remove it
+        dev_t device = 0;
+        ino_t inode = 0;
+    };
+
+    Status set_up();
+    void prepare();
+    Status loop();
+    void dispatch(int fd, uint32_t events);
+    [[nodiscard]] int next_timeout_ms() const;
+    void work_if_due();
+    Status watch(int fd, uint32_t events) const;
+
+    void on_signal();
+    void on_runtime_ended();
+    void on_init_ended();
+    void on_control(int connection);
+    void serve(int connection, const ControlRequest& request);
+
+    Status arm(pid_t pid);
+    Status start_tracing(pid_t pid);
+    Result<broker::GrantedRing> ask_broker(int cgroup, int pidfd, broker::Deadline deadline);
+    void write_untraced(const std::string& reason);
+    [[nodiscard]] Session facts() const;
+
+    void drain();
+    [[nodiscard]] bool cgroup_gone() const;
+    void conclude(SessionState state, std::vector<std::string> reasons);
+    void remove_own_volume();
+    void remove_state_dir();
+
+    Job job_;
+    UniqueFd runtime_;
+    UniqueFd ready_;
+    SessionEnvironment environment_;
+    Log log_;
+
+    Phase phase_ = Phase::waiting;
+    UniqueFd epoll_;
+    UniqueFd signals_;
+    std::optional<ControlServer> control_;
+    std::optional<Volume> volume_;          // until the trail takes it
+    std::optional<broker::Client> broker_;  // until the session takes it
+    std::optional<Error> impediment_;       // why tracing is not possible
+    Identity state_dir_identity_;
+    Identity trace_identity_;
+
+    UniqueFd init_;    // pidfd of the container's first process
+    UniqueFd cgroup_;  // its cgroup's directory
+    bool init_ended_ = false;
+    bool runtime_ended_ = false;
+    std::unique_ptr<TracedSession> session_;
+    unsigned watched_generation_ = 0;
+    std::vector<int> waiting_for_finish_;
+
+    using Time = std::chrono::steady_clock::time_point;
+    bool records_wait_ = false;
+    Time last_drain_;
+    std::optional<Time> flush_due_;
+    std::optional<Time> cgroup_check_due_;
+};
+
+}  // namespace spoor

@@ -1,0 +1,153 @@
+#include "shim/recorder/traced_session.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace spoor {
+namespace {
+
+constexpr auto checkpoint_interval = std::chrono::seconds(10);
+
+const char* const broker_lost_reason = "the broker went away";
+
+}  // namespace
+
+TracedSession::TracedSession(broker::Client broker, Ring ring, Trail trail, RingOpener open_ring,
+                             uint32_t ring_bytes_max, std::chrono::milliseconds call_limit, Log log)
+    : broker_(std::move(broker)),
+      ring_(std::make_unique<Ring>(std::move(ring))),
+      trail_(std::move(trail)),
+      sink_(trail_),
+      decoder_(sink_),
+      open_ring_(std::move(open_ring)),
+      ring_bytes_max_(ring_bytes_max),
+      call_limit_(call_limit),
+      log_(std::move(log)),
+      next_checkpoint_(std::chrono::steady_clock::now() + checkpoint_interval) {}
+
+bool TracedSession::drain(size_t records_max) {
+    grow_if_needed();
+    return take_records(records_max);
+}
+
+bool TracedSession::take_records(size_t records_max) {
+    RingReader& reader = ring_->reader();
+    for (size_t taken = 0; taken < records_max; ++taken) {
+        auto record = reader.next();
+        if (!record) return false;
+        ++received_;
+        decoder_.decode(*record);
+    }
+    return true;
+}
+
+void TracedSession::grow_if_needed() {
+    const RingReader& reader = ring_->reader();
+    if (!may_grow_ || !broker_.connected() || reader.fill() <= reader.size() / 2) return;
+    if (reader.size() * 2 > ring_bytes_max_) {
+        may_grow_ = false;
+        return;
+    }
+    auto granted = broker_.grow(static_cast<uint32_t>(reader.size() * 2), call_deadline());
+    if (!granted) {
+        may_grow_ = false;
+        log_.info(granted.error().message);
+        if (!broker_.connected()) note_lost_broker();
+        return;
+    }
+    // Nothing is written to the old ring any more: to its end first, so that the order stays.
+    take_records(std::numeric_limits<size_t>::max());
+    const uint32_t bytes = granted->bytes;
+    auto larger = open_ring_(std::move(granted->fd), bytes);
+    if (!larger) {
+        // The kernel writes where we cannot read: the final count will show what was lost.
+        may_grow_ = false;
+        trail_.add_reason("the larger ring cannot be read: " + larger.error().message);
+        return;
+    }
+    old_corruptions_ += reader.corruptions();
+    ring_ = std::make_unique<Ring>(std::move(*larger));
+    ++ring_generation_;
+    trail_.set_ring_bytes(bytes);
+    log_.info("the ring grew to " + std::to_string(bytes) + " bytes");
+}
+
+void TracedSession::flush() {
+    trail_.flush();
+    flushed_ = received_;
+    if (std::chrono::steady_clock::now() < next_checkpoint_) return;
+    next_checkpoint_ = std::chrono::steady_clock::now() + checkpoint_interval;
+    checkpoint();
+}
+
+void TracedSession::checkpoint() {
+    if (broker_.connected()) {
+        if (auto counters = broker_.stats(call_deadline())) counters_ = *counters;
+        if (!broker_.connected()) note_lost_broker();
+    }
+    SessionLoss so_far = loss();
+    so_far.consumer = decoder_.anomalies().total() + old_corruptions_ + ring_->reader().corruptions();
+    if (auto written =
+            trail_.checkpoint({std::max<uint64_t>(counters_.emitted, received_), received_}, so_far);
+        !written)
+        log_.warn(written.error().message);
+}
+
+void TracedSession::broker_lost() {
+    broker_.close();
+    note_lost_broker();
+    checkpoint();
+}
+
+void TracedSession::note_lost_broker() {
+    if (std::exchange(lost_broker_, true)) return;
+    log_.warn(broker_lost_reason);
+    trail_.add_reason(broker_lost_reason);
+}
+
+SessionLoss TracedSession::loss() const {
+    SessionLoss loss;
+    loss.ring_full = counters_.lost_ring_full;
+    loss.scratch = counters_.lost_scratch;
+    loss.process_table = counters_.lost_processes;
+    loss.fault = counters_.lost_fault;
+    loss.scopes = counters_.lost_scopes;
+    loss.consumer = counters_.emitted > received_ ? counters_.emitted - received_ : 0;
+    loss.consumer += decoder_.anomalies().total() + old_corruptions_ + ring_->reader().corruptions();
+    return loss;
+}
+
+TracedSession::Outcome TracedSession::conclude(SessionState state, std::vector<std::string> reasons) {
+    if (broker_.connected()) {
+        if (auto counters = broker_.disarm(call_deadline())) {
+            counters_ = *counters;
+        } else if (broker_.connected()) {
+            reasons.push_back("the final counters are not known: " + counters.error().message);
+        }
+    }
+    // Without the final counters nobody can say that nothing was lost.
+    if (!broker_.connected()) note_lost_broker();
+    broker_.close();
+    take_records(std::numeric_limits<size_t>::max());
+    decoder_.finish();
+
+    const SessionLoss lost = loss();
+    if (uint64_t count = decoder_.anomalies().total(); count > 0)
+        reasons.push_back("the recorder did not understand " + std::to_string(count) + " records");
+    if (uint64_t count = old_corruptions_ + ring_->reader().corruptions(); count > 0)
+        reasons.push_back("the ring was damaged " + std::to_string(count) + " times");
+    if (lost_broker_ && state == SessionState::finished) state = SessionState::degraded;
+
+    Outcome outcome;
+    outcome.never_started =
+        !sink_.executed && lost.total() == 0 && !lost_broker_ && state == SessionState::finished;
+    const SessionCounters counters{std::max<uint64_t>(counters_.emitted, lost_broker_ ? received_ : 0),
+                                   received_};
+    log_.info("session over: " + std::to_string(counters.events) + " events, " +
+              std::to_string(lost.total()) + " lost");
+    outcome.written = trail_.finish(counters, lost, std::move(reasons), state);
+    return outcome;
+}
+
+}  // namespace spoor

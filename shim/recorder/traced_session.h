@@ -1,0 +1,107 @@
+// A container that is being traced: the connection to spoord that keeps the session alive, the
+// ring, the decoder and the trail that it feeds. Driven by the session loop; single-threaded.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "shim/ipc/broker_client.h"
+#include "shim/recorder/decode.h"
+#include "shim/recorder/log.h"
+#include "shim/recorder/ring.h"
+#include "signal/trail.h"
+
+namespace spoor {
+
+using RingOpener = std::function<Result<Ring>(UniqueFd fd, uint32_t bytes)>;
+
+class TracedSession {
+public:
+    // `broker` holds the armed session that writes to `ring`. `call_limit`: the longest wait for an
+    // answer of spoord. `ring_bytes_max`: what the ring may grow to, within spoord's own quota.
+    TracedSession(broker::Client broker, Ring ring, Trail trail, RingOpener open_ring,
+                  uint32_t ring_bytes_max, std::chrono::milliseconds call_limit, Log log);
+    TracedSession(const TracedSession&) = delete;
+    TracedSession& operator=(const TracedSession&) = delete;
+
+    // What to wait on for records, edge-triggered. Another one whenever ring_generation() changed.
+    [[nodiscard]] int wait_fd() const { return ring_->wait_fd(); }
+    [[nodiscard]] unsigned ring_generation() const { return ring_generation_; }
+    // -1 when the connection is lost.
+    [[nodiscard]] int broker_fd() const { return broker_.fd(); }
+
+    // Takes out at most `records_max` records, growing the ring when it is more than half full.
+    // True: there are more.
+    bool drain(size_t records_max);
+    // The cgroup is gone: a record said so.
+    [[nodiscard]] bool ended() const { return sink_.ended; }
+    // Something came into the trail since the last flush.
+    [[nodiscard]] bool unflushed() const { return received_ != flushed_; }
+    // Writes the lines out; now and then also session.json with current numbers.
+    void flush();
+    // Makes the session incomplete.
+    void add_reason(std::string reason) { trail_.add_reason(std::move(reason)); }
+    // spoord hung up. What is in the ring is still to be had.
+    void broker_lost();
+
+    struct Outcome {
+        Status written;              // the final session.json
+        bool never_started = false;  // surely no program of the user has run
+    };
+    // Ends the session in the kernel, takes the rest out of the ring, writes all reports. Once.
+    // `reasons` make it incomplete.
+    Outcome conclude(SessionState state, std::vector<std::string> reasons);
+
+private:
+    struct TrailSink : EventSink {
+        explicit TrailSink(Trail& to) : trail(to) {}
+        void on(const ForkEvent& event, uint64_t time_ns) override { trail.on(event, time_ns); }
+        void on(const ExecEvent& event, uint64_t time_ns) override {
+            executed = true;
+            trail.on(event, time_ns);
+        }
+        void on(const ExitEvent& event, uint64_t time_ns) override { trail.on(event, time_ns); }
+        void on(const AccessEvent& event, uint64_t time_ns) override { trail.on(event, time_ns); }
+        void on_end(uint64_t) override { ended = true; }
+
+        Trail& trail;
+        bool executed = false;
+        bool ended = false;
+    };
+
+    [[nodiscard]] broker::Deadline call_deadline() const {
+        return std::chrono::steady_clock::now() + call_limit_;
+    }
+    bool take_records(size_t records_max);
+    void grow_if_needed();
+    void note_lost_broker();
+    void checkpoint();
+    [[nodiscard]] SessionLoss loss() const;
+
+    broker::Client broker_;
+    std::unique_ptr<Ring> ring_;
+    Trail trail_;
+    TrailSink sink_;
+    Decoder decoder_;
+    RingOpener open_ring_;
+    uint32_t ring_bytes_max_;
+    std::chrono::milliseconds call_limit_;
+    Log log_;
+
+    unsigned ring_generation_ = 0;
+    bool may_grow_ = true;
+    bool lost_broker_ = false;
+    uint64_t received_ = 0;
+    uint64_t flushed_ = 0;          // received_ at the last flush
+    uint64_t old_corruptions_ = 0;  // of rings that were replaced
+    spoor_counters counters_{};     // the newest from spoord
+    std::chrono::steady_clock::time_point next_checkpoint_;
+};
+
+}  // namespace spoor

@@ -1,0 +1,88 @@
+#include "shim/runtime/environment.h"
+
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <sstream>
+
+#include "base/files.h"
+
+namespace spoor {
+namespace {
+
+constexpr const char* program_dir = "/usr/libexec/spoor/";
+
+// Field 22 of /proc/PID/stat: ticks from boot to the process's start. Empty if there is no such
+// process, or only a zombie.
+std::string start_time(int pid) {
+    const auto stat = read_file("/proc/" + std::to_string(pid) + "/stat", 4096);
+    if (!stat) return "";
+    // The second field, the name in parentheses, may hold anything.
+    const size_t name_end = stat->rfind(')');
+    if (name_end == std::string::npos || name_end + 2 >= stat->size()) return "";
+    std::istringstream fields(stat->substr(name_end + 2));
+    std::string field;
+    fields >> field;
+    if (field == "Z" || field == "X") return "";
+    for (int number = 4; number <= 22; ++number) fields >> field;
+    return fields ? field : "";
+}
+
+}  // namespace
+
+std::string state_root(const Config& config) {
+    if (!config.state_root.empty()) return config.state_root;
+    const char* runtime_dir = std::getenv("XDG_RUNTIME_DIR");
+    if (runtime_dir != nullptr && runtime_dir[0] == '/') return std::string(runtime_dir) + "/spoor";
+    return "/run/spoor";
+}
+
+std::string own_program() {
+    std::array<char, PATH_MAX> path{};
+    const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());
+    if (size <= 0 || static_cast<size_t>(size) == path.size()) return "/usr/bin/spoor";
+    std::string program(path.data(), static_cast<size_t>(size));
+    // Replaced by a new version since the start: the new one stands at the same path.
+    constexpr std::string_view deleted = " (deleted)";
+    if (program.ends_with(deleted)) program.resize(program.size() - deleted.size());
+    return program;
+}
+
+std::string find_program(const std::string& configured, const std::string& name, const std::string& own) {
+    if (!configured.empty()) return configured;
+    const std::string beside = own.substr(0, own.rfind('/') + 1) + name;
+    return is_executable(beside) ? beside : program_dir + name;
+}
+
+bool is_executable(const std::string& path) {
+    struct stat st{};
+    return ::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) && ::access(path.c_str(), X_OK) == 0;
+}
+
+bool is_host_root() {
+    if (::geteuid() != 0) return false;
+    const auto map = read_file("/proc/self/uid_map", 65536);
+    if (!map) return true;  // no /proc: assume the more dangerous
+    std::istringstream fields(*map);
+    uint64_t inside = 1;
+    uint64_t outside = 1;
+    uint64_t count = 0;
+    fields >> inside >> outside >> count;
+    return inside == 0 && outside == 0 && count == 4294967295u;
+}
+
+std::string process_identity(int pid) { return std::to_string(pid) + " " + start_time(pid); }
+
+bool is_alive(const std::string& identity) {
+    const int pid = std::atoi(identity.c_str());
+    return pid > 0 && !start_time(pid).empty() && process_identity(pid) == identity;
+}
+
+UmaskGuard::UmaskGuard() : before_(::umask(022)) {}
+
+UmaskGuard::~UmaskGuard() { ::umask(before_); }
+
+}  // namespace spoor

@@ -1,0 +1,57 @@
+// spoor: the OCI runtime that container managers call. Ends in execve of the wrapped runtime for
+// every verb; nothing of spoor stays in the process tree of the container.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <string_view>
+#include <vector>
+
+#include "config/config.h"
+#include "oci/command_line.h"
+#include "shim/runtime/environment.h"
+#include "shim/runtime/error_output.h"
+#include "shim/runtime/hook.h"
+#include "shim/runtime/tracing.h"
+#include "shim/runtime/wrapped_runtime.h"
+
+namespace {
+
+// A caller may have closed some of 0 to 2. A file of ours that is opened there would get what is
+// meant for stderr; gone again with execve.
+void occupy_standard_descriptors() {
+    int fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO) fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (fd >= 0) ::close(fd);
+}
+
+int run(std::span<const char* const> argv) {
+    const auto fail = [argv](const std::string& message) {
+        spoor::report_error(spoor::parse_log_destination(argv), message);
+        return 1;
+    };
+    const auto loaded = spoor::load_config(spoor::ConfigEnvironment::from_process());
+    const auto line = spoor::parse_command_line(argv);
+    const std::string& runtime = loaded.config.runtime;
+    if (!line) return fail(spoor::become_runtime(runtime, argv).message);
+
+    if (!loaded.errors.empty()) return fail(loaded.errors.front().message);
+    // Before anything is made that nobody would remove.
+    if (!spoor::is_executable(runtime)) return fail(spoor::become_runtime(runtime, argv).message);
+    const auto config = spoor::set_up_tracing(loaded.config, *line);
+    if (!config) return fail(config.error().message);
+    if (!*config) return fail(spoor::become_runtime(runtime, argv).message);
+
+    const auto words = spoor::with_config(argv, *line, **config);
+    std::vector<const char*> pointers;
+    for (const auto& word : words) pointers.push_back(word.c_str());
+    return fail(spoor::become_runtime(runtime, pointers).message);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    occupy_standard_descriptors();
+    const std::vector<const char*> words(argv, argv + argc);
+    if (argc > 1 && std::string_view(argv[1]) == "hook") return spoor::run_hook(std::span(words).subspan(2));
+    return run(words);
+}

@@ -1,0 +1,35 @@
+// spoor's directory of one container: <state root>/containers/<name>/ with
+//   config.json   the augmented spec
+//   job.json      what the recorder was told, for the hooks
+//   owner         the process that set it up (spoor, which becomes the wrapped runtime)
+//   recorder      the recorder's process
+//   control       the recorder's socket
+// The recorder removes it at the end.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+
+namespace spoor {
+
+inline constexpr const char* augmented_config_file = "config.json";
+inline constexpr const char* job_file = "job.json";
+inline constexpr const char* owner_file = "owner";
+inline constexpr const char* recorder_file = "recorder";
+
+struct StateDir {
+    std::string path;
+    std::string name;  // the container's ID, or "ID.1" and so on while a namesake is alive
+};
+
+// Makes the directory. One left by a dead container of this name is removed first.
+Result<StateDir> make_state_dir(const std::string& state_root, const std::string& container_id);
+
+// The container in `path` is being set up, or its recorder answers.
+[[nodiscard]] bool is_in_use(const std::string& path);
+
+// Usable as one component of a path. The wrapped runtime refuses others itself.
+[[nodiscard]] bool is_plain_container_id(const std::string& id);
+
+}  // namespace spoor

@@ -1,0 +1,232 @@
+#include "shim/runtime/tracing.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "base/files.h"
+#include "oci/annotations.h"
+#include "oci/augment.h"
+#include "oci/bundle.h"
+#include "shim/ipc/job.h"
+#include "shim/runtime/detached.h"
+#include "shim/runtime/environment.h"
+#include "shim/runtime/recorder_process.h"
+#include "shim/runtime/state_dir.h"
+#include "shim/runtime/volume_choice.h"
+#include "signal/session.h"
+
+namespace spoor {
+namespace {
+
+struct Container {
+    Bundle bundle;
+    Spec spec;
+    SpoorAnnotations annotations;
+    Mode mode = Mode::warn;
+};
+
+using Untouched = std::nullopt_t;
+constexpr Untouched untouched = std::nullopt;
+
+bool refuses(const Config& config) { return config.on_unavailable == OnUnavailable::refuse; }
+
+// What cannot be read is the runtime's to complain about, in its own words. Where no container may
+// run untraced spoor stops it: another parser may be more lenient than ours.
+Result<std::optional<Container>> read_container(const Config& config, const CommandLine& line) {
+    Container container;
+    if (!is_plain_container_id(line.container_id)) return {untouched};
+    auto bundle = read_bundle(line.bundle, line.config);
+    if (!bundle) {
+        if (refuses(config) && bundle.error().code == EFBIG) return std::move(bundle).error();
+        return {untouched};
+    }
+    container.bundle = std::move(*bundle);
+    auto spec = parse_spec(container.bundle.spec);
+    if (!spec) {
+        if (refuses(config)) return std::move(spec).error().context("config.json");
+        return {untouched};
+    }
+    container.spec = std::move(*spec);
+
+    auto annotations = read_annotations(container.spec.annotations);
+    if (!annotations) return std::move(annotations).error();
+    container.annotations = std::move(*annotations);
+    container.mode = config.mode;
+    if (container.annotations.mode) container.mode = parse_mode(*container.annotations.mode).value_or(Mode::warn);
+    if (!container.annotations.trace.value_or(config.trace) || container.mode == Mode::off) return {untouched};
+    return {std::move(container)};
+}
+
+// A state directory that is removed again unless it is kept.
+class StateDirGuard {
+public:
+    explicit StateDirGuard(StateDir dir) : dir_(std::move(dir)) {}
+    ~StateDirGuard() {
+        if (!kept_) (void)remove_tree(dir_.path);
+    }
+    StateDirGuard(const StateDirGuard&) = delete;
+    StateDirGuard& operator=(const StateDirGuard&) = delete;
+
+    [[nodiscard]] const StateDir& get() const { return dir_; }
+    void keep() { kept_ = true; }
+
+private:
+    StateDir dir_;
+    bool kept_ = false;
+};
+
+class VolumeGuard {
+public:
+    explicit VolumeGuard(PreparedVolume volume) : volume_(std::move(volume)) {}
+    ~VolumeGuard() {
+        if (!kept_) volume_.undo();
+    }
+    VolumeGuard(const VolumeGuard&) = delete;
+    VolumeGuard& operator=(const VolumeGuard&) = delete;
+
+    [[nodiscard]] const PreparedVolume& get() const { return volume_; }
+    void keep() { kept_ = true; }
+
+private:
+    PreparedVolume volume_;
+    bool kept_ = false;
+};
+
+Status write_new_file(const std::string& dir, const char* name, std::string_view text) {
+    const std::string path = dir + "/" + name;
+    const auto file = open_file(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    if (!file) return file.error();
+    auto written = write_all(file->get(), text);
+    if (!written) return std::move(written).error().context(path);
+    return {};
+}
+
+Job make_job(const Config& config, const Container& container, const CommandLine& line, const StateDir& state,
+             const PreparedVolume& volume, const VolumePlace& place, const std::string& own) {
+    Job job;
+    job.container_id = line.container_id;
+    job.state_dir = state.path;
+    job.volume_dir = volume.path();
+    job.own_volume = volume.own();
+    job.mount_path = place.mount_path;
+    job.image = image_name(container.spec.annotations);
+    job.annotations = container.spec.annotations;
+    job.mode = to_string(container.mode);
+    job.broker_socket = config.broker.socket;
+    if (config.broker.start_private) {
+        const std::string broker = find_program(config.broker.program, "spoord", own);
+        if (is_executable(broker)) job.broker_program = broker;
+    }
+    job.on_unavailable = to_string(config.on_unavailable);
+    job.setup_deadline_ms = static_cast<uint32_t>(config.setup_deadline.count());
+    job.ring_bytes = config.ring.initial;
+    job.ring_max_bytes = config.ring.max;
+    job.keep_volumes = config.volumes.keep;
+    job.rotate_bytes = config.accesses.rotate;
+    job.write_accesses = config.accesses.write;
+    job.log_file = config.log.file;
+    job.log_level = config.log.level;
+    return job;
+}
+
+// The hook's errors go where the runtime's own go; a hook's working directory is another.
+std::string absolute_log(const std::string& log) {
+    if (log.empty() || log.starts_with('/') || log.find(':') != std::string::npos) return log;
+    const std::unique_ptr<char, decltype(&::free)> cwd(::getcwd(nullptr, 0), &::free);
+    return cwd ? std::string(cwd.get()) + "/" + log : log;
+}
+
+void add_hooks(const Config& config, const CommandLine& line, const std::string& state_dir, const std::string& own,
+               Additions& additions) {
+    const std::vector<std::string> common{"--state",          state_dir,
+                                          "--deadline-ms",    std::to_string(config.setup_deadline.count()),
+                                          "--on-unavailable", to_string(config.on_unavailable)};
+    additions.create_runtime = {own, {"hook", "create-runtime"}};
+    additions.poststop = {own, {"hook", "poststop"}};
+    for (auto* hook : {&additions.create_runtime, &additions.poststop})
+        hook->arguments.insert(hook->arguments.end(), common.begin(), common.end());
+    if (line.log.empty()) return;
+    for (const auto& word : {std::string("--log"), absolute_log(line.log), std::string("--log-format"), line.log_format})
+        additions.create_runtime.arguments.push_back(word);
+}
+
+// Without a recorder nobody removes the state directory: a copy of this process does, when the
+// wrapped runtime has ended and so has taken its own copy of the spec.
+Status remove_after_runtime(const std::string& state_dir) {
+    const UniqueFd runtime(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
+    if (!runtime) return errno_error("pidfd_open");
+    return start_detached({runtime.get()}, [&state_dir] {
+        pollfd item{3, POLLIN, 0};
+        while (::poll(&item, 1, -1) < 0 && errno == EINTR) {
+        }
+        (void)remove_tree(state_dir);
+    });
+}
+
+Status start_recorder(const Config& config, const Job& job, const std::string& own) {
+    const std::string program = find_program(config.recorder, "spoor-recorder", own);
+    auto started = RecorderProcess::start(program, job, refuses(config));
+    if (!started) return std::move(started).error().context("start the recorder");
+    auto pid = started->confirm(config.setup_deadline);
+    if (!pid) return std::move(pid).error().context("start the recorder " + program);
+    SPOOR_TRY(write_new_file(job.state_dir, recorder_file, process_identity(*pid)));
+    if (!refuses(config)) return {};
+    return started->wait_until_ready(config.setup_deadline);
+}
+
+}  // namespace
+
+Result<std::optional<std::string>> set_up_tracing(const Config& config, const CommandLine& line) {
+    auto container = read_container(config, line);
+    if (!container) return std::move(container).error();
+    if (!*container) return {untouched};
+
+    const UmaskGuard umask;
+    const std::string root = state_root(config);
+    const std::string own = own_program();
+    auto state_dir = make_state_dir(root, line.container_id);
+    if (!state_dir) {
+        if (refuses(config)) return std::move(state_dir).error().context("tracing is not possible");
+        return {untouched};
+    }
+    StateDirGuard state(std::move(*state_dir));
+
+    const auto place =
+        choose_volume(config, root, (*container)->bundle, (*container)->spec, (*container)->annotations, state.get().name);
+    if (!place) return place.error();
+    if (place->kind != VolumePlace::Kind::own && is_host_root()) {
+        auto roots = config.volumes.roots;
+        roots.push_back(root);
+        SPOOR_TRY(check_host_root_volume(*place, roots));
+    }
+    auto prepared = PreparedVolume::prepare(*place);
+    if (!prepared) return std::move(prepared).error();
+    VolumeGuard volume(std::move(*prepared));
+
+    const Job job = make_job(config, **container, line, state.get(), volume.get(), *place, own);
+    SPOOR_TRY(write_new_file(state.get().path, job_file, to_json(job)));
+    Additions additions;
+    additions.mounts = volume_mounts(*place, volume.get().path());
+    const Status recorder = start_recorder(config, job, own);
+    if (recorder) {
+        add_hooks(config, line, state.get().path, own, additions);
+    } else {
+        if (refuses(config)) return Error(recorder.error()).context("tracing is not possible");
+        (void)write_untraced_session(job.volume_dir, job.container_id, job.image, recorder.error().message);
+        SPOOR_TRY(remove_after_runtime(state.get().path));
+    }
+
+    const auto augmented = augment_spec((*container)->bundle.spec, additions);
+    if (!augmented) return augmented.error();
+    SPOOR_TRY(write_new_file(state.get().path, augmented_config_file, *augmented));
+    state.keep();
+    volume.keep();
+    return {state.get().path + "/" + augmented_config_file};
+}
+
+}  // namespace spoor

@@ -1,0 +1,56 @@
+// A file in trace/ that grows by lines (processes.jsonl, accesses.jsonl), with a buffer.
+//
+// It is made anew: what stands in its place is removed, never opened or followed. A write that
+// fails drops what was buffered, whole lines only: a part that got through is cut off again, so that
+// every line in the file is a whole one. Later writes try again; the loss is counted.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace spoor {
+
+class LineFile {
+public:
+    // `dir` stays the caller's and must outlive this. `name` is one component.
+    LineFile(int dir, std::string name) : dir_(dir), name_(std::move(name)) {}
+    LineFile(LineFile&&) noexcept = default;
+    LineFile& operator=(LineFile&&) = delete;
+    ~LineFile() = default;  // what is buffered is not written: flush() first
+
+    // Makes the file, mode 0644. After a failure every line is lost and counted.
+    Status open();
+
+    // For one whole line: append to buffer(), newline included, then end_line().
+    [[nodiscard]] std::string& buffer() { return buffer_; }
+    void end_line();
+    void flush();
+
+    // Moves the file (with all that was written) to `part` and starts a new one. After a failure
+    // the old one goes on growing.
+    Status rotate(const std::string& part);
+
+    [[nodiscard]] bool is_open() const { return fd_.valid(); }
+    [[nodiscard]] uint64_t bytes() const { return written_ + buffer_.size(); }
+    [[nodiscard]] uint64_t lost_lines() const { return lost_lines_; }
+    // The first failure; empty if none.
+    [[nodiscard]] const std::string& error() const { return error_; }
+
+private:
+    void drop(std::string why);
+
+    int dir_;
+    std::string name_;
+    UniqueFd fd_;
+    std::string buffer_;
+    uint64_t buffered_lines_ = 0;
+    uint64_t written_ = 0;
+    uint64_t lost_lines_ = 0;
+    std::string error_;
+};
+
+}  // namespace spoor

@@ -1,0 +1,117 @@
+// The process instances of a session, and trace/processes.jsonl: one line each.
+//
+//   {"time":"…Z","pid":7,"start":81234567890,"ppid":1,"parentStart":81230000000,"argv":["cc","a.c"],
+//    "exe":"/usr/bin/cc","cwd":"/w","script":"/w/cc.sh","loader":"/lib64/ld-linux-x86-64.so.2",
+//    "exit":{"code":0},"end":"…Z","task":"-"}
+//
+// `start` (CLOCK_BOOTTIME, ns) and `pid` name the instance, here and in accesses.jsonl; `time` is
+// the same moment as RFC 3339. `exit` is {"code":N}, {"signal":N} or null: still alive when the
+// session ended, or its end was not seen; `end` is null with it. `argv` (secrets redacted), `exe` and
+// `cwd` are those of the last exec, or of the parent's for a process that only forked: then
+// `"forkOnly":true`. More than one exec: all of them stand in `execs`, each with its `time`, and
+// `execsOmitted` says how many in the middle were left out. `ppid` is the parent at fork; what the
+// session has not seen is 0 and null. Bytes that are not UTF-8: `exeBytes` and so on as json_text.h
+// describes, and for `argv` one `argvBytes` with all arguments in base64.
+//
+// Events may come in any order within one flush interval, twice, or not at all. A finished process
+// is kept until the next flush for what may still come late, then written and forgotten but for its
+// place in the report's process tree. So memory follows the living processes.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "base/clock.h"
+#include "signal/access_log.h"
+#include "signal/event.h"
+#include "signal/json_text.h"
+#include "signal/line_file.h"
+
+namespace spoor {
+
+// What the report's process tree shows of a process.
+struct TreeEntry {
+    uint64_t start_ns;
+    const std::string* command;  // the arguments joined by spaces, cut at 1000 bytes
+    uint32_t pid;
+    uint32_t parent_pid;
+};
+
+class ProcessTable {
+public:
+    // `out` and `clock` stay the caller's and must outlive this.
+    ProcessTable(LineFile& out, const WallClock& clock) : out_(out), clock_(clock) {}
+
+    void on(const ForkEvent& event, uint64_t time_ns);
+    void on(const ExecEvent& event, uint64_t time_ns);
+    void on(const ExitEvent& event, uint64_t time_ns);
+    // An access names a process: it exists, even if its fork was not seen.
+    void seen(ProcessKey key);
+
+    // Writes the lines of those that ended since.
+    void flush();
+    // Writes the lines of all that are left, in order of their start.
+    void finish();
+
+    // Instances seen.
+    [[nodiscard]] uint64_t processes() const { return processes_; }
+    [[nodiscard]] size_t living() const { return table_.size(); }
+    // In order of start; complete after finish(). Bounded: the number left out.
+    [[nodiscard]] std::vector<TreeEntry> tree() const;
+    [[nodiscard]] uint64_t tree_omitted() const { return tree_omitted_; }
+
+private:
+    struct Program {  // what one exec made of a process; shared with those it forked
+        uint64_t time_ns = 0;
+        std::string exe, script, loader, cwd;
+        std::vector<std::string> argv;
+        bool argv_truncated = false;
+    };
+    using ProgramPtr = std::shared_ptr<const Program>;
+    struct Process {
+        ProcessKey parent;
+        bool forked = false;
+        bool leaving = false;  // in leaving_
+        bool exited = false;
+        int wait_status = 0;
+        uint64_t end_ns = 0;
+        ProgramPtr inherited;
+        std::vector<ProgramPtr> execs;  // in order of time
+        uint64_t execs_omitted = 0;
+    };
+    struct KeyHash {
+        size_t operator()(const ProcessKey& key) const {
+            return static_cast<size_t>((key.start_ns ^ key.pid) * 0x9e3779b97f4a7c15u >> 7);
+        }
+    };
+
+    // Null for an instance whose line is written already.
+    Process* find_or_add(ProcessKey key);
+    [[nodiscard]] Process* find(ProcessKey key);
+    void leave(ProcessKey key, Process& process);
+    void write_first_leaving();
+    void write(ProcessKey key, const Process& process);
+    static void append_program(JsonObject& line, const Program& program);
+    void add_to_tree(ProcessKey key, uint32_t parent_pid, const Program* program);
+    static uint64_t fingerprint(ProcessKey key);  // of what is written_
+
+    LineFile& out_;
+    const WallClock& clock_;
+    std::unordered_map<ProcessKey, Process, KeyHash> table_;
+    std::unordered_map<uint32_t, uint64_t> newest_;  // pid: start of its latest instance in table_
+    std::deque<ProcessKey> leaving_;
+    RecentSet written_{64 * 1024};
+    uint64_t processes_ = 0;
+
+    std::unordered_set<std::string> commands_;
+    size_t command_bytes_ = 0;
+    std::vector<TreeEntry> tree_;
+    uint64_t tree_omitted_ = 0;
+};
+
+}  // namespace spoor

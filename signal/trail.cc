@@ -1,0 +1,188 @@
+#include "signal/trail.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/clock.h"
+#include "signal/access_log.h"
+#include "signal/access_set.h"
+#include "signal/process_table.h"
+#include "signal/report.h"
+
+namespace spoor {
+namespace {
+
+void add_once(std::vector<std::string>& list, std::string text) {
+    if (std::find(list.begin(), list.end(), text) == list.end()) list.push_back(std::move(text));
+}
+
+std::string counted(uint64_t count, const char* one, const char* many) {
+    return std::to_string(count) + " " + (count == 1 ? one : many);
+}
+
+}  // namespace
+
+struct Trail::Impl {
+    Impl(Volume taken, Session facts, TrailOptions wanted)
+        : volume(std::move(taken)),
+          session(std::move(facts)),
+          options(wanted),
+          process_lines(volume.trace(), processes_file),
+          processes(process_lines, clock),
+          log(volume.trace(), clock, options.rotate_bytes),
+          accesses(options.access_set_bytes) {
+        session.state = SessionState::tracing;
+        session.started = clock.rfc3339(boot_time_ns());
+        session.finished.clear();
+    }
+
+    [[nodiscard]] bool active() const { return begun && !finished; }
+
+    void access(const AccessEvent& event, uint64_t time_ns) {
+        if (event.flags & flag_truncated) ++cut_paths;
+        log.add(event, time_ns);
+        accesses.add(event);
+    }
+
+    void count() {
+        session.processes = processes.processes();
+        session.accesses = log.accesses();
+        if (options.write_accesses) session.accesses_files = log.files();
+    }
+
+    // What the parts met with becomes the session's text, at the end.
+    void gather_reasons() {
+        for (const LineFile* file : {&std::as_const(process_lines), &log.file()})
+            if (file->lost_lines() > 0)
+                add_once(
+                    session.reasons,
+                    file->error() + ": " + counted(file->lost_lines(), "line is", "lines are") + " missing");
+        if (cut_paths > 0)
+            add_once(session.reasons,
+                     counted(cut_paths, "path was", "paths were") + " longer than can be reported, and cut");
+        if (accesses.omitted() > 0)
+            add_once(session.reasons, "the report leaves out " +
+                                          counted(accesses.omitted(), "access", "accesses") +
+                                          ": more paths than it has memory for");
+        if (processes.tree_omitted() > 0)
+            add_once(session.warnings, "the report's processTree leaves out " +
+                                           counted(processes.tree_omitted(), "process", "processes"));
+        if (!log.rotation_error().empty())
+            add_once(session.warnings, "accesses.jsonl was not rotated: " + log.rotation_error());
+    }
+
+    // Members refer to `volume`, `clock` and to each other: an Impl stays where it is.
+    Volume volume;
+    WallClock clock;
+    Session session;
+    TrailOptions options;
+    LineFile process_lines;
+    ProcessTable processes;
+    AccessLog log;
+    AccessSet accesses;
+    uint64_t cut_paths = 0;
+    unsigned rotations_told = 0;
+    bool begun = false;
+    bool finished = false;
+};
+
+Trail::Trail(Volume volume, Session facts, TrailOptions options)
+    : impl_(std::make_unique<Impl>(std::move(volume), std::move(facts), options)) {}
+Trail::Trail(Trail&&) noexcept = default;
+Trail::~Trail() = default;
+
+Status Trail::begin() {
+    Impl& trail = *impl_;
+    SPOOR_TRY(trail.volume.clear());
+    SPOOR_TRY(trail.process_lines.open());
+    trail.session.processes_written = true;
+    if (trail.options.write_accesses) SPOOR_TRY(trail.log.open());
+    trail.count();
+    SPOOR_TRY(write_session(trail.volume.trace(), trail.session));
+    trail.begun = true;
+    return {};
+}
+
+void Trail::on(const ForkEvent& event, uint64_t time_ns) {
+    if (impl_->active()) impl_->processes.on(event, time_ns);
+}
+
+void Trail::on(const ExecEvent& event, uint64_t time_ns) {
+    if (!impl_->active()) return;
+    impl_->processes.on(event, time_ns);
+    auto access = [&](Op op, const std::string& path) {
+        if (path.empty()) return;
+        AccessEvent made;
+        made.process = event.process;
+        made.op = op;
+        made.path = path;
+        impl_->access(made, time_ns);
+    };
+    access(Op::exec, event.script);
+    access(Op::exec, event.exe);
+    access(Op::mmap_exec, event.loader);
+}
+
+void Trail::on(const ExitEvent& event, uint64_t time_ns) {
+    if (impl_->active()) impl_->processes.on(event, time_ns);
+}
+
+void Trail::on(const AccessEvent& event, uint64_t time_ns) {
+    if (!impl_->active()) return;
+    impl_->processes.seen(event.process);
+    impl_->access(event, time_ns);
+}
+
+void Trail::flush() {
+    Impl& trail = *impl_;
+    if (!trail.active()) return;
+    trail.processes.flush();
+    trail.process_lines.flush();
+    trail.log.flush();
+    if (trail.log.rotations() == trail.rotations_told) return;
+    // Who follows accesses.jsonl learns from session.json where its beginning went.
+    trail.rotations_told = trail.log.rotations();
+    trail.count();
+    if (auto told = write_session(trail.volume.trace(), trail.session); !told)
+        add_warning("session.json was not updated: " + told.error().message);
+}
+
+void Trail::add_reason(std::string reason) { add_once(impl_->session.reasons, std::move(reason)); }
+void Trail::add_warning(std::string warning) { add_once(impl_->session.warnings, std::move(warning)); }
+void Trail::set_ring_bytes(uint32_t bytes) { impl_->session.ring_bytes = bytes; }
+
+Status Trail::checkpoint(const SessionCounters& counters, const SessionLoss& loss) {
+    if (!impl_->active()) return {};
+    impl_->session.counters = counters;
+    impl_->session.loss = loss;
+    impl_->count();
+    return write_session(impl_->volume.trace(), impl_->session);
+}
+
+Status Trail::finish(const SessionCounters& counters, const SessionLoss& loss,
+                     std::vector<std::string> reasons, SessionState state) {
+    Impl& trail = *impl_;
+    if (trail.finished) return {};
+    for (std::string& reason : reasons) add_reason(std::move(reason));
+    if (!trail.begun) add_reason("the volume could not be used when the session began");
+    trail.finished = true;
+    trail.processes.finish();
+    trail.process_lines.flush();
+    trail.log.flush();
+    trail.session.counters = counters;
+    trail.session.loss = loss;
+    trail.session.state = state;
+    trail.session.finished = trail.clock.rfc3339(boot_time_ns());
+    trail.count();
+    trail.gather_reasons();
+    if (trail.volume.tasks() >= 0) {
+        auto written = write_report(trail.volume.tasks(), container_task, trail.accesses, trail.processes,
+                                    trail.session);
+        if (!written) add_reason("trace/tasks/-.json: " + written.error().message);
+    }
+    return write_session(trail.volume.trace(), trail.session);
+}
+
+const Session& Trail::session() const { return impl_->session; }
+
+}  // namespace spoor

@@ -1,0 +1,187 @@
+"""What the scenarios are written with: podman, trails, and a look at what is left behind.
+
+Runs inside `./dev shell`, as the user of the environment (root in the rootful one).
+"""
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+
+BIN = Path("/run/spoor-dev/bin")
+PROGRAMS = Path("/run/spoor-dev/programs")
+ROOTFUL = os.geteuid() == 0
+STATE_ROOT = Path(os.environ["XDG_RUNTIME_DIR"]) / "spoor"
+TIMEOUT_S = 60
+
+
+@dataclasses.dataclass
+class Finished:
+    code: int
+    out: str
+    err: str
+
+    def __str__(self):
+        return f"code {self.code}\nstdout: {self.out}\nstderr: {self.err}"
+
+
+def execute(command, environment=None, input=None, cwd=None, timeout=TIMEOUT_S):
+    done = subprocess.run([str(part) for part in command], capture_output=True, timeout=timeout, cwd=cwd,
+                          input=(input or "").encode(), env={**os.environ, **(environment or {})})
+    return Finished(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+def until(condition, what, timeout=10.0):
+    """Waits for `condition()` to be true and returns its value."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout} s: {what() if callable(what) else what}")
+        time.sleep(0.01)
+
+
+class Podman:
+    def __call__(self, *arguments, runtime="crun", **options):
+        return execute(["podman", "--runtime", runtime, *arguments], **options)
+
+    def run(self, runtime, *arguments, volume=None, **options):
+        """podman run --rm; `volume` is where spoor is to leave the trail."""
+        where = ["--annotation", f"io.spoor.volume={volume}"] if volume else []
+        return self("run", "--rm", "--network=none", *where, *arguments, runtime=runtime, **options)
+
+    def import_image(self, name, directory):
+        tar = subprocess.Popen(["tar", "-C", directory, "--owner=0", "--group=0", "-c", "."],
+                               stdout=subprocess.PIPE)
+        subprocess.run(["podman", "import", "--quiet", "-", name], stdin=tar.stdout, check=True,
+                       capture_output=True)
+        assert tar.wait() == 0
+
+
+# ------------------------------------------------------------------------------------------ trails
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Row:
+    """One access, without its times."""
+
+    pid: int
+    op: str
+    path: str
+    to: str = ""
+    error: str = ""
+
+
+class Trail:
+    """The signal files of a volume, read once."""
+
+    def __init__(self, volume):
+        trace = Path(volume) / "trace"
+        self.session = json.loads((trace / "session.json").read_text())
+        self.raw_accesses = self._lines(trace / "accesses.jsonl")
+        self.processes = self._lines(trace / "processes.jsonl")
+        self.report_file = trace / "tasks" / "-.json"
+
+    @staticmethod
+    def _lines(path):
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    @property
+    def rows(self):
+        """All rows; a list, so that a repeated one shows."""
+        return [Row(row["pid"], row["op"], row["path"], row.get("to", ""), row.get("error", ""))
+                for row in self.raw_accesses]
+
+    def flags(self, op, path):
+        return [set(row.get("flags", [])) for row in self.raw_accesses if (row["op"], row["path"]) == (op, path)]
+
+    def paths(self, op):
+        return {row["path"] for row in self.raw_accesses if row["op"] == op}
+
+
+def session_of(volume):
+    try:
+        return json.loads((Path(volume) / "trace" / "session.json").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+
+
+def finished_trail(volume):
+    """The trail when its session has ended; complete, or the test fails with the reason."""
+    until(lambda: session_of(volume).get("state") not in (None, "tracing"),
+          lambda: f"the session ends: {session_of(volume)}")
+    trail = Trail(volume)
+    assert trail.session["state"] == "finished", trail.session
+    assert trail.session["complete"] is True, trail.session
+    assert trail.session["lost"] == 0, trail.session
+    return trail
+
+
+# ----------------------------------------------------------------------------------- left behind
+
+
+def processes(*names):
+    """Those of the environment whose name begins so, but for its spoord."""
+    found = set()
+    for status in Path("/proc").glob("[0-9]*/cgroup"):
+        try:
+            # Ours are the ones that can be seen below the environment's own cgroup.
+            if "/.." in status.read_text().splitlines()[-1]:
+                continue
+            name = (status.parent / "comm").read_text().strip()
+            if name.startswith(names):
+                found.add(f"{name}[{status.parent.name}]")
+        except (FileNotFoundError, ProcessLookupError):
+            pass
+    return found
+
+
+def cgroups():
+    podmans = ("libpod_parent", "conmon")  # made once, for all containers of root
+    return {path for path, _, _ in os.walk("/sys/fs/cgroup") if os.path.basename(path) not in podmans}
+
+
+def tree(root):
+    return {str(path) for path in root.rglob("*")} if root.exists() else set()
+
+
+class Footprint:
+    """What a container may leave: nothing but its volume."""
+
+    def __init__(self, podman):
+        self.podman = podman
+        self.before = self._look()
+
+    def _look(self):
+        return {
+            "processes": processes("spoor", "crun"),
+            "cgroups": cgroups(),
+            "state": tree(STATE_ROOT / "containers"),
+            "own volumes": tree(STATE_ROOT / "volumes"),
+            "crun's state": tree(Path(os.environ["XDG_RUNTIME_DIR"]) / "crun"),
+        }
+
+    def _more(self, ignored):
+        now = self._look()
+        return {key: sorted(map(str, now[key] - self.before[key]))
+                for key in now if key not in ignored and now[key] - self.before[key]}
+
+    def is_clean(self, own_volumes_stay=False):
+        ignored = {"own volumes"} if own_volumes_stay else set()
+        until(lambda: not self._more(ignored), lambda: f"nothing is left: {self._more(ignored)}", timeout=10)
+
+
+def one_line(text):
+    lines = text.rstrip("\n").split("\n")
+    assert len(lines) == 1 and lines[0], f"not one line: {text!r}"
+    return lines[0]
+
+
+def as_if_crun(text):
+    """podman puts the runtime's name before its words; container ids differ."""
+    return re.sub(r"[0-9a-f]{64}", "<id>", re.sub(r"\bspoor: ", "crun: ", text))

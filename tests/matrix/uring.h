@@ -1,0 +1,11 @@
+/* Just enough of io_uring for one request at a time, by plain system calls. */
+#pragma once
+
+#include <linux/io_uring.h>
+
+int has_uring(void);
+/* Makes a ring. `flags`: IORING_SETUP_*. Leaves no row. */
+void make_uring(unsigned flags);
+/* Submits one request and waits for it. Returns its result. */
+long submit(struct io_uring_sqe request);
+extern int uring_fd;

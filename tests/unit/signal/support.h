@@ -1,0 +1,80 @@
+// What the tests of this room share: a directory that goes away, whole files, events in one line.
+#pragma once
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "base/files.h"
+#include "signal/event.h"
+
+namespace spoor::test {
+
+class TemporaryDirectory {
+public:
+    TemporaryDirectory() {
+        char name[] = "/tmp/spoor-signal.XXXXXX";
+        path_ = ::mkdtemp(name);
+        fd_ = UniqueFd(::open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    }
+    TemporaryDirectory(const TemporaryDirectory&) = delete;
+    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+    ~TemporaryDirectory() { (void)remove_tree(path_); }
+    [[nodiscard]] const std::string& path() const { return path_; }
+    [[nodiscard]] std::string path(const std::string& below) const { return path_ + "/" + below; }
+    [[nodiscard]] int fd() const { return fd_.get(); }
+
+private:
+    std::string path_;
+    UniqueFd fd_;
+};
+
+inline std::string content(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    EXPECT_TRUE(file.good()) << path;
+    std::stringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+inline void put(const std::string& path, const std::string& text) {
+    std::ofstream(path, std::ios::binary) << text;
+}
+
+inline std::vector<std::string> lines(const std::string& text) {
+    std::vector<std::string> all;
+    std::stringstream stream(text);
+    for (std::string line; std::getline(stream, line);) all.push_back(line);
+    EXPECT_TRUE(text.empty() || text.back() == '\n') << "half a line at the end";
+    return all;
+}
+
+inline AccessEvent access(Op op, std::string path, uint32_t pid = 1, uint16_t flags = 0, std::string to = {},
+                          int error = 0) {
+    AccessEvent event;
+    event.process = {pid, uint64_t{pid} * 1000};
+    event.op = op;
+    event.flags = flags;
+    event.error = error;
+    event.path = std::move(path);
+    event.to = std::move(to);
+    return event;
+}
+
+inline ExecEvent exec(ProcessKey process, std::string exe, std::vector<std::string> argv,
+                      uint32_t parent = 0) {
+    ExecEvent event;
+    event.process = process;
+    event.parent_pid = parent;
+    event.exe = std::move(exe);
+    event.argv = std::move(argv);
+    event.cwd = "/w";
+    return event;
+}
+
+}  // namespace spoor::test

@@ -1,0 +1,37 @@
+#!/usr/bin/python3
+"""Prints "PASSED FAILED" for a ctest run.
+
+    count_tests.py CTEST_REPORT RESULTS
+
+RESULTS holds the reports of those entries that are pytest runs, named after them; such an entry
+counts as the tests in it. Whatever did not pass (failed, skipped, disabled, not run, died before
+its report) has failed.
+"""
+
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+
+def cases(report):
+    for case in ElementTree.parse(report).getroot().iter("testcase"):
+        bad = any(case.find(tag) is not None for tag in ("failure", "error", "skipped"))
+        yield case.get("name"), not bad and case.get("status", "run") == "run"
+
+
+def main():
+    report, results = Path(sys.argv[1]), Path(sys.argv[2])
+    passed = failed = 0
+    for name, good in cases(report):
+        inner = results / f"{name}.xml"
+        outcomes = [good]
+        if inner.exists():
+            outcomes = [ok for _, ok in cases(inner)]
+            if not good and all(outcomes):
+                outcomes.append(False)
+        passed += outcomes.count(True)
+        failed += outcomes.count(False)
+    print(passed, failed)
+
+
+main()
