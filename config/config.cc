@@ -77,7 +77,8 @@ void apply_layer(std::string_view yaml, const std::string& name, LoadedConfig& l
 // Between keys, so only meaningful once all layers are applied.
 void check_whole(LoadedConfig& loaded, const std::string& name) {
     if (!loaded.errors.empty() || loaded.config.ring.initial <= loaded.config.ring.max) return;
-    loaded.errors.push_back({EINVAL, name + ": 'ring.initial' (" + std::to_string(loaded.config.ring.initial) +
+    loaded.errors.push_back({EINVAL, name + ": 'ring.initial' (" +
+                                         std::to_string(loaded.config.ring.initial) +
                                          " bytes) is larger than 'ring.max' (" +
                                          std::to_string(loaded.config.ring.max) + " bytes)"});
 }

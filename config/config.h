@@ -33,11 +33,11 @@ struct Config {
     std::string recorder;              // program; empty: beside spoor, else /usr/libexec/spoor
     struct Broker {
         std::string socket = "/run/spoor/spoord.sock";
-        std::string program;           // as `recorder`
-        bool start_private = true;     // `private: auto`
+        std::string program;        // as `recorder`
+        bool start_private = true;  // `private: auto`
     } broker;
     struct Volumes {
-        uint32_t keep = 64;            // finished own volumes
+        uint32_t keep = 64;  // finished own volumes
         // What io.spoor.volume may name when spoor runs as the host's root; the state root always may.
         std::vector<std::string> roots = {"/var/lib/spoor/volumes"};
     } volumes;

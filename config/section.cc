@@ -18,7 +18,8 @@ std::string kind_of(const YAML::Node& node) {
 }
 
 bool is_clean_absolute(const std::string& path) {
-    return path.starts_with('/') && path.find('\n') == std::string::npos && path.find('\0') == std::string::npos;
+    return path.starts_with('/') && path.find('\n') == std::string::npos &&
+           path.find('\0') == std::string::npos;
 }
 
 constexpr std::string_view path_wanted = "an absolute path";
@@ -43,16 +44,17 @@ Section::Section(const YAML::Node& map, std::string file, std::string prefix, st
 
 void Section::fault(const YAML::Mark& mark, std::string message) {
     std::string where = file_;
-    if (!mark.is_null())
-        where += ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
+    if (!mark.is_null()) where += ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
     // Values are quoted in it, and a YAML value may hold any character.
     std::replace_if(
         message.begin(), message.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, '?');
     errors_.push_back({EINVAL, where + ": " + message});
 }
 
-void Section::wrong(const YAML::Mark& mark, std::string_view key, std::string_view wanted, std::string_view got) {
-    fault(mark, "'" + prefix_ + std::string(key) + "' wants " + std::string(wanted) + ", not " + std::string(got));
+void Section::wrong(const YAML::Mark& mark, std::string_view key, std::string_view wanted,
+                    std::string_view got) {
+    fault(mark,
+          "'" + prefix_ + std::string(key) + "' wants " + std::string(wanted) + ", not " + std::string(got));
 }
 
 Section::Entry* Section::take(std::string_view key) {
@@ -126,13 +128,14 @@ void Section::absolute_paths(std::string_view key, std::vector<std::string>& out
 
 void Section::duration(std::string_view key, std::chrono::milliseconds& out, std::chrono::milliseconds least,
                        std::chrono::milliseconds most) {
-    const std::string wanted = "a duration like 2s or 500ms, from " + std::to_string(least.count()) + "ms to " +
-                               std::to_string(most.count() / 1000) + "s";
+    const std::string wanted = "a duration like 2s or 500ms, from " + std::to_string(least.count()) +
+                               "ms to " + std::to_string(most.count() / 1000) + "s";
     YAML::Mark mark;
     const std::string* value = scalar(key, wanted, mark);
     if (value == nullptr) return;
     const auto duration = parse_duration(*value);
-    if (!duration || *duration < least || *duration > most) return wrong(mark, key, wanted, "'" + *value + "'");
+    if (!duration || *duration < least || *duration > most)
+        return wrong(mark, key, wanted, "'" + *value + "'");
     out = *duration;
 }
 

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "oci/bundle.h"
 #include "oci/splice.h"
 
 namespace spoor {
@@ -36,7 +37,8 @@ enum class Where { first, last };
 // Adds `elements` to the array `key` of `object`. A value of another type counts as absent for the
 // runtimes (Go programs write null for an empty list), so it gives way.
 Status add_elements(std::string_view spec, const splice::Object& object, const std::string& key, Where where,
-                    const std::string& elements, std::vector<std::string>& new_members, splice::Edits& edits) {
+                    const std::string& elements, std::vector<std::string>& new_members,
+                    splice::Edits& edits) {
     const auto member = object.find(key);
     if (!member) return member.error();
     if (*member == nullptr) {
@@ -50,6 +52,48 @@ Status add_elements(std::string_view spec, const splice::Object& object, const s
         edits.prepend_to_array(spec, value.begin, elements);
     else
         edits.append_to_array(spec, value.begin, elements);
+    return {};
+}
+
+// Replaces the string member `key` of `object` by its absolute form.
+Status make_absolute(std::string_view spec, const splice::Object& object, const char* key,
+                     const std::string& base, splice::Edits& edits) {
+    const auto member = object.find(key);
+    if (!member) return member.error();
+    if (*member == nullptr) return {};
+    const splice::Range range = (*member)->value;
+    const auto value = Json::parse(spec.substr(range.begin, range.end - range.begin), nullptr, false);
+    if (!value.is_string()) return {};
+    const auto path = value.get<std::string>();
+    if (path.starts_with('/')) return {};
+    auto text = dump(base + "/" + path);
+    if (!text) return std::move(text).error();
+    edits.replace(range, std::move(*text));
+    return {};
+}
+
+Status make_paths_absolute(std::string_view spec, const splice::Object& root, const std::string& base,
+                           splice::Edits& edits) {
+    const auto root_fs = root.find("root");
+    if (!root_fs) return root_fs.error();
+    if (*root_fs != nullptr && spec[(*root_fs)->value.begin] == '{') {
+        const auto object = splice::read_object(spec, (*root_fs)->value.begin);
+        if (!object) return object.error();
+        SPOOR_TRY(make_absolute(spec, *object, "path", base, edits));
+    }
+    const auto mounts = root.find("mounts");
+    if (!mounts) return mounts.error();
+    if (*mounts == nullptr || spec[(*mounts)->value.begin] != '[') return {};
+    const auto elements = splice::read_array(spec, (*mounts)->value.begin);
+    if (!elements) return elements.error();
+    for (const auto& element : *elements) {
+        // What is not bound has a name for a source ("proc"), no path.
+        const auto mount = parse_spec_mount(spec.substr(element.begin, element.end - element.begin));
+        if (!mount || !mount->is_bind()) continue;
+        const auto object = splice::read_object(spec, element.begin);
+        if (!object) return object.error();
+        SPOOR_TRY(make_absolute(spec, *object, "source", base, edits));
+    }
     return {};
 }
 
@@ -114,6 +158,9 @@ Result<std::string> augment_spec(std::string_view spec, const Additions& additio
     SPOOR_TRY(add_hooks(spec, *root, additions, members, edits));
     // Whose value counted would depend on the runtime, and with it whether the container is traced.
     if (const auto annotations = root->find("annotations"); !annotations) return annotations.error();
+
+    if (!additions.bundle_dir.empty())
+        SPOOR_TRY(make_paths_absolute(spec, *root, additions.bundle_dir, edits));
 
     if (!members.empty()) edits.append_to_object(*root, joined(members));
     return edits.apply(spec);

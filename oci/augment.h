@@ -17,7 +17,7 @@ struct AddedMount {
 };
 
 struct AddedHook {
-    std::string program;              // absolute; empty: no hook
+    std::string program;                 // absolute; empty: no hook
     std::vector<std::string> arguments;  // without argv[0]
 };
 
@@ -25,6 +25,8 @@ struct Additions {
     std::vector<AddedMount> mounts;  // mounted after those of the spec, in this order
     AddedHook create_runtime;        // runs after those of the spec
     AddedHook poststop;              // runs before those of the spec
+    // Not empty: relative paths of the spec are made absolute by it, for a copy that will lie elsewhere.
+    std::string bundle_dir;
 };
 
 // `spec` is one that parse_spec accepts. All that is not added keeps its bytes.

@@ -71,6 +71,10 @@ Result<Bundle> read_bundle(const std::string& bundle, const std::string& config)
     return result;
 }
 
+Result<SpecMount> parse_spec_mount(std::string_view text) {
+    return parse_mount(Json::parse(text, nullptr, false, true));
+}
+
 Result<Spec> parse_spec(std::string_view text) {
     // nlohmann skips a byte order mark, the runtimes do not.
     if (text.starts_with("\xef\xbb\xbf")) return Error{EINVAL, "the spec begins with a byte order mark"};
@@ -86,7 +90,8 @@ Result<Spec> parse_spec(std::string_view text) {
     if (const Json* annotations = object_at(value, "annotations"))
         for (const auto& [name, item] : annotations->items())
             if (item.is_string()) spec.annotations.emplace(name, item.get<std::string>());
-    if (const Json* linux_part = object_at(value, "linux")) spec.mount_label = string_at(*linux_part, "mountLabel");
+    if (const Json* linux_part = object_at(value, "linux"))
+        spec.mount_label = string_at(*linux_part, "mountLabel");
 
     const auto mounts = value.find("mounts");
     if (mounts == value.end() || !mounts->is_array()) return spec;

@@ -33,6 +33,9 @@ struct SpecMount {
     [[nodiscard]] bool is_read_only() const;
 };
 
+// One element of the spec's mounts, as JSON.
+Result<SpecMount> parse_spec_mount(std::string_view text);
+
 struct Spec {
     std::map<std::string, std::string> annotations;
     std::vector<SpecMount> mounts;

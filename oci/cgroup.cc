@@ -38,7 +38,8 @@ std::string unescape(std::string_view text) {
     for (size_t i = 0; i < text.size(); ++i) {
         if (text[i] == '\\' && i + 3 < text.size() && is_octal(text[i + 1]) && is_octal(text[i + 2]) &&
             is_octal(text[i + 3])) {
-            out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
+            out +=
+                static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
             i += 3;
         } else {
             out += text[i];
@@ -65,7 +66,8 @@ bool leaves_the_namespace(const std::string& path) { return path == "/.." || pat
 // `controller` empty: v2.
 const CgroupEntry* find_entry(const std::vector<CgroupEntry>& entries, std::string_view controller) {
     for (const auto& entry : entries)
-        if (controller.empty() ? entry.controllers.empty() : has(entry.controllers, controller)) return &entry;
+        if (controller.empty() ? entry.controllers.empty() : has(entry.controllers, controller))
+            return &entry;
     return nullptr;
 }
 
@@ -75,8 +77,8 @@ std::optional<std::string> find_directory(const std::vector<CgroupMount>& mounts
     const CgroupMount* best = nullptr;
     std::string rest;
     for (const auto& mount : mounts) {
-        const bool fits = controller.empty() ? mount.version == 2
-                                             : mount.version == 1 && has(mount.options, controller);
+        const bool fits =
+            controller.empty() ? mount.version == 2 : mount.version == 1 && has(mount.options, controller);
         // A top above the namespace hides the name of the namespace's own root.
         if (!fits || leaves_the_namespace(mount.root)) continue;
         const auto here = below(path, mount.root);
@@ -167,7 +169,8 @@ Result<ContainerCgroup> open_container_cgroup(pid_t pid, const std::string& proc
         shared = shared || attempt->found == Found::shared;
     }
     if (shared) return Error{EBUSY, "the container shares the cgroup of its manager (cgroups disabled?)"};
-    return Error{ENOENT, "no mounted cgroup hierarchy shows the container (looked for cgroup2, pids, freezer)"};
+    return Error{ENOENT,
+                 "no mounted cgroup hierarchy shows the container (looked for cgroup2, pids, freezer)"};
 }
 
 }  // namespace spoor

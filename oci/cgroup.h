@@ -16,10 +16,10 @@
 namespace spoor {
 
 struct ContainerCgroup {
-    UniqueFd dir;            // the cgroup's directory, O_RDONLY | O_DIRECTORY
-    int version = 2;         // 2, or 1
-    std::string hierarchy;   // "v2", or the v1 controller found by: "pids", "freezer"
-    std::string path;        // of `dir`, in the caller's mount namespace
+    UniqueFd dir;           // the cgroup's directory, O_RDONLY | O_DIRECTORY
+    int version = 2;        // 2, or 1
+    std::string hierarchy;  // "v2", or the v1 controller found by: "pids", "freezer"
+    std::string path;       // of `dir`, in the caller's mount namespace
 };
 
 // The cgroup of `pid`. Fails when the caller lives in that cgroup too, or beneath it: tracing it

@@ -12,10 +12,8 @@ constexpr Argument none = Argument::none;
 constexpr Argument required = Argument::required;
 
 // argp's own, of every level. `HANG` and `program-name` are hidden ones.
-#define SPOOR_ARGP_OPTIONS                                                        \
-    {"help", '?', none}, {"usage", 0, none}, {"program-name", 0, required}, {     \
-        "HANG", 0, Argument::optional                                             \
-    }
+#define SPOOR_ARGP_OPTIONS \
+    {"help", '?', none}, {"usage", 0, none}, {"program-name", 0, required}, { "HANG", 0, Argument::optional }
 
 constexpr std::array global_options = std::to_array<OptionSpec>({
     {"debug", 0, none},

@@ -20,8 +20,8 @@ struct CommandLine {
     std::string config = "config.json";  // as given; restore knows no other
     std::string log;                     // as given; empty: none
     std::string log_format = "text";
-    size_t verb_index = 0;      // in argv
-    size_t options_end = 0;     // in argv: an option put before it is the verb's last
+    size_t verb_index = 0;   // in argv
+    size_t options_end = 0;  // in argv: an option put before it is the verb's last
 };
 
 // What spoor has to act upon, or nothing: another verb, a request for help, or anything that crun

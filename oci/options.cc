@@ -6,7 +6,8 @@ namespace spoor {
 namespace {
 
 const OptionSpec* find_long(std::span<const OptionSpec> known, std::string_view name) {
-    const auto exact = std::find_if(known.begin(), known.end(), [name](const auto& o) { return o.name == name; });
+    const auto exact =
+        std::find_if(known.begin(), known.end(), [name](const auto& o) { return o.name == name; });
     if (exact != known.end()) return &*exact;
     const OptionSpec* match = nullptr;
     for (const auto& option : known) {
@@ -25,9 +26,9 @@ const OptionSpec* find_short(std::span<const OptionSpec> known, char letter) {
 
 }  // namespace
 
-std::optional<OptionsEnd> read_options(std::span<const OptionSpec> known, std::span<const char* const> argv,
-                                       size_t begin,
-                                       const std::function<bool(const OptionSpec&, std::string_view)>& found) {
+std::optional<OptionsEnd> read_options(
+    std::span<const OptionSpec> known, std::span<const char* const> argv, size_t begin,
+    const std::function<bool(const OptionSpec&, std::string_view)>& found) {
     size_t i = begin;
     while (i < argv.size()) {
         std::string_view word = argv[i];

@@ -31,7 +31,8 @@ size_t skip_value(std::string_view text, size_t at) {
     if (at >= text.size()) return text.size();
     if (text[at] == '"') return skip_string(text, at);
     if (text[at] == '{' || text[at] == '[') return std::min(closing_bracket(text, at) + 1, text.size());
-    while (at < text.size() && !is_space(text[at]) && std::string_view(",]}/").find(text[at]) == std::string_view::npos)
+    while (at < text.size() && !is_space(text[at]) &&
+           std::string_view(",]}/").find(text[at]) == std::string_view::npos)
         ++at;
     return at;
 }
@@ -109,6 +110,21 @@ Result<Object> read_object(std::string_view text, size_t at) {
     if (at >= text.size()) return broken();
     object.close = at;
     return object;
+}
+
+Result<std::vector<Range>> read_array(std::string_view text, size_t at) {
+    std::vector<Range> elements;
+    if (at >= text.size() || text[at] != '[') return broken();
+    at = skip_blank(text, at + 1);
+    while (at < text.size() && text[at] != ']') {
+        const size_t end = skip_value(text, at);
+        if (end <= at) return broken();
+        elements.push_back({at, end});
+        at = skip_blank(text, end);
+        if (at < text.size() && text[at] == ',') at = skip_blank(text, at + 1);
+    }
+    if (at >= text.size()) return broken();
+    return elements;
 }
 
 void Edits::replace(Range range, std::string text) { edits_.push_back({range, std::move(text)}); }

@@ -29,7 +29,8 @@ struct Object {
     std::vector<Member> members;
     size_t close = 0;  // of the '}'
 
-    // Null if there is none; a key that stands there twice is an error, since runtimes differ in which counts.
+    // Null if there is none; a key that stands there twice is an error, since runtimes differ in which
+    // counts.
     [[nodiscard]] Result<const Member*> find(std::string_view key) const;
 };
 
@@ -37,6 +38,8 @@ struct Object {
 size_t skip_blank(std::string_view text, size_t at);
 // Reads the members of the object that begins at `at` (a '{'), not what is in them.
 Result<Object> read_object(std::string_view text, size_t at);
+// Reads where the elements of the array that begins at `at` (a '[') stand.
+Result<std::vector<Range>> read_array(std::string_view text, size_t at);
 // The closing bracket of the array or object that begins at `at`.
 size_t closing_bracket(std::string_view text, size_t at);
 

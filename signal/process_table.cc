@@ -68,7 +68,9 @@ ProcessTable::Process* ProcessTable::find_or_add(ProcessKey key) {
     ++processes_;
     Process& process = table_[key];
     // One pid is one living process: the arrival of a younger one says that the end of the older
-    // was missed, or that this one is itself long gone.
+    // was missed, or that this one is itself long gone. 0 is what processes without a number in the
+    // container's namespace share.
+    if (key.pid == 0) return &process;
     auto [newest, first] = newest_.try_emplace(key.pid, key.start_ns);
     if (first) return &process;
     if (newest->second < key.start_ns) {

@@ -64,6 +64,9 @@ Session from(const Json& json) {
     session.loss.consumer = loss.value("consumer", uint64_t{0});
     session.reasons = json.value("reasons", std::vector<std::string>{});
     session.warnings = json.value("warnings", std::vector<std::string>{});
+    Json recorder = json.value("recorder", Json::object());
+    session.recorder_cpu_ms = recorder.value("cpuMs", uint64_t{0});
+    session.recorder_peak_rss_kib = recorder.value("peakRssKiB", uint64_t{0});
     Json files = json.value("files", Json::object());
     session.processes_written = files.contains("processes") && !files["processes"].is_null();
     session.accesses_files = files.value("accesses", std::vector<std::string>{});
@@ -102,6 +105,10 @@ std::string to_json(const Session& session) {
         {"received", session.counters.received},
         {"processes", session.processes},
         {"accesses", session.accesses},
+    };
+    json["recorder"] = {
+        {"cpuMs", session.recorder_cpu_ms},
+        {"peakRssKiB", session.recorder_peak_rss_kib},
     };
     json["started"] = nullable(session.started);
     json["finished"] = nullable(session.finished);

@@ -63,6 +63,10 @@ struct Session {
     uint64_t accesses =
         0;  // lines of accesses.jsonl, or what would be with the log switched off; Trail keeps it
 
+    // What writing the trail has cost this process; 0 while tracing. For sizing nodes.
+    uint64_t recorder_cpu_ms = 0;
+    uint64_t recorder_peak_rss_kib = 0;
+
     std::vector<std::string> reasons;   // why the trail is not complete; one line each
     std::vector<std::string> warnings;  // what a reader should know and does not make it incomplete
 

@@ -1,5 +1,7 @@
 #include "signal/trail.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -48,6 +50,14 @@ struct Trail::Impl {
         session.processes = processes.processes();
         session.accesses = log.accesses();
         if (options.write_accesses) session.accesses_files = log.files();
+    }
+
+    void note_cost() {
+        rusage used{};
+        if (::getrusage(RUSAGE_SELF, &used) < 0) return;
+        auto ms = [](const timeval& time) { return time.tv_sec * 1000 + time.tv_usec / 1000; };
+        session.recorder_cpu_ms = static_cast<uint64_t>(ms(used.ru_utime) + ms(used.ru_stime));
+        session.recorder_peak_rss_kib = static_cast<uint64_t>(used.ru_maxrss);
     }
 
     // What the parts met with becomes the session's text, at the end.
@@ -180,6 +190,7 @@ Status Trail::finish(const SessionCounters& counters, const SessionLoss& loss,
                                     trail.session);
         if (!written) add_reason("trace/tasks/-.json: " + written.error().message);
     }
+    trail.note_cost();
     return write_session(trail.volume.trace(), trail.session);
 }
 

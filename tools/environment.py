@@ -200,7 +200,7 @@ def remove_stale_environments():
 def copy_readable(source, destination):
     """Copies a tree so that every user can read it, whatever the modes of the original."""
     shutil.copytree(source, destination, symlinks=True, copy_function=shutil.copyfile,
-                    ignore=shutil.ignore_patterns("__pycache__", ".pytest_cache", "node_modules"))
+                    ignore=shutil.ignore_patterns("__pycache__", "node_modules", "unit_*"))
     for path, directories, files in os.walk(destination):
         for name in directories + files:
             target = os.path.join(path, name)
@@ -229,9 +229,10 @@ def make_run_directory(options, user):
         if (repository / name).exists():
             copy_readable(repository / name, run / "source" / name)
     if options.project:
-        subprocess.run(["cp", "-a", "--reflink=auto", options.project, run / "project"], check=True)
-        subprocess.run(["chown", "-R", f"{user.pw_uid}:{user.pw_gid}", run / "project"], check=True)
-        subprocess.run(["chmod", "-R", "u+rwX", run / "project"], check=True)
+        project = run / "home" / Path(options.project).resolve().name
+        subprocess.run(["cp", "-a", "--reflink=auto", options.project, project], check=True)
+        subprocess.run(["chown", "-R", f"{user.pw_uid}:{user.pw_gid}", project], check=True)
+        subprocess.run(["chmod", "-R", "u+rwX", project], check=True)
     return run, lock
 
 
@@ -272,14 +273,16 @@ def open_devices(run):
             bind(node, path)
 
 
-def configure_podman(run, rootful):
+def configure_podman(run, rootful, v1):
     """Hides /etc/containers behind a copy with our settings."""
     fresh = run / "etc-containers"
     shutil.copytree("/etc/containers", fresh, symlinks=True)
-    if rootful:  # without CAP_SYS_RESOURCE podman's own limits cannot be set
-        containers = 'default_ulimits = ["nofile=1024:4096", "nproc=1024:1024"]\nnetns = "none"'
-    else:  # there are no controllers
-        containers = "pids_limit = -1"
+    containers = []
+    if rootful:  # podman's own limits may be more than a root without CAP_SYS_RESOURCE can set
+        containers += ['default_ulimits = ["nofile=1024:4096", "nproc=1024:1024"]', 'netns = "none"']
+    if not v1:  # there are no controllers below a cgroup that holds processes
+        containers += ["pids_limit = -1"]
+    containers = "\n".join(containers)
     (fresh / "containers.conf").write_text(f"""\
 [containers]
 {containers}
@@ -349,7 +352,7 @@ def outer(options):
         bind(run / "home", user.pw_dir)
         open_devices(run)
         make_private_run(run, user)
-        configure_podman(run, options.root)
+        configure_podman(run, options.root, bool(cgroups.v1))
         if Path("/sys/fs/bpf").is_dir():
             mount("bpf", "/sys/fs/bpf", "bpf")
         if not options.no_broker:
@@ -397,7 +400,7 @@ def run_command(options, run, cgroups, user):
         "v1": sorted(cgroups.v1),
         "cwd": os.getcwd(),
         "repository": options.repository,
-        "project": bool(options.project),
+        "project": options.project and Path(options.project).resolve().name,
         "environment": dict(item.split("=", 1) for item in options.env),
         "run": str(run),
         "command": options.command,
@@ -459,7 +462,7 @@ def show_v1(run, hierarchies):
 def accessible_directory(order, user):
     """Where the command starts: where the caller is, if the user can be there."""
     if order["project"]:
-        return f"{STABLE}/project"
+        return f"{user.pw_dir}/{order['project']}"
     cwd = Path(order["cwd"])
     child = os.fork()
     if child == 0:

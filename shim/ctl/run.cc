@@ -95,8 +95,10 @@ Status settle_volume(RunOptions& options, const Scratch& scratch) {
         options.volume = std::move(*volume);
         return {};
     }
-    if (::mkdir(options.volume.c_str(), 0755) < 0 && errno != EEXIST)
-        return errno_error("make the volume " + options.volume);
+    bool made = ::mkdir(options.volume.c_str(), 0755) == 0;
+    if (!made && errno != EEXIST) return errno_error("make the volume " + options.volume);
+    // The container's other users have to pass, whatever the umask.
+    if (made && ::chmod(options.volume.c_str(), 0755) < 0) return errno_error(options.volume);
     auto volume = absolute_directory(options.volume);
     if (!volume) return std::move(volume).error().context("the volume");
     options.volume = std::move(*volume);

@@ -116,7 +116,8 @@ Status parse_control_answer(std::string_view json) {
     if (ok == value.end() || !ok->is_boolean()) return Error{EPROTO, "the recorder's answer has no 'ok'"};
     if (ok->get<bool>()) return {};
     const auto text = value.find("error");
-    if (text == value.end() || !text->is_string()) return Error{EPROTO, "the recorder refused without a reason"};
+    if (text == value.end() || !text->is_string())
+        return Error{EPROTO, "the recorder refused without a reason"};
     return Error{0, text->get<std::string>()};
 }
 

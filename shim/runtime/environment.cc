@@ -58,7 +58,7 @@ std::string find_program(const std::string& configured, const std::string& name,
 }
 
 bool is_executable(const std::string& path) {
-    struct stat st{};
+    struct stat st {};
     return ::stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) && ::access(path.c_str(), X_OK) == 0;
 }
 

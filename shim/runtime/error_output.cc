@@ -46,8 +46,8 @@ void write_line(int fd, const std::string& line) {
 
 std::string one_line(std::string message) {
     std::replace_if(
-        message.begin(), message.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; },
-        '?');
+        message.begin(), message.end(),
+        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
     return message;
 }
 
@@ -68,7 +68,7 @@ void report_error(const LogDestination& destination, const std::string& raw) {
     write_line(STDERR_FILENO, text_line(STDERR_FILENO, message));
     const auto path = log_file(destination.log);
     if (!path) return;
-    const auto file = open_file(*path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY, 0666);
+    const auto file = open_file(*path, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK, 0666);
     if (file) write_line(file->get(), json ? json_error_line(message) : text_line(file->get(), message));
 }
 

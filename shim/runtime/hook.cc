@@ -52,7 +52,8 @@ std::optional<HookArguments> parse_arguments(std::span<const char* const> words)
         if (name == "--deadline-ms") {
             int number = 0;
             const auto [stop, problem] = std::from_chars(value.data(), value.data() + value.size(), number);
-            if (problem != std::errc() || stop != value.data() + value.size() || number < 0) return std::nullopt;
+            if (problem != std::errc() || stop != value.data() + value.size() || number < 0)
+                return std::nullopt;
             out.deadline = milliseconds(number);
         }
     }
@@ -97,9 +98,10 @@ void tell_readers(const std::string& state_dir, const std::string& reason, bool 
 // crun gives hooks /dev/null for a stderr. Its own is where its error will stand, so ours goes
 // there too; that this fails on a socket is no loss, the log has it.
 void print_to_runtime(const std::string& message) {
-    struct stat own{};
-    struct stat null{};
-    if (::fstat(STDERR_FILENO, &own) != 0 || ::stat("/dev/null", &null) != 0 || own.st_rdev != null.st_rdev) return;
+    struct stat own {};
+    struct stat null {};
+    if (::fstat(STDERR_FILENO, &own) != 0 || ::stat("/dev/null", &null) != 0 || own.st_rdev != null.st_rdev)
+        return;
     const auto theirs = open_file("/proc/" + std::to_string(::getppid()) + "/fd/2",
                                   O_WRONLY | O_APPEND | O_NOCTTY | O_NONBLOCK);
     if (theirs) (void)write_all(theirs->get(), "spoor: " + message + "\n");
@@ -123,9 +125,10 @@ int create_runtime(const HookArguments& arguments, const std::string& state) {
 
 // Never fails: the container is gone, and an error here would only trouble its manager.
 int poststop(const HookArguments& arguments) {
-    struct stat st{};
+    struct stat st {};
     if (::lstat(arguments.state_dir.c_str(), &st) != 0) return 0;  // the recorder has finished already
-    const auto finished = call_recorder(arguments.state_dir, {ControlRequest::Op::finish, 0}, finish_deadline);
+    const auto finished =
+        call_recorder(arguments.state_dir, {ControlRequest::Op::finish, 0}, finish_deadline);
     if (finished || finished.error().code != ESRCH) return 0;
     if (::lstat(arguments.state_dir.c_str(), &st) != 0) return 0;
     tell_readers(arguments.state_dir, "the recorder ended before the container", false);

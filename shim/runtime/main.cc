@@ -37,11 +37,11 @@ int run(std::span<const char* const> argv) {
     if (!loaded.errors.empty()) return fail(loaded.errors.front().message);
     // Before anything is made that nobody would remove.
     if (!spoor::is_executable(runtime)) return fail(spoor::become_runtime(runtime, argv).message);
-    const auto config = spoor::set_up_tracing(loaded.config, *line);
-    if (!config) return fail(config.error().message);
-    if (!*config) return fail(spoor::become_runtime(runtime, argv).message);
+    const auto handover = spoor::set_up_tracing(loaded.config, *line);
+    if (!handover) return fail(handover.error().message);
+    if (!*handover) return fail(spoor::become_runtime(runtime, argv).message);
 
-    const auto words = spoor::with_config(argv, *line, **config);
+    const auto words = spoor::with_handover(argv, *line, **handover);
     std::vector<const char*> pointers;
     for (const auto& word : words) pointers.push_back(word.c_str());
     return fail(spoor::become_runtime(runtime, pointers).message);

@@ -69,11 +69,10 @@ Result<RecorderProcess> RecorderProcess::start(const std::string& program, const
     auto ready = make_ready(announce);
     if (!ready) return std::move(ready).error();
 
-    auto process =
-        start_detached({program,
-                        {"--job-fd", "3", "--runtime-pidfd", "4", "--ready-fd", "5"},
-                        recorder_environment(),
-                        {job_fd->get(), pidfd->get(), ready->theirs.get()}});
+    auto process = start_detached({program,
+                                   {"--job-fd", "3", "--runtime-pidfd", "4", "--ready-fd", "5"},
+                                   recorder_environment(),
+                                   {job_fd->get(), pidfd->get(), ready->theirs.get()}});
     if (!process) return std::move(process).error();
     return RecorderProcess(std::move(*process), std::move(ready->ours));
 }
@@ -82,16 +81,14 @@ Result<int> RecorderProcess::confirm(std::chrono::milliseconds deadline) {
     return process_.confirm(static_cast<int>(deadline.count()));
 }
 
-Status RecorderProcess::wait_until_ready(std::chrono::milliseconds deadline) {
-    const auto end = std::chrono::steady_clock::now() + deadline;
+Status RecorderProcess::wait_until_ready(std::chrono::steady_clock::time_point end) {
     std::string line;
     while (line.size() < largest_answer && line.find('\n') == std::string::npos) {
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
         pollfd item{ready_.get(), POLLIN, 0};
-        const int got_event = left.count() <= 0 ? 0 : ::poll(&item, 1, static_cast<int>(left.count()));
-        if (got_event < 0 && errno == EINTR) continue;
-        if (got_event <= 0)
-            return Error{ETIMEDOUT, "not ready within setup_deadline (" + std::to_string(deadline.count()) + " ms)"};
+        const int events = left.count() <= 0 ? 0 : ::poll(&item, 1, static_cast<int>(left.count()));
+        if (events < 0 && errno == EINTR) continue;
+        if (events <= 0) return Error{ETIMEDOUT, "the recorder was not ready within setup_deadline"};
         std::array<char, 4096> buffer;
         const ssize_t got = ::read(ready_.get(), buffer.data(), buffer.size());
         if (got < 0 && errno == EINTR) continue;

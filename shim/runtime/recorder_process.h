@@ -21,10 +21,11 @@ public:
     // Waits until the program runs; gives its pid.
     Result<int> confirm(std::chrono::milliseconds deadline);
     // Waits for its word that this container can be traced. Its own reason is the error.
-    Status wait_until_ready(std::chrono::milliseconds deadline);
+    Status wait_until_ready(std::chrono::steady_clock::time_point end);
 
 private:
-    RecorderProcess(Detached process, UniqueFd ready) : process_(std::move(process)), ready_(std::move(ready)) {}
+    RecorderProcess(Detached process, UniqueFd ready)
+        : process_(std::move(process)), ready_(std::move(ready)) {}
 
     Detached process_;
     UniqueFd ready_;

@@ -27,7 +27,8 @@ bool control_answers(int dir) {
     const std::string path = "/proc/self/fd/" + std::to_string(dir) + "/" + control_socket_name;
     path.copy(address.sun_path, sizeof(address.sun_path) - 1);
     // A full queue (EAGAIN) has somebody behind it too.
-    return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN;
+    return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
+           errno == EAGAIN;
 }
 
 bool is_in_use(int dir) {
@@ -37,7 +38,7 @@ bool is_in_use(int dir) {
         const auto identity = read_fd(owner->get(), 256);
         return identity && is_alive(*identity);
     }
-    struct stat st{};
+    struct stat st {};
     return ::fstat(dir, &st) == 0 && ::time(nullptr) - st.st_mtime < newborn_s;
 }
 
@@ -46,8 +47,8 @@ bool is_in_use(int dir) {
 void remove_if_stale(const std::string& path) {
     const auto dir = open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!dir || ::flock(dir->get(), LOCK_EX | LOCK_NB) != 0) return;
-    struct stat opened{};
-    struct stat named{};
+    struct stat opened {};
+    struct stat named {};
     if (::fstat(dir->get(), &opened) != 0 || ::lstat(path.c_str(), &named) != 0) return;
     if (opened.st_ino != named.st_ino || opened.st_dev != named.st_dev || is_in_use(dir->get())) return;
     (void)remove_tree(path);
@@ -78,7 +79,8 @@ Result<StateDir> make_state_dir(const std::string& state_root, const std::string
 
         auto fd = open_file(dir.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
         if (!fd) return std::move(fd).error();
-        const auto owner = write_file_atomically_at(fd->get(), owner_file, process_identity(::getpid()), 0600);
+        const auto owner =
+            write_file_atomically_at(fd->get(), owner_file, process_identity(::getpid()), 0600);
         if (!owner) {
             (void)remove_tree(dir.path);
             return owner.error();

@@ -1,5 +1,6 @@
 // spoor's directory of one container: <state root>/containers/<name>/ with
-//   config.json   the augmented spec
+//   config.json   the augmented spec, for a runtime that takes a file
+//   bundle/       the same as a bundle, for one that does not
 //   job.json      what the recorder was told, for the hooks
 //   owner         the process that set it up (spoor, which becomes the wrapped runtime)
 //   recorder      the recorder's process
@@ -14,6 +15,7 @@
 namespace spoor {
 
 inline constexpr const char* augmented_config_file = "config.json";
+inline constexpr const char* bundle_copy_dir = "bundle";
 inline constexpr const char* job_file = "job.json";
 inline constexpr const char* owner_file = "owner";
 inline constexpr const char* recorder_file = "recorder";

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <memory>
 
 #include "base/files.h"
@@ -57,8 +58,10 @@ Result<std::optional<Container>> read_container(const Config& config, const Comm
     if (!annotations) return std::move(annotations).error();
     container.annotations = std::move(*annotations);
     container.mode = config.mode;
-    if (container.annotations.mode) container.mode = parse_mode(*container.annotations.mode).value_or(Mode::warn);
-    if (!container.annotations.trace.value_or(config.trace) || container.mode == Mode::off) return {untouched};
+    if (container.annotations.mode)
+        container.mode = parse_mode(*container.annotations.mode).value_or(Mode::warn);
+    if (!container.annotations.trace.value_or(config.trace) || container.mode == Mode::off)
+        return {untouched};
     return {std::move(container)};
 }
 
@@ -141,22 +144,26 @@ std::string absolute_log(const std::string& log) {
     return cwd ? std::string(cwd.get()) + "/" + log : log;
 }
 
-void add_hooks(const Config& config, const CommandLine& line, const std::string& state_dir, const std::string& own,
-               Additions& additions) {
-    const std::vector<std::string> common{"--state",          state_dir,
-                                          "--deadline-ms",    std::to_string(config.setup_deadline.count()),
-                                          "--on-unavailable", to_string(config.on_unavailable)};
-    additions.create_runtime = {own, {"hook", "create-runtime"}};
-    additions.poststop = {own, {"hook", "poststop"}};
-    for (auto* hook : {&additions.create_runtime, &additions.poststop})
-        hook->arguments.insert(hook->arguments.end(), common.begin(), common.end());
+AddedHook make_hook(const char* name, const Config& config, const std::string& state_dir,
+                    const std::string& own) {
+    return {
+        own,
+        {"hook", name, "--state", state_dir, "--deadline-ms", std::to_string(config.setup_deadline.count()),
+         "--on-unavailable", to_string(config.on_unavailable)}};
+}
+
+void add_hooks(const Config& config, const CommandLine& line, const std::string& state_dir,
+               const std::string& own, Additions& additions) {
+    additions.create_runtime = make_hook("create-runtime", config, state_dir, own);
+    additions.poststop = make_hook("poststop", config, state_dir, own);
     if (line.log.empty()) return;
-    for (const auto& word : {std::string("--log"), absolute_log(line.log), std::string("--log-format"), line.log_format})
+    for (const auto& word :
+         {std::string("--log"), absolute_log(line.log), std::string("--log-format"), line.log_format})
         additions.create_runtime.arguments.push_back(word);
 }
 
-// Without a recorder nobody removes the state directory: a copy of this process does, when the
-// wrapped runtime has ended and so has taken its own copy of the spec.
+// A copy of this process removes the state directory when the wrapped runtime has ended, and so has
+// taken its own copy of the spec.
 Status remove_after_runtime(const std::string& state_dir) {
     const UniqueFd runtime(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
     if (!runtime) return errno_error("pidfd_open");
@@ -168,7 +175,31 @@ Status remove_after_runtime(const std::string& state_dir) {
     });
 }
 
-Status start_recorder(const Config& config, const Job& job, const std::string& own) {
+// Without a recorder nobody else removes the state directory. A bundle in it is the container's for
+// its whole life (hooks run in it), so that one goes with the container.
+Status leave_to_nobody(Handover::Option option, const Config& config, const std::string& state_dir,
+                       const std::string& own, Additions& additions) {
+    if (option == Handover::Option::config) return remove_after_runtime(state_dir);
+    additions.poststop = make_hook("poststop", config, state_dir, own);
+    return {};
+}
+
+Result<Handover> write_augmented(Handover::Option option, const Bundle& bundle, const std::string& state_dir,
+                                 const Additions& additions) {
+    const auto spec = augment_spec(bundle.spec, additions);
+    if (!spec) return spec.error();
+    if (option == Handover::Option::config) {
+        SPOOR_TRY(write_new_file(state_dir, augmented_config_file, *spec));
+        return Handover{option, state_dir + "/" + augmented_config_file};
+    }
+    SPOOR_TRY(make_bundle_copy(bundle, state_dir + "/" + bundle_copy_dir, *spec));
+    return Handover{option, state_dir + "/" + bundle_copy_dir};
+}
+
+Status start_recorder(const Config& config, const CommandLine& line, const Job& job, const std::string& own) {
+    if (!runs_create_hooks(config.runtime, line.verb))
+        return Error{ENOTSUP, config.runtime + " runs no hooks when it restores a container"};
+    const auto end = std::chrono::steady_clock::now() + config.setup_deadline;
     const std::string program = find_program(config.recorder, "spoor-recorder", own);
     auto started = RecorderProcess::start(program, job, refuses(config));
     if (!started) return std::move(started).error().context("start the recorder");
@@ -176,12 +207,12 @@ Status start_recorder(const Config& config, const Job& job, const std::string& o
     if (!pid) return std::move(pid).error().context("start the recorder " + program);
     SPOOR_TRY(write_new_file(job.state_dir, recorder_file, process_identity(*pid)));
     if (!refuses(config)) return {};
-    return started->wait_until_ready(config.setup_deadline);
+    return started->wait_until_ready(end);
 }
 
 }  // namespace
 
-Result<std::optional<std::string>> set_up_tracing(const Config& config, const CommandLine& line) {
+Result<std::optional<Handover>> set_up_tracing(const Config& config, const CommandLine& line) {
     auto container = read_container(config, line);
     if (!container) return std::move(container).error();
     if (!*container) return {untouched};
@@ -196,8 +227,8 @@ Result<std::optional<std::string>> set_up_tracing(const Config& config, const Co
     }
     StateDirGuard state(std::move(*state_dir));
 
-    const auto place =
-        choose_volume(config, root, (*container)->bundle, (*container)->spec, (*container)->annotations, state.get().name);
+    const auto place = choose_volume(config, root, (*container)->bundle, (*container)->spec,
+                                     (*container)->annotations, state.get().name);
     if (!place) return place.error();
     if (place->kind != VolumePlace::Kind::own && is_host_root()) {
         auto roots = config.volumes.roots;
@@ -212,21 +243,22 @@ Result<std::optional<std::string>> set_up_tracing(const Config& config, const Co
     SPOOR_TRY(write_new_file(state.get().path, job_file, to_json(job)));
     Additions additions;
     additions.mounts = volume_mounts(*place, volume.get().path());
-    const Status recorder = start_recorder(config, job, own);
+    const Handover::Option option = handover_option(config.runtime, line.verb);
+    if (option == Handover::Option::bundle) additions.bundle_dir = (*container)->bundle.dir;
+    const Status recorder = start_recorder(config, line, job, own);
     if (recorder) {
         add_hooks(config, line, state.get().path, own, additions);
     } else {
         if (refuses(config)) return Error(recorder.error()).context("tracing is not possible");
         (void)write_untraced_session(job.volume_dir, job.container_id, job.image, recorder.error().message);
-        SPOOR_TRY(remove_after_runtime(state.get().path));
+        SPOOR_TRY(leave_to_nobody(option, config, state.get().path, own, additions));
     }
 
-    const auto augmented = augment_spec((*container)->bundle.spec, additions);
-    if (!augmented) return augmented.error();
-    SPOOR_TRY(write_new_file(state.get().path, augmented_config_file, *augmented));
+    const auto handover = write_augmented(option, (*container)->bundle, state.get().path, additions);
+    if (!handover) return handover.error();
     state.keep();
     volume.keep();
-    return {state.get().path + "/" + augmented_config_file};
+    return {*handover};
 }
 
 }  // namespace spoor

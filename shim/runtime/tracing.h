@@ -2,19 +2,19 @@
 #pragma once
 
 #include <optional>
-#include <string>
 
 #include "base/result.h"
 #include "config/config.h"
 #include "oci/command_line.h"
+#include "shim/runtime/wrapped_runtime.h"
 
 namespace spoor {
 
 // Makes the volume and the state directory, starts the recorder and writes the augmented spec.
-// Gives the spec's path for the wrapped runtime; nothing if the container starts as it was asked
+// Gives what the wrapped runtime has to be told; nothing if the container starts as it was asked
 // for: it is not to be traced, cannot be and need not, or its spec is one that the runtime refuses.
 //
 // An error means that the container must not start; nothing is left behind then.
-Result<std::optional<std::string>> set_up_tracing(const Config& config, const CommandLine& line);
+Result<std::optional<Handover>> set_up_tracing(const Config& config, const CommandLine& line);
 
 }  // namespace spoor

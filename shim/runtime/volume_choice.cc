@@ -44,7 +44,7 @@ const SpecMount* find_bind_at(const Spec& spec, const std::string& destination) 
 // one between this check and the mount.
 Status check_ancestry(const std::string& top, const std::string& path) {
     for (std::string at = path;; at = parent_of(at)) {
-        struct stat st{};
+        struct stat st {};
         if (::lstat(at.c_str(), &st) != 0) return errno_error("volume " + at);
         if (!S_ISDIR(st.st_mode) || st.st_uid != 0 || (st.st_mode & 022) != 0)
             return Error{EPERM, "volume: " + at + " must be a directory that only root can write"};
@@ -62,7 +62,7 @@ Status make_own_parent(const std::string& path) {
 
 // An earlier container of the same name left a volume: it keeps its content under "NAME.N".
 Status move_aside(const std::string& path) {
-    struct stat st{};
+    struct stat st {};
     if (::lstat(path.c_str(), &st) != 0) return {};
     for (int number = 1; number < 1'000'000; ++number) {
         const std::string other = path + "." + std::to_string(number);
@@ -74,9 +74,10 @@ Status move_aside(const std::string& path) {
 }
 
 Error not_usable(const std::string& path, int code) {
-    struct stat st{};
+    struct stat st {};
     if (::lstat(path.c_str(), &st) == 0) {
-        if (S_ISLNK(st.st_mode)) return Error{code, "volume " + path + " is a symbolic link; name its target"};
+        if (S_ISLNK(st.st_mode))
+            return Error{code, "volume " + path + " is a symbolic link; name its target"};
         if (!S_ISDIR(st.st_mode)) return Error{ENOTDIR, "volume " + path + " is no directory"};
     }
     return errno_error("volume " + path, code);
@@ -103,7 +104,8 @@ Result<VolumePlace> choose_volume(const Config& config, const std::string& state
                                   const std::string& name) {
     VolumePlace place;
     const auto mount_path = clean_absolute_path(annotations.mount.value_or(config.mount));
-    if (!mount_path) return Error{EINVAL, "'mount' wants an absolute path without '..', not '" + config.mount + "'"};
+    if (!mount_path)
+        return Error{EINVAL, "'mount' wants an absolute path without '..', not '" + config.mount + "'"};
     place.mount_path = *mount_path;
 
     if (const SpecMount* mount = find_bind_at(spec, place.mount_path)) {
@@ -139,8 +141,8 @@ Status check_host_root_volume(const VolumePlace& place, const std::vector<std::s
         return Error{EPERM, "volume " + place.path + ": the mount at " + place.mount_path +
                                 " is read-only and not beneath volumes.roots (" + listed + ")"};
     }
-    return Error{EPERM, "volume " + place.path + ": for root, io.spoor.volume must lie beneath volumes.roots (" +
-                            listed + ")"};
+    return Error{EPERM, "volume " + place.path +
+                            ": for root, io.spoor.volume must lie beneath volumes.roots (" + listed + ")"};
 }
 
 Result<PreparedVolume> PreparedVolume::prepare(const VolumePlace& place) {

@@ -18,8 +18,8 @@ struct VolumePlace {
         annotation,  // io.spoor.volume
         user_mount,  // the source of the user's bind mount at the mount path
     } kind = Kind::own;
-    std::string path;              // host path
-    std::string mount_path;        // where the container sees it
+    std::string path;        // host path
+    std::string mount_path;  // where the container sees it
     bool user_mount_read_only = false;
 };
 

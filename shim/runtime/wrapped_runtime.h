@@ -1,4 +1,4 @@
-// Becoming the wrapped runtime.
+// The wrapped runtime: how it is handed the augmented spec, and becoming it.
 #pragma once
 
 #include <span>
@@ -6,14 +6,31 @@
 #include <vector>
 
 #include "base/result.h"
+#include "oci/bundle.h"
 #include "oci/command_line.h"
 
 namespace spoor {
 
-// The caller's command line, with `--config config` as the last option of its verb: the last one
+// Where the augmented spec lies, and the option that names it.
+struct Handover {
+    // crun takes another file in the bundle's config.json's place: `--config FILE`. Other runtimes,
+    // and crun's restore, look into the bundle only: `--bundle DIR` names a copy of it.
+    enum class Option { config, bundle } option = Option::config;
+    std::string path;
+};
+
+// What `runtime` understands, judged by its name.
+[[nodiscard]] Handover::Option handover_option(const std::string& runtime, CommandLine::Verb verb);
+// crun runs no hooks when it restores a container, so nothing can be armed then.
+[[nodiscard]] bool runs_create_hooks(const std::string& runtime, CommandLine::Verb verb);
+
+// A directory that stands for the bundle: `spec` as config.json, links to all else.
+Status make_bundle_copy(const Bundle& bundle, const std::string& path, std::string_view spec);
+
+// The caller's command line with the handover's as the last option of its verb: the last one
 // counts, also if the caller gave one.
-std::vector<std::string> with_config(std::span<const char* const> argv, const CommandLine& line,
-                                     const std::string& config);
+std::vector<std::string> with_handover(std::span<const char* const> argv, const CommandLine& line,
+                                       const Handover& handover);
 
 // execve by absolute path, the environment untouched. argv[0] is replaced by that path: the runtime
 // prints it in its usage errors. Returns only to say why it failed.

@@ -160,6 +160,17 @@ TEST_F(ProcessTableTest, AMissedExitDoesNotStayForEver) {
     EXPECT_EQ(written().size(), 5000u);
 }
 
+TEST_F(ProcessTableTest, WithoutANumberInTheNamespace) {
+    table.on(ForkEvent{{0, 200}, {0, 100}}, 200);
+    table.on(ForkEvent{{0, 300}, {0, 100}}, 300);
+    table.flush();
+    table.on(ExitEvent{{0, 200}, exited(5)}, 400);
+    table.finish();
+    auto all = written();
+    ASSERT_EQ(all.size(), 2u);
+    EXPECT_EQ(all[0].exit_code, 5);
+}
+
 TEST_F(ProcessTableTest, LateNewsOfAnEndedProcessAddNoSecondLine) {
     table.on(ForkEvent{{2, 200}, {1, 100}}, 200);
     table.on(ExitEvent{{2, 200}, 0}, 300);

@@ -1,0 +1,70 @@
+"""`spoorctl run`: the shortest way to a trail."""
+
+import json
+
+import pytest
+
+from harness import Footprint, execute, finished_trail
+
+
+@pytest.fixture
+def work(tmp_path):
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "input.txt").write_text("data\n")
+    return directory
+
+
+def spoorctl_run(*arguments, cwd):
+    return execute(["spoorctl", "run", *arguments], cwd=cwd)
+
+
+def test_on_the_hosts_own_programs(work, volume, footprint):
+    done = spoorctl_run("--volume", volume, "--", "sh", "-c", "cat input.txt > output.txt; cat nothing; exit 3",
+                        cwd=work)
+    assert done.code == 3, done
+    assert (work / "output.txt").read_text() == "data\n"
+    # Long paths are shortened in the middle.
+    assert "/work/input.txt\n" in done.out and "/work/output.txt\n" in done.out
+    trail = finished_trail(volume)
+    assert str(work / "input.txt") in trail.paths("read")
+    assert str(work / "output.txt") in trail.paths("create")
+    assert str(work / "nothing") in trail.paths("absent")
+    assert [process["exit"] for process in trail.processes if process["pid"] == 1] == [{"code": 3}]
+    footprint.is_clean()
+
+
+def test_json(work, footprint):
+    done = spoorctl_run("--json", "--", "cat", "input.txt", cwd=work)
+    assert (done.code, done.err) == (0, "data\n"), done
+    shown = json.loads(done.out)
+    assert shown["session"]["state"] == "finished" and shown["session"]["complete"] is True
+    footprint.is_clean()
+
+
+def test_in_an_image(podman, work, volume):
+    done = spoorctl_run("--image", "localhost/busybox", "--volume", volume, "-w", work, "--", "cat", "input.txt",
+                        cwd="/")
+    assert done.code == 0 and done.out.startswith("data\n"), done
+    assert "/bin/busybox" in finished_trail(volume).paths("exec")
+
+
+def test_in_a_directory(podman, tmp_path_factory, tmp_path, volume):
+    root = next(tmp_path_factory.getbasetemp().glob("busybox*"))
+    done = spoorctl_run("--rootfs", root, "--volume", volume, "--", "/bin/sh", "-c", "echo x > /new", cwd=tmp_path)
+    assert done.code == 0, done
+    assert "/new" in finished_trail(volume).paths("create")
+    assert not (root / "new").exists()
+
+
+@pytest.mark.parametrize("command, code", [(["false"], 1), (["nosuchprogram"], 127)])
+def test_exit_code(work, command, code):
+    assert spoorctl_run("--", *command, cwd=work).code == code
+
+
+def test_nothing_stays(podman, work, tmp_path):
+    footprint = Footprint(podman)
+    before = sorted(tmp_path.parent.parent.iterdir())
+    assert spoorctl_run("--", "true", cwd=work).code == 0
+    assert sorted(tmp_path.parent.parent.iterdir()) == before
+    footprint.is_clean()

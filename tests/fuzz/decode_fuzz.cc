@@ -1,0 +1,77 @@
+// The event decoder and the ring's consumer on arbitrary bytes. A first byte of 0 gives the rest to
+// the ring as its data, anything else to the decoder as a sequence of records, each after two bytes
+// with its length.
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "shim/recorder/decode.h"
+#include "shim/recorder/ring.h"
+
+namespace {
+
+using namespace spoor;
+
+// Holds the promises of event.h.
+struct CheckingSink : EventSink {
+    void on(const ForkEvent&, uint64_t) override {}
+    void on(const ExecEvent& event, uint64_t) override { check(event.environment.size() <= 64); }
+    void on(const ExitEvent&, uint64_t) override {}
+    void on(const AccessEvent& event, uint64_t) override {
+        check(event.op >= Op::read && event.op <= Op::bind);
+        check(!event.path.empty() && event.path.find('\0') == std::string::npos);
+        check(event.to.find('\0') == std::string::npos);
+    }
+    void on_end(uint64_t) override {}
+
+    static void check(bool promise) {
+        if (!promise) std::abort();
+    }
+};
+
+void feed_decoder(std::span<const std::byte> input) {
+    CheckingSink sink;
+    Decoder decoder(sink);
+    while (input.size() > 2) {
+        size_t length = std::to_integer<size_t>(input[0]) | std::to_integer<size_t>(input[1]) << 8;
+        input = input.subspan(2);
+        length = std::min(length, input.size());
+        // A copy of its own, so that a sanitizer sees a read past the record.
+        const std::vector<std::byte> record(input.begin(), input.begin() + static_cast<ptrdiff_t>(length));
+        decoder.decode(record);
+        input = input.subspan(length);
+    }
+    decoder.finish();
+}
+
+void feed_ring(std::span<const std::byte> input) {
+    constexpr size_t size = 256;
+    uint64_t positions[2] = {};
+    alignas(8) std::byte data[2 * size] = {};
+    const size_t heads = std::min(input.size(), sizeof positions);
+    if (heads > 0) std::memcpy(positions, input.data(), heads);
+    input = input.subspan(heads);
+    if (!input.empty()) std::memcpy(data, input.data(), std::min(input.size(), size));
+    std::memcpy(data + size, data, size);
+    RingReader reader(&positions[0], &positions[1], data, size);
+    CheckingSink sink;
+    Decoder decoder(sink);
+    size_t records = 0;
+    while (auto record = reader.next()) {
+        CheckingSink::check(++records <= size / 8);
+        decoder.decode(*record);
+    }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* bytes, size_t size) {
+    const auto input = std::as_bytes(std::span(bytes, size));
+    if (input.empty()) return 0;
+    if (input[0] == std::byte{0})
+        feed_ring(input.subspan(1));
+    else
+        feed_decoder(input.subspan(1));
+    return 0;
+}

@@ -1,0 +1,130 @@
+#!/usr/bin/python3
+"""Writes docs/coverage.md from the matrix program's table of cases, or checks it.
+
+    make_coverage.py PROGRAM FILE
+    make_coverage.py --check PROGRAM FILE
+
+What a case states comes from the rows it expects, which test_matrix.py compares with what the
+kernel side reported.
+"""
+
+import argparse
+import difflib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+FAMILIES = ["syscall-exit", "fentry", "lsm"]
+MEASURED = "syscall-exit"
+OPERATIONS = """read write create truncate delete rename link symlink mkdir rmdir mknod metadata list probe absent
+    readlink exec mmap-exec mmap-write connect bind""".split()
+
+HEAD = """\
+# Coverage: operation by operation
+
+Generated from the table of `tests/matrix` by `tests/matrix/make_coverage.py`; do not edit. Each line
+is a case of the operation matrix: real system calls in a container, after which every field of
+every row is compared, and no other row may be there. `ctest -L matrix` runs them, rootless
+and rootful.
+
+## What the words mean
+
+- **exact**: the object is the one that the kernel used, with its path as the kernel resolved it, and
+  the operation took place. For reading and writing: the first call that moved content through
+  the descriptor, not the open.
+- **lexical**: the operation took place (or failed with the error that is told), on the name as the
+  caller wrote it, joined to the directory it is relative to. Symbolic links in it are not resolved
+  and `..` is not folded; rows carry `lexical`. Whether the last component was followed is told by
+  `nofollow`.
+- **intent**: opened for it; whether it happened is not known. Rows carry `intent`.
+- **none**: the family cannot see it; the reason stands below.
+- **no row**: the case makes sure that nothing of this operation is reported.
+"""
+
+SYSCALL_EXIT = """\
+## The syscall-exit family
+
+What went through a descriptor is exact: `read`, `write`, `list`, `truncate`, `mmap-exec`, `mmap-write`, `metadata` by
+descriptor; so is every successful open (`probe` with `open`, `create`, `truncate`) and every successful `exec` with
+its dynamic loader. What was named by a string and leaves no descriptor is lexical: the failed calls,
+`absent`, `delete`, `rename`, `link`, `symlink`, `mkdir`, `rmdir`, `mknod`, `metadata` and `probe` by name, `readlink`, unix
+sockets and the `#!` script of an exec. Devices and fifos are intent: that they were opened is told, not what passed.
+
+Neither read nor written, although the descriptor would have allowed it, means no `read` and no `write`.
+A descriptor that the process did not open itself (inherited, received, of another process, from a
+shared table) says `inherited`. Of a call on a descriptor that fails nothing is reported.
+Pipes, anonymous sockets, eventfd and its like, and memfd are no files and leave no row, but for the
+program executed from a memfd.
+"""
+
+
+def level(case):
+    """What the expected rows state about the case's operation."""
+    if case["limit"]:
+        return "none"
+    rows = [row for row in case["rows"] if row["op"] == case["operation"]]
+    if not rows:
+        return "no row"
+    flags = {flag for row in rows for flag in row["flags"]}
+    return next((word for word in ("intent", "lexical") if word in flags), "exact")
+
+
+def text(words):
+    return words.replace("|", "\\|").replace("\n", " ")
+
+
+def table(header, lines):
+    yield "| " + " | ".join(header) + " |"
+    yield "|" + " --- |" * len(header)
+    for line in lines:
+        yield "| " + " | ".join(map(str, line)) + " |"
+
+
+def document(cases):
+    by_operation = {operation: [case for case in cases if case["operation"] == operation] for operation in OPERATIONS}
+    yield HEAD
+    yield SYSCALL_EXIT
+    yield "## In numbers\n"
+    levels = ["exact", "lexical", "intent", "no row", "none"]
+    yield f"{len(cases)} cases, measured with the {MEASURED} family. The others are not built yet.\n"
+    yield from table(["operation", "cases", *levels],
+                     [[f"`{operation}`", len(found), *(sum(level(case) == word for case in found) or "" for word in levels)]
+                      for operation, found in by_operation.items()])
+    for operation, found in by_operation.items():
+        yield f"\n## {operation}\n"
+        yield from table(["variant", "case", *FAMILIES],
+                         [[text(case["variant"]), f"`{case['case']}`",
+                           *(level(case) if family == MEASURED else "not yet" for family in FAMILIES)] for case in found])
+    yield "\n## What a machine may lack\n"
+    yield "A case is left out only where the kernel or the container lacks this; the run says so by name.\n"
+    needs = sorted({case["needs"] for case in cases if case["needs"]})
+    yield from table(["needed", "cases"],
+                     [[text(need), ", ".join(f"`{case['case']}`" for case in cases if case["needs"] == need)] for need in needs])
+    yield f"\n## What the {MEASURED} family cannot see\n"
+    yield from table(["case", "variant", "why"],
+                     [[f"`{case['case']}`", text(case["variant"]), text(case["limit"])] for case in cases if case["limit"]])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="fail if FILE is not what would be written")
+    parser.add_argument("program", type=Path)
+    parser.add_argument("file", type=Path)
+    options = parser.parse_args()
+    out = subprocess.run([options.program.resolve(), "list"], check=True, capture_output=True).stdout
+    cases = [json.loads(line) for line in out.decode().splitlines()]
+    strange = {case["operation"] for case in cases} - set(OPERATIONS)
+    if strange:
+        sys.exit(f"no operations: {strange}")
+    made = "\n".join(document(cases)) + "\n"
+    if not options.check:
+        options.file.write_text(made)
+        return
+    there = options.file.read_text() if options.file.exists() else ""
+    if there != made:
+        sys.stdout.writelines(difflib.unified_diff(there.splitlines(True), made.splitlines(True), str(options.file), "made anew"))
+        sys.exit(f"{options.file} is not what the table of cases makes: run {sys.argv[0]} {options.program} {options.file}")
+
+
+main()

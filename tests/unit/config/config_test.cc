@@ -1,0 +1,230 @@
+#include "config/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace spoor {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+using testing::StartsWith;
+namespace fs = std::filesystem;
+
+class Layers : public testing::Test {
+protected:
+    Layers() : root_(testing::TempDir() + "spoor-config-XXXXXX") {
+        root_ = ::mkdtemp(root_.data());
+        environment_.system_file = root_ + "/etc/spoor.yaml";
+    }
+    ~Layers() override { fs::remove_all(root_); }
+
+    std::string write(const std::string& name, const std::string& text) {
+        const fs::path path = root_ + "/" + name;
+        fs::create_directories(path.parent_path());
+        std::ofstream(path) << text;
+        return path;
+    }
+
+    std::string root_;
+    ConfigEnvironment environment_;
+};
+
+std::string first_error(std::string_view yaml) {
+    const auto loaded = parse_config(yaml, "f.yaml");
+    return loaded.errors.empty() ? "" : loaded.errors.front().message;
+}
+
+TEST_F(Layers, NoneGivesTheDefaults) {
+    const auto loaded = load_config(environment_);
+    EXPECT_THAT(loaded.errors, IsEmpty());
+    EXPECT_THAT(loaded.files, IsEmpty());
+    EXPECT_EQ(loaded.config.runtime, "/usr/bin/crun");
+    EXPECT_TRUE(loaded.config.trace);
+    EXPECT_EQ(loaded.config.mount, "/run/spoor");
+    EXPECT_EQ(loaded.config.on_unavailable, OnUnavailable::run);
+}
+
+TEST_F(Layers, LaterOnesWinKeyByKey) {
+    write("etc/spoor.yaml",
+          "runtime: /a\nring: {initial: 1MiB, max: 16MiB}\nvolumes: {roots: [/one, /two], keep: 3}\n");
+    write("xdg/spoor/spoor.yaml", "runtime: /b\nring: {initial: 2MiB}\nvolumes: {roots: [/three]}\n");
+    environment_.xdg_config_home = root_ + "/xdg";
+    environment_.spoor_config = write("last.yaml", "mode: strict\n");
+    const auto loaded = load_config(environment_);
+    ASSERT_THAT(loaded.errors, IsEmpty());
+    EXPECT_THAT(loaded.files, SizeIs(3));
+    EXPECT_EQ(loaded.config.runtime, "/b");
+    EXPECT_EQ(loaded.config.ring.initial, 2u << 20);
+    EXPECT_EQ(loaded.config.ring.max, 16u << 20);
+    EXPECT_THAT(loaded.config.volumes.roots, ElementsAre("/three"));
+    EXPECT_EQ(loaded.config.volumes.keep, 3u);
+    EXPECT_EQ(loaded.config.mode, Mode::strict);
+}
+
+TEST_F(Layers, AreFoundAsTheXdgSpecificationSays) {
+    environment_.home = "/home/u";
+    EXPECT_THAT(environment_.layers(), ElementsAre(environment_.system_file, "/home/u/.config/spoor/spoor.yaml"));
+    environment_.xdg_config_home = "/xdg";
+    EXPECT_THAT(environment_.layers(), ElementsAre(environment_.system_file, "/xdg/spoor/spoor.yaml"));
+    environment_.xdg_config_home = "relative";
+    EXPECT_THAT(environment_.layers(), ElementsAre(environment_.system_file));
+    environment_.spoor_config = "/x.yaml";
+    EXPECT_THAT(environment_.layers(), ElementsAre(environment_.system_file, "/x.yaml"));
+}
+
+TEST_F(Layers, TheOneThatIsNamedMustExist) {
+    environment_.spoor_config = root_ + "/nothing.yaml";
+    const auto loaded = load_config(environment_);
+    ASSERT_THAT(loaded.errors, SizeIs(1));
+    EXPECT_THAT(loaded.errors[0].message, HasSubstr("nothing.yaml: No such file"));
+}
+
+TEST_F(Layers, AFaultNamesItsFileAndLeavesTheRest) {
+    write("etc/spoor.yaml", "runtime: /a\ntrace: 7\n");
+    environment_.spoor_config = write("last.yaml", "mode: warn\n");
+    const auto loaded = load_config(environment_);
+    ASSERT_THAT(loaded.errors, SizeIs(1));
+    EXPECT_THAT(loaded.errors[0].message, StartsWith(root_ + "/etc/spoor.yaml:2:8: "));
+    EXPECT_EQ(loaded.config.runtime, "/a");
+    EXPECT_EQ(loaded.config.mode, Mode::warn);
+}
+
+TEST_F(Layers, AFileAlone) {
+    const auto config = load_config_file(write("a.yaml", "trace: false\n"));
+    ASSERT_TRUE(config);
+    EXPECT_FALSE(config->trace);
+    EXPECT_EQ(load_config_file(root_ + "/none").error().code, ENOENT);
+    EXPECT_FALSE(load_config_file(write("b.yaml", "trace: 1\n")));
+    // A fifo in the place of the file must not hold the container's start up.
+    ASSERT_EQ(std::system(("mkfifo " + root_ + "/fifo").c_str()), 0);
+    EXPECT_TRUE(load_config_file(root_ + "/fifo"));
+}
+
+TEST(Yaml, EveryKey) {
+    const auto loaded = parse_config(R"(
+runtime: /usr/sbin/runc
+trace: false
+mode: strict
+on_unavailable: refuse
+setup_deadline: 750ms
+state_root: /var/lib/spoor
+mount: /trail
+recorder: /opt/recorder
+broker:
+  socket: /run/s.sock
+  program: /opt/spoord
+  private: never
+volumes:
+  keep: 5
+  roots: [/srv/volumes]
+ring:
+  initial: 64KiB
+  max: 1MiB
+accesses:
+  write: false
+  rotate: 10MiB
+log:
+  file: /var/log/spoor.log
+  level: debug
+)",
+                                     "f.yaml");
+    ASSERT_THAT(loaded.errors, IsEmpty());
+    const Config& config = loaded.config;
+    EXPECT_EQ(config.runtime, "/usr/sbin/runc");
+    EXPECT_FALSE(config.trace);
+    EXPECT_EQ(config.mode, Mode::strict);
+    EXPECT_EQ(config.on_unavailable, OnUnavailable::refuse);
+    EXPECT_EQ(config.setup_deadline.count(), 750);
+    EXPECT_EQ(config.state_root, "/var/lib/spoor");
+    EXPECT_EQ(config.mount, "/trail");
+    EXPECT_EQ(config.recorder, "/opt/recorder");
+    EXPECT_EQ(config.broker.socket, "/run/s.sock");
+    EXPECT_EQ(config.broker.program, "/opt/spoord");
+    EXPECT_FALSE(config.broker.start_private);
+    EXPECT_EQ(config.volumes.keep, 5u);
+    EXPECT_THAT(config.volumes.roots, ElementsAre("/srv/volumes"));
+    EXPECT_EQ(config.ring.initial, 65536u);
+    EXPECT_EQ(config.ring.max, 1048576u);
+    EXPECT_FALSE(config.accesses.write);
+    EXPECT_EQ(config.accesses.rotate, 10485760u);
+    EXPECT_EQ(config.log.file, "/var/log/spoor.log");
+    EXPECT_EQ(config.log.level, "debug");
+}
+
+TEST(Yaml, NothingIsNothing) {
+    for (const char* yaml : {"", "# only a comment\n", "---\n", "{}", "broker:\n  # socket: /x\nlog:\n"})
+        EXPECT_EQ(first_error(yaml), "") << yaml;
+}
+
+struct Fault {
+    const char* yaml;
+    const char* where;
+    const char* what;
+};
+
+class Faults : public testing::TestWithParam<Fault> {};
+
+TEST_P(Faults, SayWhereAndWhatWasExpected) {
+    const std::string message = first_error(GetParam().yaml);
+    EXPECT_THAT(message, StartsWith(std::string("f.yaml:") + GetParam().where + ": "));
+    EXPECT_THAT(message, HasSubstr(GetParam().what));
+    EXPECT_EQ(message.find('\n'), std::string::npos);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Yaml, Faults,
+    testing::Values(
+        Fault{"runtme: /x\n", "1:1", "unknown key 'runtme'; did you mean 'runtime'?"},
+        Fault{"broker:\n  sokcet: /x\n", "2:3", "did you mean 'broker.socket'?"},
+        Fault{"trace: yes\n", "1:8", "'trace' wants true or false, not 'yes'"},
+        Fault{"trace: [true]\n", "1:8", "not a list"},
+        Fault{"trace:\n", "1:1", "'trace' wants true or false, not nothing"},
+        Fault{"mode: loud\n", "1:7", "'mode' wants one of off warn strict, not 'loud'"},
+        Fault{"on_unavailable: fail\n", "1:17", "one of run refuse"},
+        Fault{"setup_deadline: 2\n", "1:17", "a duration like 2s or 500ms"},
+        Fault{"setup_deadline: 1h\n", "1:17", "a duration"},
+        Fault{"setup_deadline: 601s\n", "1:17", "to 600s"},
+        Fault{"runtime: crun\n", "1:10", "'runtime' wants an absolute path, not 'crun'"},
+        Fault{"runtime: {a: b}\n", "1:10", "an absolute path, not a map"},
+        Fault{"runtime: \"/a\\nb\"\n", "1:10", "an absolute path"},
+        Fault{"broker: /x\n", "1:9", "'broker' wants a map, not '/x'"},
+        Fault{"broker: {private: sometimes}\n", "1:19", "one of never auto"},
+        Fault{"volumes: {keep: -1}\n", "1:17", "a whole number"},
+        Fault{"volumes: {roots: /x}\n", "1:11", "a list of absolute paths"},
+        Fault{"volumes: {roots: [/x, y]}\n", "1:23", "a list of absolute paths, not 'y'"},
+        Fault{"ring: {initial: 3KiB}\n", "1:17", "a power of two"},
+        Fault{"ring: {initial: 600KiB}\n", "1:17", "a power of two"},
+        Fault{"ring: {max: 2GiB}\n", "1:13", "to 1GiB"},
+        Fault{"accesses: {rotate: many}\n", "1:20", "a size like"},
+        Fault{"log: {level: verbose}\n", "1:14", "one of trace debug info warn error off"},
+        Fault{"trace: true\ntrace: false\n", "2:1", "second time"},
+        Fault{"[a, b]\n", "1:1", "expected a map"},
+        Fault{"? [a]\n: b\n", "1:3", "a key must be a word"},
+        Fault{"trace: {\n", "2:1", "no valid YAML"},
+        Fault{"\"tr\\nace\": true\n", "1:1", "unknown key 'tr?ace'"}));
+
+TEST(Yaml, EveryFaultIsTold) {
+    EXPECT_THAT(parse_config("trace: 1\nmode: x\nfoo: y\n", "f").errors, SizeIs(3));
+}
+
+TEST(Yaml, TheRingStartsNoLargerThanItMayGrow) {
+    EXPECT_THAT(first_error("ring: {initial: 1MiB, max: 512KiB}"), HasSubstr("larger than 'ring.max'"));
+}
+
+TEST(Yaml, DepthIsLimited) { EXPECT_NE(first_error(std::string(200'000, '[')), ""); }
+
+TEST(Words, GoBothWays) {
+    for (const Mode mode : {Mode::off, Mode::warn, Mode::strict}) EXPECT_EQ(parse_mode(to_string(mode)), mode);
+    EXPECT_EQ(parse_mode("Warn"), std::nullopt);
+    EXPECT_STREQ(to_string(OnUnavailable::refuse), "refuse");
+}
+
+}  // namespace
+}  // namespace spoor

@@ -1,0 +1,711 @@
+// The whole loop of a recorder against a fake spoord: this test plays the kernel, the runtime and
+// its hooks.
+#include "shim/recorder/session_loop.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <csignal>
+#include <future>
+#include <optional>
+
+#include "shim/recorder/own_volumes.h"
+#include "signal/session.h"
+#include "tests/unit/recorder/fake_spoord.h"
+#include "tests/unit/recorder/temp_dir.h"
+
+namespace spoor {
+namespace {
+
+using std::chrono::milliseconds;
+using test::FakeSpoord;
+using test::head_of;
+using test::make_record;
+using test::TempDir;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+constexpr auto patience = std::chrono::seconds(20);
+
+// A process that lives until it is told to end.
+class Process {
+public:
+    Process() {
+        int ends[2];
+        if (::pipe2(ends, O_CLOEXEC) < 0) std::abort();
+        pid_ = ::fork();
+        if (pid_ == 0) {
+            char byte;
+            ::close(ends[1]);
+            while (::read(ends[0], &byte, 1) > 0) {
+            }
+            ::_exit(0);
+        }
+        ::close(ends[0]);
+        life_.reset(ends[1]);
+    }
+    Process(const Process&) = delete;
+    Process& operator=(const Process&) = delete;
+    ~Process() { end(); }
+    void end() {
+        if (!life_) return;
+        // Another fork may hold a copy of the pipe.
+        ::kill(pid_, SIGKILL);
+        ::waitpid(pid_, nullptr, 0);
+        life_.reset();
+    }
+    [[nodiscard]] pid_t pid() const { return pid_; }
+    [[nodiscard]] UniqueFd pidfd() const {
+        return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+    }
+
+private:
+    pid_t pid_ = -1;
+    UniqueFd life_;
+};
+
+template <class Condition>
+bool eventually(Condition condition) {
+    const auto end = std::chrono::steady_clock::now() + patience;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > end) return false;
+        std::this_thread::sleep_for(milliseconds(2));
+    }
+    return true;
+}
+
+bool exists(const std::string& path) {
+    struct stat st {};
+    return ::lstat(path.c_str(), &st) == 0;
+}
+
+struct SessionLoopTest : ::testing::Test {
+    SessionLoopTest() {
+        job.container_id = "c1";
+        job.state_dir = root / "containers/c1";
+        job.volume_dir = root / "volumes/c1";
+        job.own_volume = true;
+        job.mode = "warn";
+        job.broker_socket = root / "system.sock";
+        job.on_unavailable = "run";
+        job.ring_bytes = 4096;
+        job.ring_max_bytes = 64 * 1024;
+        job.setup_deadline_ms = 10'000;
+        for (const auto& dir : {job.state_dir, job.volume_dir, root / "cgroup"})
+            if (auto made = make_directories(dir, 0755); !made) ADD_FAILURE() << made.error().message;
+        std::string procs = root / "cgroup/cgroup.procs";
+        UniqueFd(::open(procs.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644)).reset();
+
+        environment.connect_broker = [](const Job& of, broker::Deadline deadline) {
+            return broker::Client::connect(of.broker_socket, deadline);
+        };
+        environment.find_cgroup = [this](pid_t) -> Result<ContainerCgroup> {
+            auto dir = open_file(root / "cgroup", O_RDONLY | O_DIRECTORY);
+            if (!dir) return std::move(dir).error();
+            ContainerCgroup cgroup;
+            cgroup.dir = std::move(*dir);
+            return cgroup;
+        };
+        environment.open_ring = [this](UniqueFd fd, uint32_t bytes) {
+            return Ring::map(std::move(fd), bytes, spoord->wait_fd());
+        };
+        environment.cgroup_check_interval = milliseconds(5);
+    }
+
+    ~SessionLoopTest() override {
+        if (!loop_thread.joinable()) return;
+        runtime.end();
+        init.end();
+        if (over.wait_for(milliseconds(0)) != std::future_status::ready)
+            ::pthread_kill(loop_thread.native_handle(), SIGTERM);
+        loop_thread.join();
+    }
+
+    void start_spoord(FakeSpoord::Mend mend = {}) {
+        spoord = std::make_unique<FakeSpoord>(job.broker_socket, std::move(mend));
+    }
+
+    // Starts the loop; does not wait for its readiness.
+    void launch() {
+        int ends[2];
+        ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+        ready.reset(ends[0]);
+        // Signals to this process are not the test's: the loop's thread takes those sent to it.
+        loop_thread = std::thread([this, pidfd = runtime.pidfd(), writer = UniqueFd(ends[1])]() mutable {
+            SessionLoop loop(job, std::move(pidfd), std::move(writer), environment);
+            finished.set_value(loop.run());
+        });
+    }
+
+    std::string ready_line() {
+        std::string line;
+        char byte = 0;
+        while (::read(ready.get(), &byte, 1) == 1) line += byte;  // closed after the line
+        return line;
+    }
+
+    void start() {
+        launch();
+        EXPECT_EQ(ready_line(), "{\"ok\":true}\n");
+    }
+
+    Status ask(ControlRequest::Op op) { return call_control(job.state_dir, {op, init.pid()}, patience); }
+    Status arm() { return ask(ControlRequest::Op::arm); }
+    Status finish() { return ask(ControlRequest::Op::finish); }
+
+    void start_and_arm() {
+        start();
+        auto armed = arm();
+        ASSERT_TRUE(armed) << armed.error().message;
+    }
+
+    Status join() {
+        if (over.wait_for(patience) != std::future_status::ready) {
+            ADD_FAILURE() << "the loop did not end";
+            return Error{ETIMEDOUT, "stuck"};
+        }
+        loop_thread.join();
+        return over.get();
+    }
+
+    Result<Session> session() {
+        auto trace = open_file(job.volume_dir + "/trace", O_RDONLY | O_DIRECTORY);
+        if (!trace) return std::move(trace).error();
+        return read_session(trace->get());
+    }
+    std::string accesses() {
+        return read_file(job.volume_dir + "/trace/accesses.jsonl", 1 << 20).value_or("");
+    }
+
+    void emit_exec(uint64_t time_ns = 1000) {
+        ASSERT_TRUE(spoord->emit(make_record(head_of(SPOOR_EV_AUX, SPOOR_AUX_CWD, time_ns), "/ws")));
+        ASSERT_TRUE(spoord->emit(make_record(head_of(SPOOR_EV_EXEC, 0, time_ns), "/bin/true")));
+    }
+    void emit_read(const std::string& path, uint64_t time_ns = 2000) {
+        ASSERT_TRUE(spoord->emit(make_record(head_of(SPOOR_EV_ACCESS, SPOOR_OP_READ, time_ns), path)));
+    }
+    void emit_end() { ASSERT_TRUE(spoord->emit(make_record(head_of(SPOOR_EV_END)))); }
+
+    TempDir root;
+    Job job;
+    SessionEnvironment environment;
+    std::unique_ptr<FakeSpoord> spoord;
+    Process runtime;
+    Process init;
+    UniqueFd ready;
+    std::promise<Status> finished;
+    std::future<Status> over = finished.get_future();
+    std::thread loop_thread;
+};
+
+TEST_F(SessionLoopTest, ArmEventsFinish) {
+    start_spoord();
+    start_and_arm();
+    auto tracing = session();
+    ASSERT_TRUE(tracing) << tracing.error().message;
+    EXPECT_EQ(tracing->state, SessionState::tracing);
+    EXPECT_EQ(tracing->family, "syscall-exit");
+    EXPECT_EQ(tracing->ring_bytes, 4096u);
+
+    emit_exec();
+    emit_read("/ws/a.txt");
+    runtime.end();  // as a detached `create` does
+    auto done = finish();
+    EXPECT_TRUE(done) << done.error().message;
+    EXPECT_FALSE(exists(job.state_dir)) << "gone before the hook is answered";
+    auto result = session();
+    ASSERT_TRUE(result);
+    EXPECT_EQ(result->state, SessionState::finished);
+    EXPECT_TRUE(result->complete()) << ::testing::PrintToString(result->reasons);
+    EXPECT_EQ(result->counters.events, 3u);
+    EXPECT_EQ(result->counters.received, 3u);
+    EXPECT_EQ(result->processes, 1u);
+    EXPECT_THAT(accesses(), HasSubstr("/ws/a.txt"));
+    EXPECT_TRUE(exists(job.volume_dir + "/trace/tasks/-.json"));
+    EXPECT_TRUE(join());
+    EXPECT_THAT(spoord->requests(), Contains(broker::Request::disarm));
+}
+
+TEST_F(SessionLoopTest, TheEndRecordEndsIt) {
+    start_spoord();
+    start_and_arm();
+    emit_exec();
+    emit_read("/ws/a.txt");
+    emit_end();
+    EXPECT_TRUE(join());
+    EXPECT_FALSE(exists(job.state_dir));
+    ASSERT_TRUE(session());
+    EXPECT_TRUE(session()->complete());
+    EXPECT_EQ(session()->counters.received, 4u);
+}
+
+TEST_F(SessionLoopTest, LinesAreInTheVolumeWithinASecondOrSo) {
+    start_spoord();
+    start_and_arm();
+    emit_exec();
+    emit_read("/ws/early.txt");
+    EXPECT_TRUE(eventually([&] { return accesses().find("/ws/early.txt") != std::string::npos; }));
+    EXPECT_EQ(session()->state, SessionState::tracing);
+}
+
+TEST_F(SessionLoopTest, NothingExecutedMeansNeverStarted) {
+    start_spoord();
+    start_and_arm();
+    emit_end();
+    EXPECT_TRUE(join());
+    EXPECT_FALSE(exists(job.volume_dir));
+    EXPECT_FALSE(exists(job.state_dir));
+}
+
+TEST_F(SessionLoopTest, AVolumeOfTheUsersStaysInAnyCase) {
+    job.own_volume = false;
+    start_spoord();
+    start_and_arm();
+    emit_end();
+    EXPECT_TRUE(join());
+    EXPECT_TRUE(session());
+}
+
+TEST_F(SessionLoopTest, NoBrokerMeansUntracedAndSaysWhy) {
+    launch();
+    const std::string line = ready_line();
+    EXPECT_THAT(line, HasSubstr("\"ok\":false"));
+    EXPECT_THAT(line, HasSubstr("system.sock"));
+    auto armed = arm();
+    ASSERT_FALSE(armed);
+    EXPECT_THAT(armed.error().message, HasSubstr("system.sock"));
+    auto untraced = session();
+    ASSERT_TRUE(untraced);
+    EXPECT_EQ(untraced->state, SessionState::untraced);
+    EXPECT_EQ(untraced->family, "none");
+    EXPECT_THAT(untraced->reasons, ElementsAre(HasSubstr("system.sock")));
+    EXPECT_FALSE(untraced->complete());
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(join());
+    EXPECT_FALSE(exists(job.state_dir));
+    EXPECT_EQ(session()->state, SessionState::untraced) << "the volume stays: the container ran";
+}
+
+TEST_F(SessionLoopTest, BrokerRefuses) {
+    start_spoord([](broker::Request request, broker::ReplyMessage& reply) {
+        if (request != broker::Request::arm) return;
+        reply.code = static_cast<int32_t>(broker::Code::not_owner);
+        std::strcpy(reply.text, "the cgroup is not yours");
+    });
+    start();
+    auto armed = arm();
+    ASSERT_FALSE(armed);
+    EXPECT_THAT(armed.error().message, HasSubstr("the cgroup is not yours"));
+    EXPECT_THAT(session()->reasons, ElementsAre(HasSubstr("the cgroup is not yours")));
+    EXPECT_FALSE(arm()) << "only once";
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(join());
+    EXPECT_FALSE(exists(job.state_dir));
+}
+
+TEST_F(SessionLoopTest, RefusedContainerLeavesNothing) {
+    job.on_unavailable = "refuse";
+    start_spoord([](broker::Request request, broker::ReplyMessage& reply) {
+        if (request == broker::Request::arm) reply.code = static_cast<int32_t>(broker::Code::unavailable);
+    });
+    start();
+    EXPECT_FALSE(arm());
+    ASSERT_EQ(::unlink((root / "cgroup/cgroup.procs").c_str()), 0);
+    init.end();
+    EXPECT_TRUE(join());
+    EXPECT_FALSE(exists(job.state_dir));
+    EXPECT_FALSE(exists(job.volume_dir));
+}
+
+TEST_F(SessionLoopTest, CgroupThatCannotBeFound) {
+    start_spoord();
+    environment.find_cgroup = [](pid_t) -> Result<ContainerCgroup> {
+        return Error{ENOENT, "no such cgroup"};
+    };
+    start();
+    EXPECT_THAT(arm().error().message, HasSubstr("no such cgroup"));
+    EXPECT_EQ(session()->state, SessionState::untraced);
+    init.end();
+    EXPECT_TRUE(join()) << "without a cgroup the end of its process is the container's";
+}
+
+TEST_F(SessionLoopTest, RingThatCannotBeMapped) {
+    start_spoord();
+    environment.open_ring = [](UniqueFd, uint32_t) -> Result<Ring> { return Error{EPERM, "no mapping"}; };
+    start();
+    EXPECT_THAT(arm().error().message, HasSubstr("no mapping"));
+    EXPECT_EQ(session()->state, SessionState::untraced);
+    EXPECT_TRUE(finish());
+}
+
+TEST_F(SessionLoopTest, BrokerRestartedBeforeArm) {
+    start_spoord();
+    start();
+    spoord->die();
+    ASSERT_EQ(::unlink(job.broker_socket.c_str()), 0);
+    start_spoord();
+    auto armed = arm();
+    EXPECT_TRUE(armed) << armed.error().message;
+    emit_exec();
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(session()->complete());
+}
+
+TEST_F(SessionLoopTest, BrokerDies) {
+    start_spoord();
+    start_and_arm();
+    emit_exec();
+    emit_read("/ws/last-words.txt");
+    spoord->die();
+    EXPECT_TRUE(eventually([&] { return !session()->reasons.empty(); })) << "told while the container runs";
+    EXPECT_EQ(session()->state, SessionState::tracing);
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(join());
+    auto result = session();
+    ASSERT_TRUE(result);
+    EXPECT_EQ(result->state, SessionState::degraded);
+    EXPECT_THAT(result->reasons, ElementsAre("the broker went away"));
+    EXPECT_EQ(result->counters.received, 3u);
+    EXPECT_THAT(accesses(), HasSubstr("last-words"));
+}
+
+TEST_F(SessionLoopTest, BrokerDiesAndNobodyTellsTheEnd) {
+    start_spoord();
+    start_and_arm();
+    emit_exec();
+    spoord->die();
+    init.end();
+    ASSERT_EQ(::unlink((root / "cgroup/cgroup.procs").c_str()), 0);
+    EXPECT_TRUE(join());
+    EXPECT_EQ(session()->state, SessionState::degraded);
+    EXPECT_FALSE(exists(job.state_dir));
+}
+
+TEST_F(SessionLoopTest, OtherProcessesOutliveInit) {
+    start_spoord();
+    start_and_arm();
+    emit_exec();
+    init.end();
+    emit_read("/ws/by-a-survivor.txt");
+    EXPECT_TRUE(eventually([&] { return accesses().find("by-a-survivor") != std::string::npos; }));
+    EXPECT_EQ(session()->state, SessionState::tracing);
+    ASSERT_EQ(::unlink((root / "cgroup/cgroup.procs").c_str()), 0);
+    EXPECT_TRUE(join());
+    EXPECT_TRUE(session()->complete());
+}
+
+TEST_F(SessionLoopTest, RuntimeEndsWithoutAContainer) {
+    start_spoord();
+    start();
+    runtime.end();
+    EXPECT_TRUE(join());
+    EXPECT_FALSE(exists(job.state_dir));
+    EXPECT_FALSE(exists(job.volume_dir));
+}
+
+TEST_F(SessionLoopTest, RuntimeEndsWithoutAContainerInTheUsersVolume) {
+    job.own_volume = false;
+    start_spoord();
+    start();
+    runtime.end();
+    EXPECT_TRUE(join());
+    EXPECT_FALSE(exists(job.state_dir));
+    EXPECT_TRUE(exists(job.volume_dir));
+}
+
+TEST_F(SessionLoopTest, FinishWithoutArm) {
+    start_spoord();
+    start();
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(join());
+    EXPECT_FALSE(exists(job.volume_dir));
+}
+
+TEST_F(SessionLoopTest, ANewContainersVolumeIsNotTakenForOurs) {
+    start_spoord();
+    start();
+    ASSERT_EQ(::rename(job.volume_dir.c_str(), (root / "volumes/c1.1").c_str()), 0);
+    ASSERT_TRUE(make_directories(job.volume_dir + "/trace", 0755));
+    ASSERT_EQ(::rename(job.state_dir.c_str(), (root / "containers/old").c_str()), 0);
+    ASSERT_TRUE(make_directories(job.state_dir, 0700));
+    runtime.end();
+    EXPECT_TRUE(join());
+    EXPECT_TRUE(exists(job.volume_dir + "/trace"));
+    EXPECT_TRUE(exists(job.state_dir));
+}
+
+UniqueFd connect_control(const std::string& state_dir) {
+    UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    (state_dir + "/control").copy(address.sun_path, sizeof address.sun_path - 1);
+    if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) return {};
+    return fd;
+}
+
+TEST_F(SessionLoopTest, GarbageOnTheControlSocket) {
+    start_spoord();
+    start();
+    for (const std::string& garbage : {std::string("x"), std::string("{}"), std::string("{\"op\":\"arm\"}"),
+                                       std::string("{\"op\":\"arm\",\"pid\":-1}"), std::string("[1,2"),
+                                       std::string("\0\xff", 2), std::string(60'000, '{')}) {
+        UniqueFd peer = connect_control(job.state_dir);
+        ASSERT_TRUE(peer);
+        ASSERT_EQ(::send(peer.get(), garbage.data(), garbage.size(), 0),
+                  static_cast<ssize_t>(garbage.size()));
+        char answer[4096];
+        const ssize_t size = ::recv(peer.get(), answer, sizeof answer, 0);
+        ASSERT_GT(size, 0);
+        EXPECT_THAT(std::string(answer, static_cast<size_t>(size)), HasSubstr("\"ok\":false"));
+    }
+    // More than are kept, all silent.
+    std::vector<UniqueFd> silent;
+    for (int i = 0; i < 100; ++i) silent.push_back(connect_control(job.state_dir));
+    auto armed = arm();
+    EXPECT_TRUE(armed) << armed.error().message;
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(join());
+}
+
+TEST_F(SessionLoopTest, ArmTwice) {
+    start_spoord();
+    start_and_arm();
+    EXPECT_FALSE(arm());
+    emit_exec();
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(session()->complete());
+}
+
+TEST_F(SessionLoopTest, AHookThatDidNotWaitMakesItIncomplete) {
+    start_spoord();
+    std::promise<void> go_on;
+    environment.connect_broker = [&](const Job& of, broker::Deadline deadline) {
+        go_on.get_future().wait();
+        return broker::Client::connect(of.broker_socket, deadline);
+    };
+    launch();
+    ASSERT_TRUE(eventually([&] { return connect_control(job.state_dir).valid(); }));
+    {
+        UniqueFd hook = connect_control(job.state_dir);
+        const std::string request = to_json(ControlRequest{ControlRequest::Op::arm, init.pid()});
+        ASSERT_GT(::send(hook.get(), request.data(), request.size(), 0), 0);
+    }
+    go_on.set_value();
+    ASSERT_TRUE(eventually([&] { return session().has_value(); }));
+    emit_exec();
+    EXPECT_TRUE(finish());
+    EXPECT_THAT(session()->reasons, ElementsAre(HasSubstr("tracing began after")));
+    EXPECT_FALSE(session()->complete());
+}
+
+TEST_F(SessionLoopTest, EmittedButNeverReceived) {
+    start_spoord();
+    start_and_arm();
+    emit_exec();
+    spoord->change_counters([](spoor_counters& counters) { counters.emitted += 5; });
+    EXPECT_TRUE(finish());
+    EXPECT_EQ(session()->loss.consumer, 5u);
+    EXPECT_EQ(session()->counters.events, 7u);
+    EXPECT_EQ(session()->counters.received, 2u);
+    EXPECT_FALSE(session()->complete());
+}
+
+TEST_F(SessionLoopTest, LossesOfTheKernelSide) {
+    start_spoord();
+    start_and_arm();
+    emit_exec();
+    spoord->change_counters([](spoor_counters& counters) {
+        counters.lost_ring_full = 1;
+        counters.lost_scratch = 2;
+        counters.lost_processes = 3;
+        counters.lost_fault = 4;
+        counters.lost_scopes = 5;
+    });
+    EXPECT_TRUE(finish());
+    const SessionLoss loss = session()->loss;
+    EXPECT_EQ(loss.ring_full, 1u);
+    EXPECT_EQ(loss.scratch, 2u);
+    EXPECT_EQ(loss.process_table, 3u);
+    EXPECT_EQ(loss.fault, 4u);
+    EXPECT_EQ(loss.scopes, 5u);
+    EXPECT_EQ(loss.consumer, 0u);
+    EXPECT_FALSE(session()->complete());
+}
+
+TEST_F(SessionLoopTest, RecordsNotUnderstood) {
+    start_spoord();
+    start_and_arm();
+    emit_exec();
+    ASSERT_TRUE(spoord->emit("garbage"));
+    EXPECT_TRUE(finish());
+    EXPECT_EQ(session()->loss.consumer, 1u);
+    EXPECT_THAT(session()->reasons, ElementsAre(HasSubstr("did not understand 1 record")));
+}
+
+TEST_F(SessionLoopTest, DamagedRing) {
+    start_spoord();
+    start_and_arm();
+    emit_exec();
+    EXPECT_TRUE(eventually([&] { return *spoord->ring().consumer() == *spoord->ring().producer(); }));
+    __atomic_store_n(spoord->ring().producer(), *spoord->ring().producer() + (1u << 20), __ATOMIC_RELEASE);
+    EXPECT_TRUE(finish());
+    EXPECT_GE(session()->loss.consumer, 1u);
+    EXPECT_THAT(session()->reasons, Contains(HasSubstr("damaged")));
+}
+
+TEST_F(SessionLoopTest, GrowsInOrderUntilItIsRefused) {
+    start_spoord([](broker::Request request, broker::ReplyMessage& reply) {
+        if (request == broker::Request::grow && reply.ring_bytes > 16384)
+            reply.code = static_cast<int32_t>(broker::Code::quota);
+    });
+    start_and_arm();
+    emit_exec();
+    int path = 0;
+    uint64_t time = 3000;
+    for (uint32_t bytes : {4096u, 8192u, 16384u}) {
+        ASSERT_TRUE(eventually([&] { return spoord->ring().size() == bytes; }));
+        // More than half before anybody looks.
+        spoord->set_silent(true);
+        while (*spoord->ring().producer() - *spoord->ring().consumer() <= bytes * 3 / 4)
+            emit_read("/ws/" + std::to_string(path++), time++);
+        const size_t rings = spoord->rings_handed_out();
+        spoord->set_silent(false);
+        if (bytes == 16384) break;
+        ASSERT_TRUE(eventually([&] { return spoord->rings_handed_out() > rings; }));
+    }
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(session()->complete());
+    EXPECT_EQ(session()->ring_bytes, 16384u);
+    EXPECT_EQ(session()->counters.received, static_cast<uint64_t>(path) + 2);
+    std::string lines = accesses();
+    size_t at = 0;
+    for (int i = 0; i < path; ++i) {
+        at = lines.find("\"/ws/" + std::to_string(i) + "\"", at);
+        ASSERT_NE(at, std::string::npos) << i;
+    }
+}
+
+TEST_F(SessionLoopTest, NeverGrowsBeyondTheJobsMaximum) {
+    job.ring_max_bytes = 4096;
+    start_spoord();
+    start_and_arm();
+    emit_exec();
+    spoord->set_silent(true);
+    for (int i = 0; i < 30; ++i) emit_read("/ws/" + std::to_string(i));
+    spoord->set_silent(false);
+    EXPECT_TRUE(finish());
+    EXPECT_EQ(spoord->rings_handed_out(), 1u);
+}
+
+TEST_F(SessionLoopTest, SigtermEndsItEarly) {
+    start_spoord();
+    start_and_arm();
+    emit_exec();
+    emit_read("/ws/a.txt");
+    ::pthread_kill(loop_thread.native_handle(), SIGHUP);  // means nothing
+    ::pthread_kill(loop_thread.native_handle(), SIGTERM);
+    EXPECT_TRUE(join());
+    EXPECT_EQ(session()->state, SessionState::degraded);
+    EXPECT_THAT(session()->reasons, ElementsAre(HasSubstr("told to stop")));
+    EXPECT_THAT(accesses(), HasSubstr("/ws/a.txt"));
+    EXPECT_FALSE(exists(job.state_dir));
+}
+
+TEST_F(SessionLoopTest, SighupIsIgnored) {
+    start_spoord();
+    start();
+    ::pthread_kill(loop_thread.native_handle(), SIGHUP);
+    EXPECT_TRUE(arm());
+    emit_exec();
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(session()->complete());
+}
+
+TEST_F(SessionLoopTest, SigtermBeforeTheContainer) {
+    start_spoord();
+    start();
+    ::pthread_kill(loop_thread.native_handle(), SIGTERM);
+    EXPECT_TRUE(join());
+    EXPECT_FALSE(exists(job.state_dir));
+    EXPECT_EQ(session()->state, SessionState::untraced) << "the container may come yet";
+}
+
+TEST_F(SessionLoopTest, VolumeThatIsAFile) {
+    start_spoord();
+    job.own_volume = false;
+    job.volume_dir = root / "file";
+    UniqueFd(::open(job.volume_dir.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644)).reset();
+    launch();
+    EXPECT_THAT(ready_line(), HasSubstr("volume"));
+    EXPECT_FALSE(arm());
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(join());
+    EXPECT_FALSE(exists(job.state_dir));
+}
+
+TEST_F(SessionLoopTest, VolumeThatIsInUse) {
+    start_spoord();
+    auto other = Volume::open(job.volume_dir);
+    ASSERT_TRUE(other);
+    launch();
+    EXPECT_THAT(ready_line(), HasSubstr("\"ok\":false"));
+    EXPECT_FALSE(arm());
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(join());
+    EXPECT_FALSE(exists(job.volume_dir + "/trace/session.json")) << "another session writes here";
+}
+
+TEST_F(SessionLoopTest, StateDirectoryThatIsNotThere) {
+    job.state_dir = root / "containers/none";
+    launch();
+    EXPECT_THAT(ready_line(), HasSubstr("containers/none"));
+    EXPECT_FALSE(join());
+}
+
+TEST_F(SessionLoopTest, OldVolumesMakeRoom) {
+    job.keep_volumes = 2;
+    auto add = [&](const std::string& name, time_t when, bool with_session) {
+        const std::string trace = root / "volumes/" + name + "/trace";
+        ASSERT_TRUE(make_directories(trace, 0755));
+        if (!with_session) return;
+        const std::string file = trace + "/session.json";
+        UniqueFd fd(::open(file.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+        const timespec times[2] = {{when, 0}, {when, 0}};
+        ASSERT_EQ(::futimens(fd.get(), times), 0);
+    };
+    for (int i = 1; i <= 4; ++i) add("old" + std::to_string(i), 1000 + i, true);
+    add("new", 0, false);
+    add("live", 1, true);
+    auto live = Volume::open(root / "volumes/live");
+    ASSERT_TRUE(live);
+    start_spoord();
+    start_and_arm();
+    emit_exec();
+    EXPECT_TRUE(finish());
+    for (const char* name : {"old1", "old2"}) EXPECT_FALSE(exists(root / "volumes/" + name)) << name;
+    for (const char* name : {"old3", "old4", "new", "live", "c1"})
+        EXPECT_TRUE(exists(root / "volumes/" + name)) << name;
+}
+
+TEST_F(SessionLoopTest, OthersVolumesAreNotPruned) {
+    job.keep_volumes = 0;
+    job.own_volume = false;
+    const std::string trace = root / "volumes/old/trace";
+    ASSERT_TRUE(make_directories(trace, 0755));
+    UniqueFd(::open((trace + "/session.json").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644)).reset();
+    start_spoord();
+    start_and_arm();
+    emit_exec();
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(exists(trace));
+}
+
+}  // namespace
+}  // namespace spoor
