@@ -142,21 +142,32 @@ static __noinline int output(struct scratch *scratch, const struct spoor_process
     return 0;
 }
 
+/* Successes that change which names there are. Each is told: made, deleted and made again is not
+ * made and deleted. */
+static __always_inline bool changes_names(__u32 op)
+{
+    return (1u << op) & (1u << SPOOR_OP_CREATE | 1u << SPOOR_OP_DELETE | 1u << SPOOR_OP_RENAME | 1u << SPOOR_OP_LINK |
+                         1u << SPOOR_OP_SYMLINK | 1u << SPOOR_OP_MKDIR | 1u << SPOOR_OP_RMDIR |
+                         1u << SPOOR_OP_MKNOD | 1u << SPOOR_OP_BIND);
+}
+
 /* An access to what is in the scratch. Returns 0 when it has been reported, now or before. */
 static __noinline int emit_access(struct scratch *scratch, const struct spoor_process *process, __u32 op,
                                   __u32 flags, int error)
 {
     struct record record = {.type = SPOOR_EV_ACCESS, .op = op, .flags = flags, .value = error};
+    bool once = error || !changes_names(op);
     struct seen_key key;
     __u8 one = 1;
 
     hash_path(scratch);
     key = seen_key_of(scratch, process, op, error);
-    if (bpf_map_lookup_elem(&seen, &key))
+    if (once && bpf_map_lookup_elem(&seen, &key))
         return 0;
     record.time_ns = bpf_ktime_get_boot_ns();
     if (output(scratch, process, &record))
         return -1;
-    bpf_map_update_elem(&seen, &key, &one, BPF_ANY);
+    if (once)
+        bpf_map_update_elem(&seen, &key, &one, BPF_ANY);
     return 0;
 }

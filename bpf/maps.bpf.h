@@ -75,6 +75,7 @@ enum open_bit {
     OPEN_METADATA = 1 << 6,
     OPEN_PROBE = 1 << 7,
     OPEN_TRUNCATE = 1 << 8,
+    OPEN_READLINK = 1 << 9,
 };
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -109,6 +109,28 @@ static __always_inline void clear_path(struct scratch *scratch)
     scratch->device = 0;
 }
 
+/* Removed from its directory; a file system's root never is. */
+static __always_inline bool is_unhashed(struct dentry *dentry)
+{
+    return !BPF_CORE_READ(dentry, d_hash.pprev) && BPF_CORE_READ(dentry, d_parent) != dentry;
+}
+
+static __always_inline void set_inode(struct scratch *scratch, struct inode *inode)
+{
+    scratch->inode = BPF_CORE_READ(inode, i_ino);
+    scratch->generation = BPF_CORE_READ(inode, i_generation);
+    scratch->device = BPF_CORE_READ(inode, i_sb, s_dev);
+    if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR)
+        scratch->flags |= SPOOR_F_DIRECTORY;
+}
+
+/* On a mount of the kernel's own (SB_KERNMOUNT): memfd, pipe, socket, anonymous inode. Such an
+ * object has no place in any tree. */
+static __always_inline bool is_kernel_internal(struct inode *inode)
+{
+    return BPF_CORE_READ(inode, i_sb, s_flags) & (1 << 22);
+}
+
 /* The file's own path and identity. */
 static __noinline int set_file(struct scratch *scratch, struct file *file)
 {
@@ -116,14 +138,26 @@ static __noinline int set_file(struct scratch *scratch, struct file *file)
     struct inode *inode = BPF_CORE_READ(file, f_inode);
 
     clear_path(scratch);
-    scratch->inode = BPF_CORE_READ(inode, i_ino);
-    scratch->generation = BPF_CORE_READ(inode, i_generation);
-    scratch->device = BPF_CORE_READ(inode, i_sb, s_dev);
-    if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) == S_IFDIR)
-        scratch->flags |= SPOOR_F_DIRECTORY;
-    if (!BPF_CORE_READ(dentry, d_hash.pprev) && BPF_CORE_READ(dentry, d_parent) != dentry)
+    set_inode(scratch, inode);
+    if (is_unhashed(dentry))
         scratch->flags |= SPOOR_F_DELETED;
-    return set_base(scratch, BPF_CORE_READ(file, f_path.mnt), dentry);
+    set_base(scratch, BPF_CORE_READ(file, f_path.mnt), dentry);
+    if (is_kernel_internal(inode))
+        scratch->flags = (scratch->flags & ~SPOOR_F_UNREACHABLE) | SPOOR_F_MEMORY;
+    return 0;
+}
+
+/* A string that filled the buffer: its end is marked as cut unless its NUL stands right there. */
+static __always_inline void mark_cut_name(struct scratch *scratch, const char *string, bool kernel)
+{
+    char next = 0;
+
+    if (kernel)
+        bpf_probe_read_kernel(&next, 1, string + SPOOR_NAME_MAX - 1);
+    else
+        bpf_probe_read_user(&next, 1, string + SPOOR_NAME_MAX - 1);
+    if (next)
+        scratch->flags |= SPOOR_F_TRUNCATED;
 }
 
 static __always_inline struct file *file_of(__u32 fd)
@@ -173,8 +207,29 @@ static __noinline int set_name(struct scratch *scratch, int dirfd, const char *s
             dentry = BPF_CORE_READ(file, f_path.dentry);
         }
         set_base(scratch, mount, dentry);
+        if (!scratch->name_len) {
+            /* The directory itself is meant. */
+            set_inode(scratch, BPF_CORE_READ(dentry, d_inode));
+        }
+        if (is_unhashed(dentry))
+            scratch->flags |= SPOOR_F_DELETED;
     }
     if (scratch->name_len)
         scratch->flags |= SPOOR_F_LEXICAL;
+    if (length == SPOOR_NAME_MAX)
+        mark_cut_name(scratch, string, kernel);
     return 0;
+}
+
+/* The working directory itself. */
+static __noinline int set_cwd(struct scratch *scratch)
+{
+    struct fs_struct *fs = BPF_CORE_READ(current_task(), fs);
+    struct dentry *dentry = BPF_CORE_READ(fs, pwd.dentry);
+
+    clear_path(scratch);
+    set_inode(scratch, BPF_CORE_READ(dentry, d_inode));
+    if (is_unhashed(dentry))
+        scratch->flags |= SPOOR_F_DELETED;
+    return set_base(scratch, BPF_CORE_READ(fs, pwd.mnt), dentry);
 }

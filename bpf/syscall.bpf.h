@@ -13,11 +13,12 @@
 
 enum {
     AT_SYMLINK_NOFOLLOW = 0x100, AT_REMOVEDIR = 0x200, AT_SYMLINK_FOLLOW = 0x400, AT_EMPTY_PATH = 0x1000,
-    O_ACCMODE = 3, O_CREAT = 0100, O_TRUNC = 01000,
+    O_ACCMODE = 3, O_CREAT = 0100, O_EXCL = 0200, O_TRUNC = 01000, O_NOFOLLOW = 0400000, O_TMPFILE = 020200000,
     FMODE_IS_READ = 1, FMODE_IS_WRITE = 2, FMODE_IS_CREATED = 0x100000,
     PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, MAP_SHARED = 1, MAP_SHARED_MASK = 3, MAP_ANONYMOUS = 0x20,
-    RENAME_EXCHANGE = 2, FICLONE = 0x40049409, FICLONERANGE = 0x4020940d,
-    ENOENT = 2, EFAULT = 14, ENOTDIR = 20, EINPROGRESS = 115,
+    RENAME_EXCHANGE = 2,
+    FICLONE = 0x40049409, FS_IOC_SETFLAGS = 0x40086602, FS_IOC32_SETFLAGS = 0x40046602, FS_IOC_FSSETXATTR = 0x401c5820,
+    ENOENT = 2, E2BIG = 7, EBADF = 9, EFAULT = 14, ENOTDIR = 20, EINVAL = 22, ENOSYS = 38, EINPROGRESS = 115,
 };
 
 enum plan_kind {
@@ -29,6 +30,7 @@ enum plan_kind {
     PLAN_FD,    /* dirfd is the descriptor */
     PLAN_FDS,   /* read from dirfd, written to dirfd2 */
     PLAN_SOCKET,
+    PLAN_CHDIR, /* like PLAN_NAME; on success the working directory is the object */
 };
 
 struct plan {
@@ -41,6 +43,8 @@ struct plan {
     __u32 flags;
     __u32 bit; /* PLAN_FD: enum open_bit */
     __u32 open_flags;
+    __u32 shared_write; /* PLAN_FD: a mapping that can be written through as well */
+    __u32 reserved;
     __u32 kernel_names; /* the names lie in the kernel's memory: io_uring */
 };
 
@@ -72,7 +76,9 @@ static __always_inline void plan_fd(struct plan *plan, __u32 op, __s32 fd, __u32
 
 static __always_inline void plan_open(struct plan *plan, __s32 dirfd, __u64 name, __u32 open_flags)
 {
-    plan_name(plan, 0, dirfd, name, 0);
+    bool no_follow = (open_flags & O_NOFOLLOW) || (open_flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+
+    plan_name(plan, 0, dirfd, name, no_follow ? SPOOR_F_NOFOLLOW : 0);
     plan->kind = PLAN_OPEN;
     plan->open_flags = open_flags;
     if (open_flags & O_CREAT)
@@ -121,12 +127,11 @@ static __noinline int make_plan(struct plan *plan, __u32 nr, const __u64 *a)
     case NR_mmap:
         if (a[3] & MAP_ANONYMOUS)
             break;
-        if ((a[3] & MAP_SHARED_MASK) && (a[3] & MAP_SHARED) && (a[2] & PROT_WRITE))
-            plan_fd(plan, SPOOR_OP_MMAP_WRITE, a[4], OPEN_MMAP_WRITE);
-        else if (a[2] & PROT_EXEC)
+        if (a[2] & PROT_EXEC)
             plan_fd(plan, SPOOR_OP_MMAP_EXEC, a[4], OPEN_MMAP_EXEC);
         else
             plan_fd(plan, SPOOR_OP_READ, a[4], OPEN_READ);
+        plan->shared_write = (a[3] & MAP_SHARED) && (a[2] & PROT_WRITE);
         break;
     case NR_sendfile:
         plan_fds(plan, a[1], a[0]);
@@ -137,6 +142,8 @@ static __noinline int make_plan(struct plan *plan, __u32 nr, const __u64 *a)
     case NR_ioctl:
         if (a[1] == FICLONE)
             plan_fds(plan, a[2], a[0]);
+        else if (a[1] == FS_IOC_SETFLAGS || a[1] == FS_IOC32_SETFLAGS || a[1] == FS_IOC_FSSETXATTR)
+            plan_fd(plan, SPOOR_OP_METADATA, a[0], OPEN_METADATA);
         break;
     case NR_open:
         plan_open(plan, AT_FDCWD, a[0], a[1]);
@@ -157,9 +164,13 @@ static __noinline int make_plan(struct plan *plan, __u32 nr, const __u64 *a)
     case NR_open_by_handle_at:
         plan_open(plan, AT_FDCWD, 0, a[2]);
         break;
-    case NR_stat: case NR_access: case NR_statfs: case NR_getxattr: case NR_listxattr: case NR_chdir:
+    case NR_stat: case NR_access: case NR_statfs: case NR_getxattr: case NR_listxattr:
     case NR_chroot:
         plan_name(plan, SPOOR_OP_PROBE, AT_FDCWD, a[0], 0);
+        break;
+    case NR_chdir:
+        plan_name(plan, SPOOR_OP_PROBE, AT_FDCWD, a[0], 0);
+        plan->kind = PLAN_CHDIR;
         break;
     case NR_lstat: case NR_lgetxattr: case NR_llistxattr:
         plan_name(plan, SPOOR_OP_PROBE, AT_FDCWD, a[0], SPOOR_F_NOFOLLOW);
@@ -178,6 +189,12 @@ static __noinline int make_plan(struct plan *plan, __u32 nr, const __u64 *a)
         break;
     case NR_name_to_handle_at:
         plan_name(plan, SPOOR_OP_PROBE, a[0], a[1], a[4] & AT_SYMLINK_FOLLOW ? 0 : SPOOR_F_NOFOLLOW);
+        break;
+    case NR_file_getattr:
+        plan_name(plan, SPOOR_OP_PROBE, a[0], a[1], nofollow_of(a[4]));
+        break;
+    case NR_file_setattr:
+        plan_name(plan, SPOOR_OP_METADATA, a[0], a[1], nofollow_of(a[4]));
         break;
     case NR_inotify_add_watch:
         plan_name(plan, SPOOR_OP_PROBE, AT_FDCWD, a[1], 0);
@@ -289,11 +306,6 @@ static __always_inline void start_open_file(const struct spoor_process *process,
     bpf_map_update_elem(&open_files, &key, &state, BPF_ANY);
 }
 
-static __always_inline bool is_pipe_or_socket(struct inode *inode, __u32 type)
-{
-    return type == S_IFSOCK || (type == S_IFIFO && BPF_CORE_READ(inode, i_sb, s_magic) == 0x50495045 /* PIPEFS */);
-}
-
 static __noinline int run_open(struct scratch *scratch, struct spoor_process *process,
                                __u32 fd, __u32 open_flags)
 {
@@ -308,10 +320,10 @@ static __noinline int run_open(struct scratch *scratch, struct spoor_process *pr
     inode = BPF_CORE_READ(file, f_inode);
     type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
     mode = (__u32)BPF_CORE_READ(file, f_mode);
-    if (is_pipe_or_socket(inode, type))
+    if (is_kernel_internal(inode))
         return 0;
     set_file(scratch, file);
-    if (mode & FMODE_IS_CREATED) {
+    if ((mode & FMODE_IS_CREATED) || (open_flags & O_TMPFILE) == O_TMPFILE) {
         failed |= emit_access(scratch, process, SPOOR_OP_CREATE, 0, 0);
     } else {
         failed |= emit_access(scratch, process, SPOOR_OP_PROBE, SPOOR_F_OPEN, 0);
@@ -369,18 +381,32 @@ static __noinline bool is_news(const struct spoor_process *process, struct file 
         state->dentry == (__u64)BPF_CORE_READ(file, f_path.dentry))
         return false;
     type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
-    return type == S_IFREG || (type == S_IFDIR && op != SPOOR_OP_READ && op != SPOOR_OP_WRITE);
+    if (is_kernel_internal(inode))
+        return false;
+    return type == S_IFREG || (op != SPOOR_OP_READ && op != SPOOR_OP_WRITE);
+}
+
+/* A name could not be read. That is a loss only if the kernel must have read it. */
+static __always_inline void count_fault(const struct spoor_process *process, int error)
+{
+    if (error != EFAULT && error != EBADF && error != EINVAL && error != E2BIG && error != ENOSYS)
+        COUNT(process->session, lost_fault);
 }
 
 static __noinline int run_name(struct scratch *scratch, struct spoor_process *process,
                                const struct plan *plan, __u32 op, int error)
 {
+    __u32 flags = plan->flags;
+
     if (set_name(scratch, plan->dirfd, (const char *)plan->name, plan->kernel_names)) {
-        if (error != EFAULT && error != 9 /* EBADF */)
-            COUNT(process->session, lost_fault);
+        count_fault(process, error);
         return 0;
     }
-    return emit_access(scratch, process, op, plan->flags, error);
+    if (!scratch->name_len && error)
+        return 0; /* an empty name names nothing; a descriptor's failure is none of a path */
+    if (scratch->bytes[BASE_END + ((scratch->name_len - 1) & (SPOOR_NAME_MAX - 1))] == '/')
+        flags &= ~SPOOR_F_NOFOLLOW; /* the slash at the end made the call follow */
+    return emit_access(scratch, process, op, flags, error);
 }
 
 static __always_inline int set_second(struct scratch *scratch, const struct plan *plan)
@@ -420,7 +446,7 @@ static __noinline int run_names(struct scratch *scratch, struct spoor_process *p
     scratch->hash_a = (scratch->hash_a ^ (a << 17 | a >> 47)) * 0x9fb21c651e98df25ULL;
     scratch->hash_b = (scratch->hash_b ^ (b << 17 | b >> 47)) * 0xd6e8feb86659fd93ULL;
     key = seen_key_of(scratch, process, plan->op, error);
-    if (bpf_map_lookup_elem(&seen, &key))
+    if (error && bpf_map_lookup_elem(&seen, &key))
         return 0;
     if (output(scratch, process, &record))
         return 0;
@@ -430,12 +456,11 @@ static __noinline int run_names(struct scratch *scratch, struct spoor_process *p
     record.op = plan->op;
     record.flags = plan->flags;
     record.value = error;
-    if (!output(scratch, process, &record))
+    if (!output(scratch, process, &record) && error)
         bpf_map_update_elem(&seen, &key, &one, BPF_ANY);
     return 0;
 fault:
-    if (error != EFAULT)
-        COUNT(process->session, lost_fault);
+    count_fault(process, error);
     return 0;
 }
 
@@ -473,8 +498,16 @@ static __always_inline int run_plan(struct scratch *scratch, struct spoor_proces
         break;
     case PLAN_SOCKET:
         return run_socket(scratch, process, plan, error == EINPROGRESS ? 0 : error);
-    case PLAN_NAMES:
+    case PLAN_CHDIR:
+        if (error)
+            break;
+        set_cwd(scratch);
+        return emit_access(scratch, process, SPOOR_OP_PROBE, 0, 0);
     case PLAN_TEXT:
+        if (error == ENOENT || error == ENOTDIR)
+            break; /* the text is not looked up: it is the link's own name that lacks a directory */
+        return run_names(scratch, process, plan, error);
+    case PLAN_NAMES:
         return run_names(scratch, process, plan, error);
     }
     if (plan->kind == PLAN_NAME && plan->op == SPOOR_OP_EXEC && !error)
@@ -497,6 +530,13 @@ static __noinline int run_file_if_news(struct spoor_process *process, struct fil
     return 0;
 }
 
+static __always_inline __u32 bit_of(__u32 op)
+{
+    if (op == SPOOR_OP_METADATA)
+        return OPEN_METADATA;
+    return op == SPOOR_OP_READLINK ? OPEN_READLINK : OPEN_PROBE;
+}
+
 /* Carries a plan out, now that the call's result is known. */
 static __noinline int finish_plan(struct spoor_process *process, const struct plan *plan, long result)
 {
@@ -507,6 +547,8 @@ static __noinline int finish_plan(struct spoor_process *process, const struct pl
     if (plan->kind == PLAN_FD) {
         if (success)
             run_file_if_news(process, file_of(plan->dirfd), plan->op, plan->bit);
+        if (success && plan->shared_write)
+            run_file_if_news(process, file_of(plan->dirfd), SPOOR_OP_MMAP_WRITE, OPEN_MMAP_WRITE);
         return 0;
     }
     if (plan->kind == PLAN_FDS) {
@@ -522,9 +564,8 @@ static __noinline int finish_plan(struct spoor_process *process, const struct pl
 
         if (!plan->name || (!bpf_probe_read_user(&first, 1, (void *)plan->name) && !first)) {
             if (success && plan->dirfd >= 0)
-                run_file_if_news(process, file_of(plan->dirfd), plan->op,
-                                 plan->op == SPOOR_OP_METADATA ? OPEN_METADATA : OPEN_PROBE);
-            if (success || plan->op == SPOOR_OP_EXEC)
+                run_file_if_news(process, file_of(plan->dirfd), plan->op, bit_of(plan->op));
+            if ((success && plan->dirfd != AT_FDCWD) || plan->op == SPOOR_OP_EXEC || !plan->name)
                 return 0;
         }
     }

@@ -33,6 +33,23 @@ void append_line(std::string& out, const AccessEvent& event, std::string_view ti
     out += '\n';
 }
 
+// The kernel side tells each success of these, and none of them twice: a name that is made, removed
+// and made again is there.
+bool changes_names(Op op) {
+    switch (op) {
+        case Op::create:
+        case Op::remove:
+        case Op::rename:
+        case Op::link:
+        case Op::symlink:
+        case Op::mkdir:
+        case Op::rmdir:
+        case Op::mknod:
+        case Op::bind: return true;
+        default: return false;
+    }
+}
+
 }  // namespace
 
 bool RecentSet::Table::contains(uint64_t value) const {
@@ -90,7 +107,8 @@ bool AccessLog::add(const AccessEvent& event, uint64_t time_ns) {
     uint64_t what = static_cast<uint64_t>(event.op) << 32 | static_cast<uint32_t>(event.error);
     uint64_t key = hash_(who ^ what, event.path);
     if (!event.to.empty()) key = hash_(key, event.to);
-    if (!seen_.insert(key)) return false;
+    bool told_once = event.error != 0 || !changes_names(event.op);
+    if (told_once && !seen_.insert(key)) return false;
     ++accesses_;
     if (!opened_) return true;
     append_line(file_.buffer(), event, time_text_(time_ns));

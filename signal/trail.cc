@@ -120,15 +120,16 @@ void Trail::on(const ForkEvent& event, uint64_t time_ns) {
 void Trail::on(const ExecEvent& event, uint64_t time_ns) {
     if (!impl_->active()) return;
     impl_->processes.on(event, time_ns);
-    auto access = [&](Op op, const std::string& path) {
+    auto access = [&](Op op, const std::string& path, uint16_t flags = 0) {
         if (path.empty()) return;
         AccessEvent made;
         made.process = event.process;
         made.op = op;
         made.path = path;
+        made.flags = flags;
         impl_->access(made, time_ns);
     };
-    access(Op::exec, event.script);
+    access(Op::exec, event.script, flag_lexical);  // as execve got it
     access(Op::exec, event.exe);
     access(Op::mmap_exec, event.loader);
 }

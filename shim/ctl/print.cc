@@ -81,6 +81,8 @@ std::string trail_text(const TrailView& trail, const Sections& sections, std::st
                        const Style& style) {
     std::string out = verdict(trail, style);
     if (!trail.has_session || trail.session.state == SessionState::untraced) return out;
+    if (trail.session.state == SessionState::finished && trail.processes.empty() && trail.inputs.empty())
+        return out + "  no program ran in the container\n";
     if (sections.processes) out += "\n" + process_table(trail.processes, style);
     if (sections.inputs) out += "\n" + path_table("inputs", trail.inputs, first, style);
     if (sections.outputs) out += "\n" + path_table("outputs", trail.outputs, first, style);

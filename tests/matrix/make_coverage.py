@@ -15,6 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from gaps import known_gaps
+
 FAMILIES = ["syscall-exit", "fentry", "lsm"]
 MEASURED = "syscall-exit"
 OPERATIONS = """read write create truncate delete rename link symlink mkdir rmdir mknod metadata list probe absent
@@ -59,10 +61,15 @@ program executed from a memfd.
 """
 
 
+GAPS = known_gaps()
+
+
 def level(case):
     """What the expected rows state about the case's operation."""
     if case["limit"]:
         return "none"
+    if case["case"] in GAPS:
+        return "gap"
     rows = [row for row in case["rows"] if row["op"] == case["operation"]]
     if not rows:
         return "no row"
@@ -86,7 +93,7 @@ def document(cases):
     yield HEAD
     yield SYSCALL_EXIT
     yield "## In numbers\n"
-    levels = ["exact", "lexical", "intent", "no row", "none"]
+    levels = ["exact", "lexical", "intent", "no row", "none", "gap"]
     yield f"{len(cases)} cases, measured with the {MEASURED} family. The others are not built yet.\n"
     yield from table(["operation", "cases", *levels],
                      [[f"`{operation}`", len(found), *(sum(level(case) == word for case in found) or "" for word in levels)]
@@ -101,6 +108,11 @@ def document(cases):
     needs = sorted({case["needs"] for case in cases if case["needs"]})
     yield from table(["needed", "cases"],
                      [[text(need), ", ".join(f"`{case['case']}`" for case in cases if case["needs"] == need)] for need in needs])
+    yield "\n## Known gaps\n"
+    yield "What could be seen and is not reported yet, or not as it should be.\n"
+    yield from table(["case", "variant", "missing"],
+                     [[f"`{case['case']}`", text(case["variant"]), text(GAPS[case["case"]])] for case in cases
+                      if case["case"] in GAPS])
     yield f"\n## What the {MEASURED} family cannot see\n"
     yield from table(["case", "variant", "why"],
                      [[f"`{case['case']}`", text(case["variant"]), text(case["limit"])] for case in cases if case["limit"]])

@@ -157,6 +157,14 @@ TEST_F(View, PathsOfTheWorkingDirectoryStandFirst) {
     EXPECT_LT(text.find("/etc/passwd"), text.find("/work/b"));
 }
 
+TEST_F(View, AContainerInWhichNothingRanHasNoTables) {
+    TrailView trail;
+    trail.has_session = true;
+    trail.session.state = SessionState::finished;
+    EXPECT_THAT(trail_text(trail, Sections{}, "", plain),
+                testing::AllOf(HasSubstr("no program ran"), Not(HasSubstr("inputs"))));
+}
+
 TEST_F(View, SectionsCanBeChosen) {
     TrailView trail;
     trail.has_session = true;
