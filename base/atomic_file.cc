@@ -14,7 +14,8 @@ Result<AtomicFile> AtomicFile::create_at(int dir, std::string name, mode_t mode)
     static std::atomic<unsigned> serial{0};
     // A name somebody planted is not reused but passed over.
     for (int attempt = 0; attempt < 100; ++attempt) {
-        std::string temporary = "." + name + "." + std::to_string(::getpid()) + "." + std::to_string(serial++);
+        std::string temporary =
+            "." + name + "." + std::to_string(::getpid()) + "." + std::to_string(serial++);
         auto fd = open_at(dir, temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
         if (fd) return AtomicFile(dir, std::move(name), std::move(temporary), std::move(*fd));
         if (fd.error().code != EEXIST) return std::move(fd).error();

@@ -57,10 +57,11 @@ Status write_all(int fd, std::string_view data) {
 Status make_directories(const std::string& path, mode_t mode) {
     for (size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
         std::string prefix = path.substr(0, end);
-        if (!prefix.empty() && ::mkdir(prefix.c_str(), mode) < 0 && errno != EEXIST) return errno_error(prefix);
+        if (!prefix.empty() && ::mkdir(prefix.c_str(), mode) < 0 && errno != EEXIST)
+            return errno_error(prefix);
         if (end == std::string::npos) break;
     }
-    struct stat st{};
+    struct stat st {};
     if (::stat(path.c_str(), &st) < 0) return errno_error(path);
     if (!S_ISDIR(st.st_mode)) return errno_error(path, ENOTDIR);
     return {};

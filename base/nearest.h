@@ -26,7 +26,8 @@ namespace spoor {
 }
 
 // Empty when `known` is empty. Long input is compared by its beginning: the caller's text may be hostile.
-[[nodiscard]] inline std::string_view nearest(std::string_view word, std::span<const std::string_view> known) {
+[[nodiscard]] inline std::string_view nearest(std::string_view word,
+                                              std::span<const std::string_view> known) {
     word = word.substr(0, 64);
     const auto best = std::min_element(known.begin(), known.end(), [word](auto a, auto b) {
         return edit_distance(word, a) < edit_distance(word, b);

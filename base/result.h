@@ -42,8 +42,8 @@ using Status = Result<void>;
 }  // namespace spoor
 
 // Returns the error of a Result from the enclosing function; otherwise goes on.
-#define SPOOR_TRY(expression)                              \
-    do {                                                   \
+#define SPOOR_TRY(expression)                                        \
+    do {                                                             \
         if (auto spoor_try_result = (expression); !spoor_try_result) \
-            return std::move(spoor_try_result).error();    \
+            return std::move(spoor_try_result).error();              \
     } while (false)

@@ -86,8 +86,8 @@ struct Tracer::State {
     bool attached = false;
     size_t sessions = 0;
     uint64_t next_session = 1;
-    std::vector<Armed> spares;        // their rings are in the programs' map already
-    std::vector<uint64_t> retired;    // sessions whose rings are to be taken out of it
+    std::vector<Armed> spares;      // their rings are in the programs' map already
+    std::vector<uint64_t> retired;  // sessions whose rings are to be taken out of it
     std::thread worker;
 
     ~State() {
@@ -112,7 +112,8 @@ struct Tracer::State {
         UniqueFd ring(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "spoor_ring", 0, 0, ring_bytes, nullptr));
         if (!ring) return errno_error("create a ring of " + std::to_string(ring_bytes) + " bytes");
         int fd = ring.get();
-        if (bpf_map_update_elem(rings(), &session, &fd, BPF_ANY) != 0) return errno_error("put the ring into its map");
+        if (bpf_map_update_elem(rings(), &session, &fd, BPF_ANY) != 0)
+            return errno_error("put the ring into its map");
         return ring;
     }
 
@@ -166,7 +167,8 @@ struct Tracer::State {
         std::unique_lock lock(mutex);
         for (;;) {
             work.wait(lock, [this] {
-                return ending || !retired.empty() || spares.size() < limits.spare_rings || (attached && sessions == 0);
+                return ending || !retired.empty() || spares.size() < limits.spare_rings ||
+                       (attached && sessions == 0);
             });
             if (ending) return;
             if (attached && sessions == 0) {
@@ -210,7 +212,8 @@ Result<std::unique_ptr<Tracer>> Tracer::load(const TracerLimits& limits, Log log
     spoor_bpf* skeleton = state->skeleton;
 
     uint64_t seeds[2];
-    if (::getrandom(seeds, sizeof seeds, 0) != static_cast<ssize_t>(sizeof seeds)) return errno_error("getrandom");
+    if (::getrandom(seeds, sizeof seeds, 0) != static_cast<ssize_t>(sizeof seeds))
+        return errno_error("getrandom");
     skeleton->rodata->hash_seed_a = seeds[0];
     skeleton->rodata->hash_seed_b = seeds[1];
     bpf_map__set_max_entries(skeleton->maps.processes, limits.processes);
@@ -218,8 +221,8 @@ Result<std::unique_ptr<Tracer>> Tracer::load(const TracerLimits& limits, Log log
     bpf_map__set_max_entries(skeleton->maps.open_files, limits.open_files);
     int processors = libbpf_num_possible_cpus();
     if (processors < 1) return errno_error("count the processors", -processors);
-    bpf_map__set_max_entries(skeleton->maps.scratches,
-                             bpf_map__max_entries(skeleton->maps.scratches) * static_cast<uint32_t>(processors));
+    bpf_map__set_max_entries(skeleton->maps.scratches, bpf_map__max_entries(skeleton->maps.scratches) *
+                                                           static_cast<uint32_t>(processors));
 
     fit_io_uring(skeleton);
     if (int error = spoor_bpf__load(skeleton); error != 0) {
@@ -260,17 +263,21 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, uin
     return armed;
 }
 
-Result<UniqueFd> Tracer::grow(uint64_t session, uint32_t ring_bytes) { return state_->put_ring(session, ring_bytes); }
+Result<UniqueFd> Tracer::grow(uint64_t session, uint32_t ring_bytes) {
+    return state_->put_ring(session, ring_bytes);
+}
 
 Result<spoor_counters> Tracer::counters(uint64_t session) {
     spoor_session entry{};
-    if (bpf_map_lookup_elem(state_->session_map(), &session, &entry) != 0) return errno_error("read the counters");
+    if (bpf_map_lookup_elem(state_->session_map(), &session, &entry) != 0)
+        return errno_error("read the counters");
     return entry.counters;
 }
 
 Result<spoor_counters> Tracer::disarm(uint64_t session) {
     spoor_session entry{};
-    if (bpf_map_lookup_elem(state_->session_map(), &session, &entry) != 0) return errno_error("read the session");
+    if (bpf_map_lookup_elem(state_->session_map(), &session, &entry) != 0)
+        return errno_error("read the session");
     spoor_scope_key key{entry.root_cgroup_id, entry.root_hierarchy, 0};
     uint64_t owner = 0;
     // A cgroup can be removed only when no process is left in it, so nothing is under way either.
@@ -287,8 +294,9 @@ Result<spoor_counters> Tracer::disarm(uint64_t session) {
 }
 
 uint64_t Tracer::exact_ops() {
-    return bit(SPOOR_OP_READ) | bit(SPOOR_OP_WRITE) | bit(SPOOR_OP_CREATE) | bit(SPOOR_OP_LIST) | bit(SPOOR_OP_EXEC) |
-           bit(SPOOR_OP_MMAP_EXEC) | bit(SPOOR_OP_MMAP_WRITE) | bit(SPOOR_OP_CONNECT) | bit(SPOOR_OP_BIND);
+    return bit(SPOOR_OP_READ) | bit(SPOOR_OP_WRITE) | bit(SPOOR_OP_CREATE) | bit(SPOOR_OP_LIST) |
+           bit(SPOOR_OP_EXEC) | bit(SPOOR_OP_MMAP_EXEC) | bit(SPOOR_OP_MMAP_WRITE) | bit(SPOOR_OP_CONNECT) |
+           bit(SPOOR_OP_BIND);
 }
 
 uint64_t Tracer::lexical_ops() {

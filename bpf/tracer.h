@@ -20,16 +20,16 @@
 namespace spoor::bpf {
 
 struct TracerLimits {
-    uint32_t processes = 32768;   // recorded at once, all sessions together
-    uint32_t seen = 65536;        // entries of the kernel's dedupe table
+    uint32_t processes = 32768;  // recorded at once, all sessions together
+    uint32_t seen = 65536;       // entries of the kernel's dedupe table
     uint32_t open_files = 32768;
-    uint32_t spare_rings = 4;     // held ready
+    uint32_t spare_rings = 4;          // held ready
     uint32_t ring_bytes = 512 * 1024;  // size of a spare ring
 };
 
 struct ScopeRoot {
-    uint64_t cgroup_id = 0;       // st_ino of the cgroup's directory
-    uint32_t hierarchy = 0;       // 0: cgroup v2; else the number in /proc/cgroups
+    uint64_t cgroup_id = 0;  // st_ino of the cgroup's directory
+    uint32_t hierarchy = 0;  // 0: cgroup v2; else the number in /proc/cgroups
 };
 
 class Tracer {

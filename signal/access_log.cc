@@ -45,8 +45,10 @@ bool changes_names(Op op) {
         case Op::mkdir:
         case Op::rmdir:
         case Op::mknod:
-        case Op::bind: return true;
-        default: return false;
+        case Op::bind:
+            return true;
+        default:
+            return false;
     }
 }
 

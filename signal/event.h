@@ -10,15 +10,43 @@ namespace spoor {
 
 // Numbered as enum spoor_op in bpf/abi.h.
 enum class Op : uint8_t {
-    read = 1, write, create, truncate, remove, rename, link, symlink, mkdir, rmdir, mknod, metadata,
-    list, probe, absent, readlink, exec, mmap_exec, mmap_write, connect, bind,
+    read = 1,
+    write,
+    create,
+    truncate,
+    remove,
+    rename,
+    link,
+    symlink,
+    mkdir,
+    rmdir,
+    mknod,
+    metadata,
+    list,
+    probe,
+    absent,
+    readlink,
+    exec,
+    mmap_exec,
+    mmap_write,
+    connect,
+    bind,
 };
 
 // Bit for bit enum spoor_flag in bpf/abi.h.
 enum AccessFlag : uint16_t {
-    flag_lexical = 1 << 0, flag_truncated = 1 << 1, flag_deleted = 1 << 2, flag_inherited = 1 << 3,
-    flag_unreachable = 1 << 4, flag_directory = 1 << 5, flag_open = 1 << 6, flag_intent = 1 << 7,
-    flag_nofollow = 1 << 8, flag_exchange = 1 << 9, flag_sockaddr = 1 << 10, flag_memory = 1 << 11,
+    flag_lexical = 1 << 0,
+    flag_truncated = 1 << 1,
+    flag_deleted = 1 << 2,
+    flag_inherited = 1 << 3,
+    flag_unreachable = 1 << 4,
+    flag_directory = 1 << 5,
+    flag_open = 1 << 6,
+    flag_intent = 1 << 7,
+    flag_nofollow = 1 << 8,
+    flag_exchange = 1 << 9,
+    flag_sockaddr = 1 << 10,
+    flag_memory = 1 << 11,
 };
 
 // A process instance. `start_ns` is CLOCK_BOOTTIME; `pid` is the container's number.
@@ -35,10 +63,10 @@ struct ForkEvent {
 
 struct ExecEvent {
     ProcessKey process;
-    uint32_t parent_pid = 0;         // as the kernel knew it then
-    std::string exe;                 // absolute, resolved; bytes
-    std::string script;              // the `#!` file named in execve, or empty
-    std::string loader;              // the dynamic loader, or empty
+    uint32_t parent_pid = 0;  // as the kernel knew it then
+    std::string exe;          // absolute, resolved; bytes
+    std::string script;       // the `#!` file named in execve, or empty
+    std::string loader;       // the dynamic loader, or empty
     std::string cwd;
     std::vector<std::string> argv;
     std::vector<std::string> environment;  // task keys only, as NAME=value
@@ -47,16 +75,16 @@ struct ExecEvent {
 
 struct ExitEvent {
     ProcessKey process;
-    int wait_status = 0;             // as wait(2) gives it
+    int wait_status = 0;  // as wait(2) gives it
 };
 
 struct AccessEvent {
     ProcessKey process;
     Op op = Op::read;
-    uint16_t flags = 0;              // enum AccessFlag
-    int error = 0;                   // errno, 0 on success
-    std::string path;                // absolute; bytes, any but NUL
-    std::string to;                  // rename and link: new name; symlink: target text
+    uint16_t flags = 0;  // enum AccessFlag
+    int error = 0;       // errno, 0 on success
+    std::string path;    // absolute; bytes, any but NUL
+    std::string to;      // rename and link: new name; symlink: target text
 };
 
 }  // namespace spoor

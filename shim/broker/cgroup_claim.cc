@@ -62,15 +62,17 @@ Result<uint32_t> hierarchy_number(const std::string& subsystem, const std::strin
 }  // namespace
 
 Result<bpf::ScopeRoot> claim_cgroup(int directory, uid_t peer_uid, const std::string& proc) {
-    struct stat st{};
-    struct statfs fs{};
-    if (::fstat(directory, &st) < 0 || ::fstatfs(directory, &fs) < 0) return errno_error("the cgroup directory");
+    struct stat st {};
+    struct statfs fs {};
+    if (::fstat(directory, &st) < 0 || ::fstatfs(directory, &fs) < 0)
+        return errno_error("the cgroup directory");
     bool v2 = fs.f_type == CGROUP2_SUPER_MAGIC;
     if (!S_ISDIR(st.st_mode) || (!v2 && fs.f_type != CGROUP_SUPER_MAGIC))
         return Error{ENOTDIR, "the descriptor is not a cgroup directory"};
     if (peer_uid != 0 && st.st_uid != peer_uid)
-        return Error{EACCES, "uid " + std::to_string(peer_uid) + " does not own the cgroup (its owner is uid " +
-                                 std::to_string(st.st_uid) + ")"};
+        return Error{EACCES, "uid " + std::to_string(peer_uid) +
+                                 " does not own the cgroup (its owner is uid " + std::to_string(st.st_uid) +
+                                 ")"};
     if (st.st_ino == 1) return Error{EPERM, "the root of a hierarchy is not a container's cgroup"};
     bpf::ScopeRoot root{st.st_ino, 0};
     if (v2) return root;

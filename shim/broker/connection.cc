@@ -35,7 +35,8 @@ std::optional<Received> receive(int socket) {
     ssize_t size = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) return received;
     if (size <= 0) return std::nullopt;
-    for (cmsghdr* part_header = CMSG_FIRSTHDR(&header); part_header; part_header = CMSG_NXTHDR(&header, part_header)) {
+    for (cmsghdr* part_header = CMSG_FIRSTHDR(&header); part_header;
+         part_header = CMSG_NXTHDR(&header, part_header)) {
         if (part_header->cmsg_level != SOL_SOCKET || part_header->cmsg_type != SCM_RIGHTS) continue;
         size_t count = (part_header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
         for (size_t i = 0; i < count; ++i) {
@@ -80,10 +81,13 @@ std::string clean_id(const char* text, size_t size) {
 Code code_of(const Error& error) {
     switch (error.code) {
         case ENOTDIR:
-        case EINVAL: return Code::not_a_cgroup;
+        case EINVAL:
+            return Code::not_a_cgroup;
         case EACCES:
-        case EPERM: return Code::not_owner;
-        default: return Code::unavailable;
+        case EPERM:
+            return Code::not_owner;
+        default:
+            return Code::unavailable;
     }
 }
 
@@ -95,8 +99,8 @@ Connection::Connection(UniqueFd socket, ucred peer, bpf::Tracer& tracer, const Q
 Connection::~Connection() {
     if (!armed_) return;
     auto counters = tracer_.disarm(session_);
-    spdlog::info("session {} of uid {} ended with its connection: container {}, {} events", session_, peer_.uid,
-                 container_id_, counters ? counters->emitted : 0);
+    spdlog::info("session {} of uid {} ended with its connection: container {}, {} events", session_,
+                 peer_.uid, container_id_, counters ? counters->emitted : 0);
 }
 
 ReplyMessage Connection::refusal(Code code, const std::string& text) const {
@@ -128,7 +132,8 @@ bool Connection::serve() {
     return send_reply(socket_.get(), reply, ring.get()) && keep;
 }
 
-ReplyMessage Connection::answer(const RequestMessage& request, const std::vector<UniqueFd>& fds, UniqueFd& ring) {
+ReplyMessage Connection::answer(const RequestMessage& request, const std::vector<UniqueFd>& fds,
+                                UniqueFd& ring) {
     ReplyMessage reply{};
     switch (static_cast<Request>(request.request)) {
         case Request::hello:
@@ -136,8 +141,10 @@ ReplyMessage Connection::answer(const RequestMessage& request, const std::vector
             reply.exact_ops = bpf::Tracer::exact_ops();
             reply.lexical_ops = bpf::Tracer::lexical_ops();
             return reply;
-        case Request::arm: return arm(request, fds, ring);
-        case Request::grow: return grow(request, ring);
+        case Request::arm:
+            return arm(request, fds, ring);
+        case Request::grow:
+            return grow(request, ring);
         case Request::stats:
         case Request::disarm: {
             if (!armed_) return refusal(Code::bad_request, "no session on this connection");
@@ -146,8 +153,8 @@ ReplyMessage Connection::answer(const RequestMessage& request, const std::vector
             if (last) armed_ = false;
             if (!counters) return refusal(Code::unavailable, counters.error().message);
             if (last)
-                spdlog::info("session {} of uid {} ended: container {}, {} events", session_, peer_.uid, container_id_,
-                             counters->emitted);
+                spdlog::info("session {} of uid {} ended: container {}, {} events", session_, peer_.uid,
+                             container_id_, counters->emitted);
             reply.counters = *counters;
             return reply;
         }
@@ -155,9 +162,11 @@ ReplyMessage Connection::answer(const RequestMessage& request, const std::vector
     return refusal(Code::bad_request, "unknown request " + std::to_string(request.request));
 }
 
-ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<UniqueFd>& fds, UniqueFd& ring) {
+ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<UniqueFd>& fds,
+                             UniqueFd& ring) {
     if (armed_) return refusal(Code::bad_request, "this connection has a session");
-    if (fds.size() != fds_max) return refusal(Code::bad_request, "arm takes the cgroup's directory and a pidfd");
+    if (fds.size() != fds_max)
+        return refusal(Code::bad_request, "arm takes the cgroup's directory and a pidfd");
     auto root = claim_cgroup(fds[0].get(), peer_.uid);
     if (!root) return refusal(code_of(root.error()), root.error().message);
     auto init = pid_of_pidfd(fds[1].get());
@@ -175,8 +184,8 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     ring_bytes_ = ring_bytes;
     container_id_ = clean_id(request.container_id, sizeof request.container_id);
     ring = std::move(granted->ring);
-    spdlog::info("session {} of uid {} pid {}: container {}, cgroup {}, ring {} bytes", session_, peer_.uid, peer_.pid,
-                 container_id_, root->cgroup_id, ring_bytes);
+    spdlog::info("session {} of uid {} pid {}: container {}, cgroup {}, ring {} bytes", session_, peer_.uid,
+                 peer_.pid, container_id_, root->cgroup_id, ring_bytes);
     ReplyMessage reply{};
     reply.ring_bytes = ring_bytes;
     return reply;
@@ -186,7 +195,8 @@ ReplyMessage Connection::grow(const RequestMessage& request, UniqueFd& ring) {
     if (!armed_) return refusal(Code::bad_request, "no session on this connection");
     if (request.ring_bytes <= ring_bytes_ || request.ring_bytes > quota_.ring_bytes_max ||
         !std::has_single_bit(request.ring_bytes))
-        return refusal(Code::quota, "the ring may grow to " + std::to_string(quota_.ring_bytes_max) + " bytes");
+        return refusal(Code::quota,
+                       "the ring may grow to " + std::to_string(quota_.ring_bytes_max) + " bytes");
     auto granted = tracer_.grow(session_, request.ring_bytes);
     if (!granted) return refusal(Code::unavailable, granted.error().message);
     ring_bytes_ = request.ring_bytes;

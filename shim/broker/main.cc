@@ -52,7 +52,8 @@ Status run(const std::string& socket_path, bool end_with_last, const bpf::Tracer
     }
     options.end_with_last = end_with_last;
     SPOOR_TRY(broker::keep_bpf_capabilities_only());
-    auto tracer = bpf::Tracer::load(limits, [](const std::string& line) { spdlog::debug("libbpf: {}", line); });
+    auto tracer =
+        bpf::Tracer::load(limits, [](const std::string& line) { spdlog::debug("libbpf: {}", line); });
     if (!tracer) return std::move(tracer).error();
     spdlog::info("ready at {}", options.socket_path);
     Status served = broker::serve(std::move(listener), **tracer, options);
@@ -70,7 +71,8 @@ int main(int argc, char** argv) {
     bpf::TracerLimits limits;
     broker::ServerOptions options;
     app.set_version_flag("--version", std::string("spoord ") + SPOOR_VERSION);
-    app.add_option("--socket", socket_path, "listen here (not used with socket activation)")->capture_default_str();
+    app.add_option("--socket", socket_path, "listen here (not used with socket activation)")
+        ->capture_default_str();
     app.add_flag("--private", end_with_last, "end with the last connection");
     app.add_option("--max-ring", options.quota.ring_bytes_max, "largest ring of a container, in bytes")
         ->capture_default_str()

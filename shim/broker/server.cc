@@ -70,7 +70,8 @@ Status Server::run() {
             if (fd == signal_fd.get()) return {};
             if (fd == listener_.get()) {
                 accept_peers();
-            } else if (auto peer = connections_.find(fd); peer != connections_.end() && !peer->second->serve()) {
+            } else if (auto peer = connections_.find(fd);
+                       peer != connections_.end() && !peer->second->serve()) {
                 connections_.erase(peer);
             }
         }
@@ -97,8 +98,8 @@ void Server::accept_peers() {
         int fd = socket.get();
         if (!watch(epoll_.get(), fd)) continue;
         served_any_ = true;
-        connections_.emplace(
-            fd, std::make_unique<Connection>(std::move(socket), peer, tracer_, options_.quota));
+        connections_.emplace(fd,
+                             std::make_unique<Connection>(std::move(socket), peer, tracer_, options_.quota));
     }
 }
 

@@ -24,37 +24,37 @@ enum class Request : uint16_t {
 
 enum class Code : int32_t {
     ok = 0,
-    bad_request = 1,      // malformed, wrong size, wrong state
+    bad_request = 1,  // malformed, wrong size, wrong state
     bad_version = 2,
     not_a_cgroup = 3,
-    not_owner = 4,        // the peer does not own the cgroup
+    not_owner = 4,  // the peer does not own the cgroup
     already_traced = 5,
     quota = 6,
-    unavailable = 7,      // the kernel refused; text says what
-    bad_process = 8,      // the pidfd is no live process
+    unavailable = 7,  // the kernel refused; text says what
+    bad_process = 8,  // the pidfd is no live process
 };
 
 struct RequestMessage {
     uint32_t magic;
     uint16_t version;
-    uint16_t request;       // Request
-    uint32_t ring_bytes;    // arm: wanted size, a power of two; grow: wanted size
+    uint16_t request;     // Request
+    uint32_t ring_bytes;  // arm: wanted size, a power of two; grow: wanted size
     uint32_t reserved;
-    char container_id[256]; // arm: for the audit log; NUL-ended
+    char container_id[256];  // arm: for the audit log; NUL-ended
 };
 
 struct ReplyMessage {
     uint32_t magic;
     uint16_t version;
-    uint16_t request;       // echoes the request
-    int32_t code;           // Code
-    uint32_t ring_bytes;    // arm, grow: size of the ring whose fd comes along
+    uint16_t request;     // echoes the request
+    int32_t code;         // Code
+    uint32_t ring_bytes;  // arm, grow: size of the ring whose fd comes along
     spoor_counters counters;
-    uint32_t abi_version;   // of the ring's records
-    uint32_t family;        // hello: enum Family
-    uint64_t exact_ops;     // hello: bit n set: enum spoor_op n is exact
-    uint64_t lexical_ops;   // hello: bit n set: lexical; neither: none
-    char text[256];         // refusals: one line for a person; NUL-ended
+    uint32_t abi_version;  // of the ring's records
+    uint32_t family;       // hello: enum Family
+    uint64_t exact_ops;    // hello: bit n set: enum spoor_op n is exact
+    uint64_t lexical_ops;  // hello: bit n set: lexical; neither: none
+    char text[256];        // refusals: one line for a person; NUL-ended
 };
 
 enum class Family : uint32_t { none = 0, syscall_exit = 1, fentry = 2, lsm = 3 };

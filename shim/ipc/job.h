@@ -14,23 +14,23 @@ namespace spoor {
 
 struct Job {
     std::string container_id;
-    std::string state_dir;        // spoor's own directory of this container; removed by the recorder
-    std::string volume_dir;       // host path of the volume; exists, with trace/ and agent/ in it
-    bool own_volume = false;      // made by spoor for this container: removed if it never started
-    std::string mount_path;       // where the container sees the volume
-    std::string image;            // image name if the annotations tell, else empty
+    std::string state_dir;    // spoor's own directory of this container; removed by the recorder
+    std::string volume_dir;   // host path of the volume; exists, with trace/ and agent/ in it
+    bool own_volume = false;  // made by spoor for this container: removed if it never started
+    std::string mount_path;   // where the container sees the volume
+    std::string image;        // image name if the annotations tell, else empty
     std::map<std::string, std::string> annotations;  // the container's, all of them
-    std::string mode;             // warn | strict
-    std::string broker_socket;    // path of the system's spoord
-    std::string broker_program;   // absolute path of spoord for a private one; empty: never start one
-    std::string on_unavailable;   // run | refuse
+    std::string mode;                                // warn | strict
+    std::string broker_socket;                       // path of the system's spoord
+    std::string broker_program;  // absolute path of spoord for a private one; empty: never start one
+    std::string on_unavailable;  // run | refuse
     uint32_t setup_deadline_ms = 2000;
     uint32_t ring_bytes = 512 * 1024;
-    uint32_t ring_max_bytes = 8 * 1024 * 1024;  // it may grow to
-    uint32_t keep_volumes = 64;   // finished own volumes that stay beside this one
+    uint32_t ring_max_bytes = 8 * 1024 * 1024;   // it may grow to
+    uint32_t keep_volumes = 64;                  // finished own volumes that stay beside this one
     uint64_t rotate_bytes = 256u * 1024 * 1024;  // accesses.jsonl; 0: never
     bool write_accesses = true;
-    std::string log_file;         // empty: no log
+    std::string log_file;  // empty: no log
     std::string log_level = "info";
 };
 

@@ -84,7 +84,8 @@ Result<int> RecorderProcess::confirm(std::chrono::milliseconds deadline) {
 Status RecorderProcess::wait_until_ready(std::chrono::steady_clock::time_point end) {
     std::string line;
     while (line.size() < largest_answer && line.find('\n') == std::string::npos) {
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
         pollfd item{ready_.get(), POLLIN, 0};
         const int events = left.count() <= 0 ? 0 : ::poll(&item, 1, static_cast<int>(left.count()));
         if (events < 0 && errno == EINTR) continue;

@@ -70,7 +70,8 @@ TEST_F(Layers, LaterOnesWinKeyByKey) {
 
 TEST_F(Layers, AreFoundAsTheXdgSpecificationSays) {
     environment_.home = "/home/u";
-    EXPECT_THAT(environment_.layers(), ElementsAre(environment_.system_file, "/home/u/.config/spoor/spoor.yaml"));
+    EXPECT_THAT(environment_.layers(),
+                ElementsAre(environment_.system_file, "/home/u/.config/spoor/spoor.yaml"));
     environment_.xdg_config_home = "/xdg";
     EXPECT_THAT(environment_.layers(), ElementsAre(environment_.system_file, "/xdg/spoor/spoor.yaml"));
     environment_.xdg_config_home = "relative";
@@ -180,35 +181,34 @@ TEST_P(Faults, SayWhereAndWhatWasExpected) {
 
 INSTANTIATE_TEST_SUITE_P(
     Yaml, Faults,
-    testing::Values(
-        Fault{"runtme: /x\n", "1:1", "unknown key 'runtme'; did you mean 'runtime'?"},
-        Fault{"broker:\n  sokcet: /x\n", "2:3", "did you mean 'broker.socket'?"},
-        Fault{"trace: yes\n", "1:8", "'trace' wants true or false, not 'yes'"},
-        Fault{"trace: [true]\n", "1:8", "not a list"},
-        Fault{"trace:\n", "1:1", "'trace' wants true or false, not nothing"},
-        Fault{"mode: loud\n", "1:7", "'mode' wants one of off warn strict, not 'loud'"},
-        Fault{"on_unavailable: fail\n", "1:17", "one of run refuse"},
-        Fault{"setup_deadline: 2\n", "1:17", "a duration like 2s or 500ms"},
-        Fault{"setup_deadline: 1h\n", "1:17", "a duration"},
-        Fault{"setup_deadline: 601s\n", "1:17", "to 600s"},
-        Fault{"runtime: crun\n", "1:10", "'runtime' wants an absolute path, not 'crun'"},
-        Fault{"runtime: {a: b}\n", "1:10", "an absolute path, not a map"},
-        Fault{"runtime: \"/a\\nb\"\n", "1:10", "an absolute path"},
-        Fault{"broker: /x\n", "1:9", "'broker' wants a map, not '/x'"},
-        Fault{"broker: {private: sometimes}\n", "1:19", "one of never auto"},
-        Fault{"volumes: {keep: -1}\n", "1:17", "a whole number"},
-        Fault{"volumes: {roots: /x}\n", "1:11", "a list of absolute paths"},
-        Fault{"volumes: {roots: [/x, y]}\n", "1:23", "a list of absolute paths, not 'y'"},
-        Fault{"ring: {initial: 3KiB}\n", "1:17", "a power of two"},
-        Fault{"ring: {initial: 600KiB}\n", "1:17", "a power of two"},
-        Fault{"ring: {max: 2GiB}\n", "1:13", "to 1GiB"},
-        Fault{"accesses: {rotate: many}\n", "1:20", "a size like"},
-        Fault{"log: {level: verbose}\n", "1:14", "one of trace debug info warn error off"},
-        Fault{"trace: true\ntrace: false\n", "2:1", "second time"},
-        Fault{"[a, b]\n", "1:1", "expected a map"},
-        Fault{"? [a]\n: b\n", "1:3", "a key must be a word"},
-        Fault{"trace: {\n", "2:1", "no valid YAML"},
-        Fault{"\"tr\\nace\": true\n", "1:1", "unknown key 'tr?ace'"}));
+    testing::Values(Fault{"runtme: /x\n", "1:1", "unknown key 'runtme'; did you mean 'runtime'?"},
+                    Fault{"broker:\n  sokcet: /x\n", "2:3", "did you mean 'broker.socket'?"},
+                    Fault{"trace: yes\n", "1:8", "'trace' wants true or false, not 'yes'"},
+                    Fault{"trace: [true]\n", "1:8", "not a list"},
+                    Fault{"trace:\n", "1:1", "'trace' wants true or false, not nothing"},
+                    Fault{"mode: loud\n", "1:7", "'mode' wants one of off warn strict, not 'loud'"},
+                    Fault{"on_unavailable: fail\n", "1:17", "one of run refuse"},
+                    Fault{"setup_deadline: 2\n", "1:17", "a duration like 2s or 500ms"},
+                    Fault{"setup_deadline: 1h\n", "1:17", "a duration"},
+                    Fault{"setup_deadline: 601s\n", "1:17", "to 600s"},
+                    Fault{"runtime: crun\n", "1:10", "'runtime' wants an absolute path, not 'crun'"},
+                    Fault{"runtime: {a: b}\n", "1:10", "an absolute path, not a map"},
+                    Fault{"runtime: \"/a\\nb\"\n", "1:10", "an absolute path"},
+                    Fault{"broker: /x\n", "1:9", "'broker' wants a map, not '/x'"},
+                    Fault{"broker: {private: sometimes}\n", "1:19", "one of never auto"},
+                    Fault{"volumes: {keep: -1}\n", "1:17", "a whole number"},
+                    Fault{"volumes: {roots: /x}\n", "1:11", "a list of absolute paths"},
+                    Fault{"volumes: {roots: [/x, y]}\n", "1:23", "a list of absolute paths, not 'y'"},
+                    Fault{"ring: {initial: 3KiB}\n", "1:17", "a power of two"},
+                    Fault{"ring: {initial: 600KiB}\n", "1:17", "a power of two"},
+                    Fault{"ring: {max: 2GiB}\n", "1:13", "to 1GiB"},
+                    Fault{"accesses: {rotate: many}\n", "1:20", "a size like"},
+                    Fault{"log: {level: verbose}\n", "1:14", "one of trace debug info warn error off"},
+                    Fault{"trace: true\ntrace: false\n", "2:1", "second time"},
+                    Fault{"[a, b]\n", "1:1", "expected a map"},
+                    Fault{"? [a]\n: b\n", "1:3", "a key must be a word"},
+                    Fault{"trace: {\n", "2:1", "no valid YAML"},
+                    Fault{"\"tr\\nace\": true\n", "1:1", "unknown key 'tr?ace'"}));
 
 TEST(Yaml, EveryFaultIsTold) {
     EXPECT_THAT(parse_config("trace: 1\nmode: x\nfoo: y\n", "f").errors, SizeIs(3));
@@ -221,7 +221,8 @@ TEST(Yaml, TheRingStartsNoLargerThanItMayGrow) {
 TEST(Yaml, DepthIsLimited) { EXPECT_NE(first_error(std::string(200'000, '[')), ""); }
 
 TEST(Words, GoBothWays) {
-    for (const Mode mode : {Mode::off, Mode::warn, Mode::strict}) EXPECT_EQ(parse_mode(to_string(mode)), mode);
+    for (const Mode mode : {Mode::off, Mode::warn, Mode::strict})
+        EXPECT_EQ(parse_mode(to_string(mode)), mode);
     EXPECT_EQ(parse_mode("Warn"), std::nullopt);
     EXPECT_STREQ(to_string(OnUnavailable::refuse), "refuse");
 }

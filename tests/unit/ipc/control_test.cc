@@ -64,7 +64,8 @@ TEST_F(Control, ARefusalIsItsText) {
 }
 
 TEST_F(Control, GarbageIsAProtocolError) {
-    for (const char* answer : {"x", "[]", "{}", R"({"ok":1})", R"({"ok":false})", R"({"ok":false,"error":3})"})
+    for (const char* answer :
+         {"x", "[]", "{}", R"({"ok":1})", R"({"ok":false})", R"({"ok":false,"error":3})"})
         EXPECT_EQ(ask(answer).error().code, EPROTO) << answer;
     EXPECT_EQ(ask(std::string(20'000, ' ')).error().code, EPROTO);
 }
@@ -89,7 +90,8 @@ TEST_F(Control, SilenceEndsAtTheDeadline) {
     (dir_ + "/control").copy(address.sun_path, sizeof(address.sun_path) - 1);
     for (;;) {
         waiting.emplace_back(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-        if (::connect(waiting.back().get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) break;
+        if (::connect(waiting.back().get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+            break;
     }
     ASSERT_EQ(errno, EAGAIN);
     EXPECT_EQ(call_control(dir_, {Op::finish, 0}, 20ms).error().code, ETIMEDOUT);
@@ -102,7 +104,7 @@ TEST_F(Control, TheSocketIsItsOwnersAndMayLieDeep) {
     const auto listener = listen_control(dir_);
     ::umask(before);
     ASSERT_TRUE(listener);
-    struct stat st{};
+    struct stat st {};
     ASSERT_EQ(::stat((dir_ + "/control").c_str(), &st), 0);
     EXPECT_EQ(st.st_mode & 07777, 0600u);
     std::string asked;

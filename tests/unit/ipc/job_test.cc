@@ -82,8 +82,8 @@ TEST(Job, FaultsNameTheField) {
         {"\"annotations\":{", "\"annotations\":{\"x\":1,"},
         {"\"stateDir\"", "\"statedir\""},
     };
-    const char* const fields[] = {"mode", "ringBytes", "ringBytes", "ringBytes", "ownVolume", "annotations",
-                                  "stateDir"};
+    const char* const fields[] = {"mode",      "ringBytes",   "ringBytes", "ringBytes",
+                                  "ownVolume", "annotations", "stateDir"};
     for (size_t i = 0; i < std::size(changes); ++i) {
         const auto read = parse_job(replaced(good, changes[i].first, changes[i].second));
         ASSERT_FALSE(read) << changes[i].second;

@@ -56,15 +56,16 @@ TEST_P(Augment, AddsAndKeeps) {
 
 INSTANTIATE_TEST_SUITE_P(
     Specs, Augment,
-    testing::Values(R"({})", R"({"ociVersion":"1"})", R"({"mounts":[]})", R"({"mounts":[ ]})", R"({"mounts":null})",
-                    R"({"mounts":[{"destination":"/a"}],"x":1})", R"({"mounts":[{"destination":"/]"}, {"a":[[]]} ] })",
-                    R"({"hooks":{}})", R"({"hooks":null})", R"({"hooks":{"poststop":[]}})",
-                    R"({"hooks":{"poststop":[{"path":"/a"}],"createRuntime":[{"path":"/b"}],"prestart":[1]}})",
-                    R"({"hooks":{"poststop":null,"createRuntime":null}})", R"({"hooks":{"startContainer":[]}})",
-                    R"({"mo\u0075nts":[1]})", R"({"a":"\"mounts\":[","b":"\\"})",
-                    R"({"process":{"mounts":[1],"hooks":{}}})", R"({"mounts":[1 /* ] */, 2 // ]
+    testing::Values(
+        R"({})", R"({"ociVersion":"1"})", R"({"mounts":[]})", R"({"mounts":[ ]})", R"({"mounts":null})",
+        R"({"mounts":[{"destination":"/a"}],"x":1})", R"({"mounts":[{"destination":"/]"}, {"a":[[]]} ] })",
+        R"({"hooks":{}})", R"({"hooks":null})", R"({"hooks":{"poststop":[]}})",
+        R"({"hooks":{"poststop":[{"path":"/a"}],"createRuntime":[{"path":"/b"}],"prestart":[1]}})",
+        R"({"hooks":{"poststop":null,"createRuntime":null}})", R"({"hooks":{"startContainer":[]}})",
+        R"({"mo\u0075nts":[1]})", R"({"a":"\"mounts\":[","b":"\\"})",
+        R"({"process":{"mounts":[1],"hooks":{}}})", R"({"mounts":[1 /* ] */, 2 // ]
                     ] /* } */ } // {)",
-                    "{ // \"mounts\": [\n \"a\" /*x*/ : /*y*/ 1 /*z*/ }"));
+        "{ // \"mounts\": [\n \"a\" /*x*/ : /*y*/ 1 /*z*/ }"));
 
 TEST(AugmentText, LeavesEveryOtherByte) {
     const std::string text = R"({ "big": 18446744073709551616123, "float": 1.0e3, "tiny": 1e-400,
@@ -72,7 +73,8 @@ TEST(AugmentText, LeavesEveryOtherByte) {
     const auto augmented = augment_spec(text, additions());
     ASSERT_TRUE(augmented);
     EXPECT_THAT(*augmented, HasSubstr(R"("big": 18446744073709551616123, "float": 1.0e3, "tiny": 1e-400,)"));
-    EXPECT_THAT(*augmented, HasSubstr(R"("esc": "\u00e9\/", "dup": 1, "dup": 2, /* kept */ "mounts" : [ {"dest)"));
+    EXPECT_THAT(*augmented,
+                HasSubstr(R"("esc": "\u00e9\/", "dup": 1, "dup": 2, /* kept */ "mounts" : [ {"dest)"));
 }
 
 TEST(AugmentText, HooksStandWhereTheyMust) {
@@ -91,10 +93,10 @@ TEST(AugmentText, NothingToAddChangesNothing) {
 }
 
 TEST(AugmentText, AKeyThatCountsMayStandOnce) {
-    for (const char* text :
-         {R"({"mounts":[],"mounts":[]})", R"({"hooks":{},"hooks":{}})", R"({"hooks":{"poststop":[],"poststop":[]}})",
-          R"({"hooks":{"createRuntime":[],"createRuntime":[]}})", R"({"annotations":{},"annotations":{}})",
-          R"({"mounts":[],"moun\u0074s":[]})"}) {
+    for (const char* text : {R"({"mounts":[],"mounts":[]})", R"({"hooks":{},"hooks":{}})",
+                             R"({"hooks":{"poststop":[],"poststop":[]}})",
+                             R"({"hooks":{"createRuntime":[],"createRuntime":[]}})",
+                             R"({"annotations":{},"annotations":{}})", R"({"mounts":[],"moun\u0074s":[]})"}) {
         const auto augmented = augment_spec(text, additions());
         ASSERT_FALSE(augmented) << text;
         EXPECT_THAT(augmented.error().message, HasSubstr("twice"));
@@ -128,7 +130,8 @@ TEST(AugmentText, RelativePathsForACopyElsewhere) {
 // The text is one that a parser has accepted; should the two ever differ, no byte outside is read
 // (the sanitizers see to that).
 TEST(AugmentText, CutOffAnywhere) {
-    const std::string text = R"({"a":"\\", /* c */ "mounts":[{"x":"]"}], "hooks":{"poststop":[1]}, "n":1e5 } // e)";
+    const std::string text =
+        R"({"a":"\\", /* c */ "mounts":[{"x":"]"}], "hooks":{"poststop":[1]}, "n":1e5 } // e)";
     for (size_t size = 0; size <= text.size(); ++size) {
         const std::string cut(text, 0, size);
         (void)augment_spec(std::string_view(cut.data(), cut.size()), additions());

@@ -67,7 +67,8 @@ TEST(Spec, WhatSpoorNeeds) {
 }
 
 TEST(Spec, NullsAsGoWritesThem) {
-    const auto spec = parse_spec(R"({"ociVersion":"1","mounts":null,"annotations":null,"root":null,"hooks":null})");
+    const auto spec =
+        parse_spec(R"({"ociVersion":"1","mounts":null,"annotations":null,"root":null,"hooks":null})");
     ASSERT_TRUE(spec);
     EXPECT_TRUE(spec->mounts.empty());
 }
@@ -75,8 +76,9 @@ TEST(Spec, NullsAsGoWritesThem) {
 TEST(Spec, WhatNoRuntimeStarts) {
     for (const char* text :
          {"", "{", "[]", "null", "{}", R"({"ociVersion":1})", R"({"ociVersion":"1","root":{}})",
-          R"({"ociVersion":"1","mounts":[{}]})", R"({"ociVersion":"1","mounts":["x"]})", "{\"ociVersion\":\"1\",}",
-          "{\"ociVersion\":\"1\"} x", "\xef\xbb\xbf{\"ociVersion\":\"1\"}", "{\"ociVersion\":\"\xff\"}"})
+          R"({"ociVersion":"1","mounts":[{}]})", R"({"ociVersion":"1","mounts":["x"]})",
+          "{\"ociVersion\":\"1\",}", "{\"ociVersion\":\"1\"} x", "\xef\xbb\xbf{\"ociVersion\":\"1\"}",
+          "{\"ociVersion\":\"\xff\"}"})
         EXPECT_FALSE(parse_spec(text)) << text;
     EXPECT_FALSE(parse_spec(std::string(100'000, '[')));
 }
@@ -86,8 +88,8 @@ TEST(Spec, EndsAtANul) { EXPECT_TRUE(parse_spec(std::string("{\"ociVersion\":\"1
 
 TEST(ContainerState, HasThePid) {
     EXPECT_EQ(parse_state_pid(R"({"ociVersion":"1.0","id":"c","pid":123,"root":"/r"})").value(), 123);
-    for (const char* text : {"", "[]", "{}", R"({"pid":0})", R"({"pid":-1})", R"({"pid":"1"})", R"({"pid":1.5})",
-                             R"({"pid":4294967297})"})
+    for (const char* text : {"", "[]", "{}", R"({"pid":0})", R"({"pid":-1})", R"({"pid":"1"})",
+                             R"({"pid":1.5})", R"({"pid":4294967297})"})
         EXPECT_FALSE(parse_state_pid(text)) << text;
 }
 

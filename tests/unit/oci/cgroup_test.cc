@@ -44,14 +44,15 @@ protected:
         EXPECT_EQ(found->path, dir_ + "/" + path);
         EXPECT_EQ(found->version, version);
         EXPECT_EQ(found->hierarchy, hierarchy);
-        struct stat opened{};
-        struct stat named{};
+        struct stat opened {};
+        struct stat named {};
         ASSERT_EQ(::fstat(found->dir.get(), &opened), 0);
         ASSERT_EQ(::stat(found->path.c_str(), &named), 0);
         EXPECT_EQ(opened.st_ino, named.st_ino);
     }
 
-    static constexpr const char* v2_mount = "30 20 0:26 / @/cg rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
+    static constexpr const char* v2_mount =
+        "30 20 0:26 / @/cg rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
     static constexpr const char* v1_mounts =
         "31 20 0:28 / @/cg/memory rw - cgroup cgroup rw,memory\n"
         "32 20 0:29 / @/cg/pids rw - cgroup cgroup rw,pids\n"
@@ -74,7 +75,8 @@ TEST_F(Cgroup, NamesMayHoldColonsAndSpaces) {
 
 TEST_F(Cgroup, OnV1ByPids) {
     make("cg/pids/machine/c1");
-    host("9:name=systemd:/\n8:pids:/\n4:memory:/m\n0::/\n", "8:pids:/machine/c1\n4:memory:/m/c1\n0::/\n", v1_mounts);
+    host("9:name=systemd:/\n8:pids:/\n4:memory:/m\n0::/\n", "8:pids:/machine/c1\n4:memory:/m/c1\n0::/\n",
+         v1_mounts);
     expect_found("cg/pids/machine/c1", 1, "pids");
 }
 
@@ -158,7 +160,8 @@ TEST_F(Cgroup, ALinkIsNotFollowed) {
 
 TEST(CgroupText, GarbageIsPassedOver) {
     EXPECT_THAT(parse_cgroup_entries("\n:\n::\nx\n0:/y\n0::relative\n"), IsEmpty());
-    EXPECT_THAT(parse_cgroup_mounts("\n- cgroup2\n1 2 3 4 5 6 - cgroup2\n1 2 3 / /m rw - tmpfs t rw\n"), IsEmpty());
+    EXPECT_THAT(parse_cgroup_mounts("\n- cgroup2\n1 2 3 4 5 6 - cgroup2\n1 2 3 / /m rw - tmpfs t rw\n"),
+                IsEmpty());
     const auto entries = parse_cgroup_entries("3:cpu,cpuacct:/a");
     ASSERT_EQ(entries.size(), 1u);
     EXPECT_THAT(entries[0].controllers, ElementsAre("cpu", "cpuacct"));

@@ -18,8 +18,9 @@ std::optional<CommandLine> parse(std::initializer_list<const char*> words) {
 }
 
 TEST(CommandLine, AsConmonCalls) {
-    const auto line = parse({"--systemd-cgroup", "--log-format=json", "--log", "/l", "create", "--bundle", "/b",
-                             "--pid-file", "/p", "--no-pivot", "--preserve-fds", "3", "--console-socket", "/s", "c1"});
+    const auto line =
+        parse({"--systemd-cgroup", "--log-format=json", "--log", "/l", "create", "--bundle", "/b",
+               "--pid-file", "/p", "--no-pivot", "--preserve-fds", "3", "--console-socket", "/s", "c1"});
     ASSERT_TRUE(line);
     EXPECT_EQ(line->verb, Verb::create);
     EXPECT_EQ(line->container_id, "c1");
@@ -32,8 +33,8 @@ TEST(CommandLine, AsConmonCalls) {
 }
 
 TEST(CommandLine, AsContainerdCalls) {
-    const auto line = parse({"--root", "/r", "--log", "/t/log.json", "--log-format", "json", "create", "--bundle",
-                             "/t", "--pid-file", "/t/init.pid", "c1"});
+    const auto line = parse({"--root", "/r", "--log", "/t/log.json", "--log-format", "json", "create",
+                             "--bundle", "/t", "--pid-file", "/t/init.pid", "c1"});
     ASSERT_TRUE(line);
     EXPECT_EQ(line->bundle, "/t");
     EXPECT_EQ(line->container_id, "c1");
@@ -52,9 +53,10 @@ TEST(CommandLine, Defaults) {
 
 TEST(CommandLine, EveryWayToWriteABundle) {
     const std::initializer_list<std::initializer_list<const char*>> lines = {
-        {"run", "--bundle", "/b", "c"}, {"run", "--bundle=/b", "c"}, {"run", "--b=/b", "c"}, {"run", "--bun", "/b", "c"},
-        {"run", "-b", "/b", "c"},       {"run", "-b/b", "c"},        {"run", "-db/b", "c"},  {"run", "-db", "/b", "c"},
-        {"run", "-b", "/a", "-b/b", "c"}, {"run", "-b/b", "--", "c"}};
+        {"run", "--bundle", "/b", "c"}, {"run", "--bundle=/b", "c"}, {"run", "--b=/b", "c"},
+        {"run", "--bun", "/b", "c"},    {"run", "-b", "/b", "c"},    {"run", "-b/b", "c"},
+        {"run", "-db/b", "c"},          {"run", "-db", "/b", "c"},   {"run", "-b", "/a", "-b/b", "c"},
+        {"run", "-b/b", "--", "c"}};
     for (const auto& words : lines) {
         const auto line = parse(words);
         ASSERT_TRUE(line) << *(words.begin() + 1);
@@ -91,7 +93,8 @@ TEST(CommandLine, GlobalTerminator) {
 }
 
 TEST(CommandLine, Restore) {
-    const auto line = parse({"restore", "--bundle", "/b", "--detach", "--image-path", "/i", "--work-path", "/w", "c"});
+    const auto line =
+        parse({"restore", "--bundle", "/b", "--detach", "--image-path", "/i", "--work-path", "/w", "c"});
     ASSERT_TRUE(line);
     EXPECT_EQ(line->verb, Verb::restore);
     EXPECT_EQ(line->bundle, "/b");

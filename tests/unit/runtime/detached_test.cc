@@ -39,7 +39,7 @@ struct Pipe {
 // Runs a shell script whose descriptor 3 comes back as text.
 std::string run(const std::string& script) {
     Pipe pipe;
-    auto process = start_detached({"/bin/sh", {"-c", script + " >&3"}, {"MARK=1"}, {pipe.write.get()}});
+    auto process = start_detached({"/bin/sh", {"-c", "exec >&3; " + script}, {"MARK=1"}, {pipe.write.get()}});
     EXPECT_TRUE(process);
     EXPECT_TRUE(process->confirm(10'000));
     pipe.write.reset();
@@ -49,7 +49,8 @@ std::string run(const std::string& script) {
 TEST(Detached, HasOnlyTheDescriptorsItWasGiven) {
     const UniqueFd leaked(::open("/dev/zero", O_RDONLY));  // without O_CLOEXEC, as conmon's are
     ASSERT_EQ(::fcntl(leaked.get(), F_DUPFD, 200), 200);
-    EXPECT_EQ(run("for fd in /proc/$$/fd/*; do echo ${fd##*/}; done"), "0\n1\n2\n3\n");
+    EXPECT_EQ(run("i=0; while [ $i -lt 256 ]; do [ -e /proc/$$/fd/$i ] && echo $i; i=$((i+1)); done"),
+              "0\n1\n2\n3\n");
     ::close(200);
     EXPECT_EQ(run("readlink /proc/$$/fd/0 /proc/$$/fd/2"), "/dev/null\n/dev/null\n");
 }
@@ -80,8 +81,9 @@ TEST(Detached, IsIndependentOfTheCaller) {
     sigaddset(&blocked, SIGTERM);
     ::sigprocmask(SIG_BLOCK, &blocked, &mask_before);
 
-    const std::string status = run("grep -E '^Sig(Ign|Blk)' /proc/self/status; pwd; umask; echo $MARK; env | wc -l;"
-                                   "cut -d' ' -f6 /proc/$$/stat; echo $$");
+    const std::string status =
+        run("grep -E '^Sig(Ign|Blk)' /proc/self/status; pwd; umask; echo $MARK; env | wc -l;"
+            "cut -d' ' -f6 /proc/$$/stat; echo $$");
     ::sigprocmask(SIG_SETMASK, &mask_before, nullptr);
     ::sigaction(SIGPIPE, &before, nullptr);
     ::umask(umask_before);

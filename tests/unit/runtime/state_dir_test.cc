@@ -39,7 +39,7 @@ TEST(StateDir, IsPrivateAndKnowsItsOwner) {
     ASSERT_TRUE(dir) << dir.error().message;
     EXPECT_EQ(dir->name, "c1");
     EXPECT_EQ(dir->path, root / "deep/root/containers/c1");
-    struct stat st{};
+    struct stat st {};
     ASSERT_EQ(::stat((root / "deep/root/containers").c_str(), &st), 0);
     EXPECT_EQ(st.st_mode & 0777, 0700u);
     EXPECT_TRUE(is_alive(root.read("deep/root/containers/c1/owner")));

@@ -28,7 +28,8 @@ public:
         std::filesystem::create_directories(file.parent_path());
         std::ofstream(file) << text;
         if (executable)
-            std::filesystem::permissions(file, std::filesystem::perms::owner_exec, std::filesystem::perm_options::add);
+            std::filesystem::permissions(file, std::filesystem::perms::owner_exec,
+                                         std::filesystem::perm_options::add);
         return file;
     }
     [[nodiscard]] std::string read(const std::string& name) const {

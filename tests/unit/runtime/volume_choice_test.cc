@@ -16,7 +16,7 @@ using testing::HasSubstr;
 namespace fs = std::filesystem;
 
 mode_t mode_of(const std::string& path) {
-    struct stat st{};
+    struct stat st {};
     return ::lstat(path.c_str(), &st) == 0 ? st.st_mode & 07777 : 0;
 }
 
@@ -137,8 +137,9 @@ TEST_F(VolumeChoice, WhatIsNoDirectoryIsRefusedAndNothingMade) {
     fs::create_symlink(dir_ / "real", dir_ / "link");
     fs::create_symlink(dir_ / "nothing", dir_ / "dangling");
     const auto before = dir_.tree();
-    for (const auto& [name, text] : {std::pair{"file", "is no directory"}, std::pair{"link", "is a symbolic link"},
-                                     std::pair{"dangling", "is a symbolic link"}}) {
+    for (const auto& [name, text] :
+         {std::pair{"file", "is no directory"}, std::pair{"link", "is a symbolic link"},
+          std::pair{"dangling", "is a symbolic link"}}) {
         annotations_.volume = dir_ / name;
         const auto volume = PreparedVolume::prepare(*choose());
         ASSERT_FALSE(volume) << name;

@@ -1,0 +1,187 @@
+#include "shim/runtime/hook.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "base/files.h"
+#include "shim/ipc/control.h"
+#include "shim/ipc/job.h"
+#include "shim/runtime/environment.h"
+#include "shim/runtime/state_dir.h"
+#include "signal/session.h"
+#include "tests/unit/runtime/temp_dir.h"
+
+namespace spoor {
+namespace {
+
+using testing::HasSubstr;
+using Op = ControlRequest::Op;
+
+class Hook : public testing::Test {
+protected:
+    Hook() {
+        Job job;
+        job.container_id = "c1";
+        job.state_dir = state_;
+        job.volume_dir = dir_ / "volume";
+        job.mode = "warn";
+        job.on_unavailable = "run";
+        dir_.write("state/job.json", to_json(job));
+        std::filesystem::create_directories(dir_ / "volume/trace");
+        std::filesystem::create_directories(dir_ / "volume/agent");
+    }
+
+    // Runs the hook with `input` on its stdin. What it printed is in `errors`.
+    int run(const char* name, const char* unavailable, const std::string& input = R"({"pid":77})",
+            const char* deadline = "10000") {
+        const UniqueFd file(::memfd_create("stdin", MFD_CLOEXEC));
+        EXPECT_TRUE(write_all(file.get(), input));
+        ::lseek(file.get(), 0, SEEK_SET);
+        const UniqueFd before(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 10));
+        ::dup2(file.get(), STDIN_FILENO);
+        const std::string log = dir_ / "log";
+        const char* const words[] = {name,        "--state",          state_.c_str(), "--deadline-ms",
+                                     deadline,    "--on-unavailable", unavailable,    "--log",
+                                     log.c_str(), "--log-format",     "json"};
+        testing::internal::CaptureStderr();
+        const int code = run_hook(words);
+        errors_ = testing::internal::GetCapturedStderr();
+        ::dup2(before.get(), STDIN_FILENO);
+        return code;
+    }
+
+    // A recorder that answers one request, in this process.
+    std::thread recorder(const UniqueFd& listener, Status answer) {
+        return std::thread([&listener, answer = std::move(answer), this] {
+            const UniqueFd peer(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+            char buffer[4096];
+            const ssize_t size = ::recv(peer.get(), buffer, sizeof buffer, 0);
+            asked_.assign(buffer, static_cast<size_t>(size));
+            const std::string text = control_answer(answer);
+            ::send(peer.get(), text.data(), text.size(), MSG_NOSIGNAL);
+        });
+    }
+
+    Result<Session> session() {
+        const auto trace = open_file(dir_ / "volume/trace", O_RDONLY | O_DIRECTORY);
+        return read_session(trace->get());
+    }
+
+    test::TempDir dir_;
+    std::string state_ = dir_ / "state";
+    std::string asked_;
+    std::string errors_;
+};
+
+TEST_F(Hook, ArmsTheContainersInit) {
+    const auto listener = listen_control(state_);
+    std::thread server = recorder(*listener, {});
+    EXPECT_EQ(run("create-runtime", "refuse"), 0);
+    server.join();
+    EXPECT_EQ(parse_control_request(asked_)->op, Op::arm);
+    EXPECT_EQ(parse_control_request(asked_)->pid, 77);
+    EXPECT_EQ(errors_, "");
+}
+
+TEST_F(Hook, ARefusalStopsTheContainerIfSoConfigured) {
+    for (const char* unavailable : {"run", "refuse"}) {
+        const auto listener = listen_control(state_);
+        std::thread server = recorder(*listener, Error{0, "no quota"});
+        const bool refuse = unavailable == std::string("refuse");
+        EXPECT_EQ(run("create-runtime", unavailable), refuse ? 1 : 0);
+        server.join();
+        EXPECT_EQ(errors_, refuse ? "spoor: tracing is not possible: no quota\n" : "");
+        EXPECT_EQ(std::filesystem::exists(dir_ / "log"), refuse);
+    }
+    EXPECT_THAT(dir_.read("log"), HasSubstr("no quota"));
+    // The recorder is alive: what the volume says is its business.
+    EXPECT_FALSE(session());
+}
+
+TEST_F(Hook, WaitsForARecorderThatIsComing) {
+    dir_.write("state/recorder", process_identity(::getpid()));
+    Result<UniqueFd> listener = Error{0, ""};
+    std::thread later([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        listener = listen_control(state_);
+        recorder(*listener, {}).join();
+    });
+    EXPECT_EQ(run("create-runtime", "refuse"), 0);
+    later.join();
+}
+
+TEST_F(Hook, ADeadRecorderIsToldInTheVolume) {
+    dir_.write("state/recorder", "1 1");
+    EXPECT_EQ(run("create-runtime", "run"), 0);
+    const auto read = session();
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->state, SessionState::untraced);
+    EXPECT_THAT(read->reasons.at(0), HasSubstr("recorder has ended"));
+    EXPECT_EQ(run("create-runtime", "refuse"), 1);
+}
+
+TEST_F(Hook, ASilentRecorderEndsAtTheDeadline) {
+    dir_.write("state/recorder", process_identity(::getpid()));
+    const auto listener = listen_control(state_);
+    EXPECT_EQ(run("create-runtime", "run", R"({"pid":77})", "30"), 0);
+    EXPECT_EQ(run("create-runtime", "refuse", R"({"pid":77})", "30"), 1);
+    EXPECT_THAT(errors_, HasSubstr("in time"));
+}
+
+TEST_F(Hook, GarbageOnStdin) {
+    EXPECT_EQ(run("create-runtime", "run", "x"), 0);
+    EXPECT_EQ(run("create-runtime", "refuse", "x"), 1);
+    EXPECT_THAT(errors_, HasSubstr("stdin"));
+}
+
+TEST_F(Hook, FinishesWhenTheContainerIsGone) {
+    const auto listener = listen_control(state_);
+    std::thread server = recorder(*listener, {});
+    EXPECT_EQ(run("poststop", "refuse"), 0);
+    server.join();
+    EXPECT_EQ(parse_control_request(asked_)->op, Op::finish);
+    EXPECT_TRUE(std::filesystem::exists(state_));
+}
+
+TEST_F(Hook, AfterARecorderThatDiedTheSessionIsDegraded) {
+    const auto trace = open_file(dir_ / "volume/trace", O_RDONLY | O_DIRECTORY);
+    Session tracing;
+    tracing.container_id = "c1";
+    ASSERT_TRUE(write_session(trace->get(), tracing));
+    dir_.write("state/recorder", "1 1");
+    EXPECT_EQ(run("poststop", "refuse"), 0);
+    EXPECT_EQ(session()->state, SessionState::degraded);
+    EXPECT_FALSE(std::filesystem::exists(state_));
+    EXPECT_EQ(errors_, "");
+}
+
+TEST_F(Hook, PoststopNeverFails) {
+    std::filesystem::remove_all(state_);
+    EXPECT_EQ(run("poststop", "refuse"), 0);  // the recorder has tidied up
+    dir_.write("state/job.json", "garbage");
+    EXPECT_EQ(run("poststop", "refuse", ""), 0);
+    EXPECT_EQ(errors_, "");
+}
+
+TEST(HookArguments, OfOthersAreRefused) {
+    testing::internal::CaptureStderr();
+    const char* const unknown[] = {"dance", "--state", "/x"};
+    const char* const no_state[] = {"poststop"};
+    const char* const no_value[] = {"poststop", "--state"};
+    const char* const bad_number[] = {"poststop", "--state", "/x", "--deadline-ms", "-1"};
+    EXPECT_EQ(run_hook({}), 1);
+    EXPECT_EQ(run_hook(unknown), 1);
+    EXPECT_EQ(run_hook(no_state), 1);
+    EXPECT_EQ(run_hook(no_value), 1);
+    EXPECT_EQ(run_hook(bad_number), 1);
+    testing::internal::GetCapturedStderr();
+}
+
+}  // namespace
+}  // namespace spoor

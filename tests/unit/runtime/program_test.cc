@@ -1,0 +1,177 @@
+// The program itself, run beside the runtime that it wraps: what that is given must be the same.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+
+#include "base/files.h"
+#include "tests/unit/runtime/temp_dir.h"
+
+namespace spoor {
+namespace {
+
+using testing::HasSubstr;
+using Words = std::vector<std::string>;
+
+struct Outcome {
+    int code = -1;
+    std::string out;
+    std::string err;
+    bool operator==(const Outcome&) const = default;
+};
+
+void PrintTo(const Outcome& outcome, std::ostream* stream) {
+    *stream << outcome.code << "\n" << outcome.out << "--\n" << outcome.err;
+}
+
+class Program : public testing::Test {
+protected:
+    void SetUp() override { configure(""); }
+
+    // A runtime that tells how it was called.
+    std::string telling_runtime() const {
+        return dir_.write("crun",
+                          "#!/bin/sh\nfor a; do echo \"arg $a\"; done\ni=0\n"
+                          "while [ $i -lt 64 ]; do [ -e /proc/$$/fd/$i ] && echo fd $i; i=$((i+1)); done\n"
+                          // Read by the shell itself: while it starts a program it blocks signals.
+                          "while read -r l; do case $l in SigBlk*|SigIgn*) echo $l; esac; done "
+                          "</proc/$$/status\numask\npwd\nenv | grep -v ^_= | sort\n",
+                          true);
+    }
+
+    void configure(const std::string& yaml) {
+        config_ = dir_.write("spoor.yaml", "state_root: " + (dir_ / "state") + "\n" + yaml);
+    }
+
+    Outcome run(const std::string& program, const Words& arguments,
+                const std::function<void()>& before = {}) {
+        const UniqueFd out(::open((dir_ / "out").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+        const UniqueFd err(::open((dir_ / "err").c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+        const pid_t child = ::fork();
+        if (child == 0) {
+            std::string name = program;
+            Words copy = arguments;
+            std::vector<char*> argv{name.data()};
+            for (auto& word : copy) argv.push_back(word.data());
+            argv.push_back(nullptr);
+            ::dup2(out.get(), 1);
+            ::dup2(err.get(), 2);
+            ::setenv("SPOOR_CONFIG", config_.c_str(), 1);
+            if (::chdir(dir_.path().c_str()) != 0) ::_exit(127);
+            if (before) before();
+            ::execv(program.c_str(), argv.data());
+            ::_exit(127);
+        }
+        Outcome outcome;
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        outcome.out = dir_.read("out");
+        outcome.err = dir_.read("err");
+        return outcome;
+    }
+
+    test::TempDir dir_;
+    std::string config_;
+};
+
+TEST_F(Program, PassesEverythingOnUntouched) {
+    const std::string runtime = telling_runtime();
+    configure("runtime: " + runtime + "\n");
+    const auto odd = [] {
+        ::umask(027);
+        sigset_t set;
+        sigemptyset(&set);
+        sigaddset(&set, SIGUSR1);
+        ::sigprocmask(SIG_BLOCK, &set, nullptr);
+        ::signal(SIGPIPE, SIG_IGN);
+        ::signal(SIGHUP, SIG_IGN);
+        const int fd = ::open("/dev/zero", O_RDONLY);
+        ::dup2(fd, 7);
+        ::close(fd);
+        ::close(0);
+    };
+    const Words lines[] = {{"state", "c"},
+                           {"--root", "/r", "kill", "c", "9"},
+                           {},
+                           {"exec", "-t", "c", "run", "x"},
+                           {"run", "--bundle", "/nonexistent", "c"}};
+    for (const auto& words : lines) EXPECT_EQ(run(SPOOR_PROGRAM, words, odd), run(runtime, words, odd));
+}
+
+TEST_F(Program, GivesATracedContainersRuntimeOnlyAnotherSpec) {
+    const std::string runtime = telling_runtime();
+    configure("runtime: " + runtime + "\nrecorder: " + dir_.write("rec", "#!/bin/sh\n", true) + "\n");
+    dir_.write("bundle/config.json", R"({"ociVersion":"1.0.0"})");
+    const auto shimmed = run(SPOOR_PROGRAM, {"create", "--bundle", "bundle", "c"});
+    auto plain = run(runtime, {"create", "--bundle", "bundle", "c"});
+    const std::string added = "arg --config\narg " + (dir_ / "state/containers/c/config.json") + "\n";
+    const size_t at = plain.out.find("arg c\n");
+    ASSERT_NE(at, std::string::npos) << plain.out;
+    plain.out.insert(at, added);
+    EXPECT_EQ(shimmed, plain);
+}
+
+TEST_F(Program, SpeaksAsCrunDoes) {
+    if (::access("/usr/bin/crun", X_OK) != 0) GTEST_SKIP() << "no crun";
+    const Words lines[] = {{"--version"},
+                           {"--help"},
+                           {"list"},
+                           {"spec", "--help"},
+                           {"nosuchverb"},
+                           {"state", "nobody"},
+                           {"create"},
+                           {"create", "--nosuch", "c"},
+                           {"run", "a", "b"},
+                           {"--nosuch"},
+                           {"delete", "-f", "nobody"},
+                           {},
+                           {"run", "--help"},
+                           {"--log"},
+                           {"run", "-b", "/nonexistent", "c"}};
+    for (const auto& words : lines) EXPECT_EQ(run(SPOOR_PROGRAM, words), run("/usr/bin/crun", words));
+}
+
+TEST_F(Program, SaysThatTheRuntimeIsMissing) {
+    configure("runtime: /nonexistent/crun\n");
+    dir_.write("bundle/config.json", R"({"ociVersion":"1.0.0"})");
+    for (const Words& words :
+         {Words{"--log", dir_ / "log", "--log-format=json", "state", "c"},
+          Words{"--log", dir_ / "log", "--log-format=json", "run", "-b", "bundle", "c"}}) {
+        std::filesystem::remove(dir_ / "log");
+        const auto outcome = run(SPOOR_PROGRAM, words);
+        EXPECT_EQ(outcome.code, 1);
+        EXPECT_EQ(outcome.out, "");
+        EXPECT_THAT(outcome.err, HasSubstr("spoor: cannot execute the wrapped runtime /nonexistent/crun"));
+        EXPECT_THAT(dir_.read("log"), HasSubstr("\"level\":\"error\""));
+        EXPECT_FALSE(std::filesystem::exists(dir_ / "state"));
+    }
+}
+
+TEST_F(Program, ABrokenConfigurationStopsOnlyWhatItConcerns) {
+    const std::string runtime = dir_.write("crun", "#!/bin/sh\necho ran\n", true);
+    configure("runtime: " + runtime + "\ntrace: perhaps\n");
+    EXPECT_EQ(run(SPOOR_PROGRAM, {"state", "c"}).out, "ran\n");
+    const auto outcome = run(SPOOR_PROGRAM, {"run", "c"});
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_THAT(outcome.err, HasSubstr("spoor.yaml:3:8: 'trace' wants true or false"));
+}
+
+TEST_F(Program, WritesNoErrorIntoAFileOfItsOwn) {
+    configure("runtime: /nonexistent/crun\n");
+    // With 0 to 2 closed the first file that is opened would become stderr.
+    const auto outcome = run(SPOOR_PROGRAM, {"--log", dir_ / "log", "state", "c"}, [] {
+        for (int fd = 0; fd < 3; ++fd) ::close(fd);
+    });
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_THAT(dir_.read("log"), testing::MatchesRegex("spoor: cannot execute[^\n]*\n"));
+}
+
+}  // namespace
+}  // namespace spoor
