@@ -25,6 +25,7 @@
 #include "path.bpf.h"
 #include "emit.bpf.h"
 #include "process.bpf.h"
+#include "plan.bpf.h"
 #include "syscall.bpf.h"
 #include "uring.bpf.h"
 

@@ -98,6 +98,7 @@ TEST_F(AccessLogTest, DropsExactRepeatsOnly) {
     AccessLog log(directory.fd(), clock, 0);
     ASSERT_TRUE(log.open());
     auto base = access(Op::rename, "/a", 1, 0, "/b");
+    base.error = EACCES;
     EXPECT_TRUE(log.add(base, now));
     EXPECT_FALSE(log.add(base, now + 5));
     auto other = base;
@@ -116,6 +117,15 @@ TEST_F(AccessLogTest, DropsExactRepeatsOnly) {
     other = base, other.path = "/a/", other.to = "b";  // the same bytes, cut elsewhere
     EXPECT_TRUE(log.add(other, now));
     EXPECT_EQ(log.accesses(), 8u);
+}
+
+TEST_F(AccessLogTest, EverySuccessThatChangesNamesIsWritten) {
+    AccessLog log(directory.fd(), clock, 0);
+    ASSERT_TRUE(log.open());
+    for (Op op : {Op::create, Op::remove, Op::create, Op::remove})
+        EXPECT_TRUE(log.add(access(op, "/a", 1, 0, ""), now));
+    EXPECT_TRUE(log.add(access(Op::write, "/a", 1, 0, ""), now));
+    EXPECT_FALSE(log.add(access(Op::write, "/a", 1, 0, ""), now));
 }
 
 TEST(RecentSet, RemembersTheLatestAndStaysSmall) {

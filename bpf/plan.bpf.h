@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Plans: a call is first turned into a few words that say what it does to what, and one piece of
+ * code carries plans out (syscall.bpf.h); so the verifier sees each walk once, not once per call.
+ */
+#pragma once
+
+#include "syscall_numbers.bpf.h"
+
+enum {
+    AT_SYMLINK_NOFOLLOW = 0x100, AT_REMOVEDIR = 0x200, AT_SYMLINK_FOLLOW = 0x400, AT_EMPTY_PATH = 0x1000,
+    O_ACCMODE = 3, O_CREAT = 0100, O_EXCL = 0200, O_TRUNC = 01000, O_NOFOLLOW = 0400000, O_TMPFILE = 020200000,
+    FMODE_IS_READ = 1, FMODE_IS_WRITE = 2, FMODE_IS_CREATED = 0x100000,
+    PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, MAP_SHARED = 1, MAP_SHARED_MASK = 3, MAP_ANONYMOUS = 0x20,
+    RENAME_EXCHANGE = 2,
+    FICLONE = 0x40049409, FS_IOC_SETFLAGS = 0x40086602, FS_IOC32_SETFLAGS = 0x40046602, FS_IOC_FSSETXATTR = 0x401c5820,
+    ENOENT = 2, E2BIG = 7, EBADF = 9, EFAULT = 14, ENOTDIR = 20, EINVAL = 22, ENOSYS = 38, EINPROGRESS = 115,
+};
+
+enum plan_kind {
+    PLAN_NONE,
+    PLAN_NAME,  /* (dirfd, name) */
+    PLAN_NAMES, /* (dirfd, name) and (dirfd2, name2) */
+    PLAN_TEXT,  /* (dirfd, name) and the text name2: symlink */
+    PLAN_OPEN,  /* (dirfd, name); the result is the descriptor */
+    PLAN_FD,    /* dirfd is the descriptor */
+    PLAN_FDS,   /* read from dirfd, written to dirfd2 */
+    PLAN_SOCKET,
+    PLAN_CHDIR, /* like PLAN_NAME; on success the working directory is the object */
+};
+
+struct plan {
+    __u32 kind;
+    __u32 op;
+    __s32 dirfd;
+    __s32 dirfd2;
+    __u64 name;
+    __u64 name2;
+    __u32 flags;
+    __u32 bit; /* PLAN_FD: enum open_bit */
+    __u32 open_flags;
+    __u32 shared_write; /* PLAN_FD: a mapping that can be written through as well */
+    __u32 reserved;
+    __u32 kernel_names; /* the names lie in the kernel's memory: io_uring */
+};
+
+static __always_inline void plan_name(struct plan *plan, __u32 op, __s32 dirfd, __u64 name, __u32 flags)
+{
+    plan->kind = PLAN_NAME;
+    plan->op = op;
+    plan->dirfd = dirfd;
+    plan->name = name;
+    plan->flags = flags;
+}
+
+static __always_inline void plan_names(struct plan *plan, __u32 op, __s32 dirfd, __u64 name, __s32 dirfd2,
+                                       __u64 name2)
+{
+    plan_name(plan, op, dirfd, name, SPOOR_F_NOFOLLOW);
+    plan->kind = PLAN_NAMES;
+    plan->dirfd2 = dirfd2;
+    plan->name2 = name2;
+}
+
+static __always_inline void plan_fd(struct plan *plan, __u32 op, __s32 fd, __u32 bit)
+{
+    plan->kind = PLAN_FD;
+    plan->op = op;
+    plan->dirfd = fd;
+    plan->bit = bit;
+}
+
+static __always_inline void plan_open(struct plan *plan, __s32 dirfd, __u64 name, __u32 open_flags)
+{
+    bool no_follow = (open_flags & O_NOFOLLOW) || (open_flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+
+    plan_name(plan, 0, dirfd, name, no_follow ? SPOOR_F_NOFOLLOW : 0);
+    plan->kind = PLAN_OPEN;
+    plan->open_flags = open_flags;
+    if (open_flags & O_CREAT)
+        plan->op = SPOOR_OP_CREATE;
+    else
+        plan->op = open_flags & O_ACCMODE ? SPOOR_OP_WRITE : SPOOR_OP_READ;
+}
+
+static __always_inline void plan_fds(struct plan *plan, __s32 from, __s32 to)
+{
+    plan->kind = PLAN_FDS;
+    plan->dirfd = from;
+    plan->dirfd2 = to;
+}
+
+/* The flag NOFOLLOW of a call with AT_* flags. */
+static __always_inline __u32 nofollow_of(__u64 at_flags)
+{
+    return at_flags & AT_SYMLINK_NOFOLLOW ? SPOOR_F_NOFOLLOW : 0;
+}
+
+static __noinline int make_plan(struct plan *plan, __u32 nr, const __u64 *a)
+{
+    switch (nr) {
+    case NR_read: case NR_pread64: case NR_readv: case NR_preadv: case NR_preadv2:
+        plan_fd(plan, SPOOR_OP_READ, a[0], OPEN_READ);
+        break;
+    case NR_write: case NR_pwrite64: case NR_writev: case NR_pwritev: case NR_pwritev2: case NR_fallocate:
+        plan_fd(plan, SPOOR_OP_WRITE, a[0], OPEN_WRITE);
+        break;
+    case NR_ftruncate:
+        plan_fd(plan, SPOOR_OP_TRUNCATE, a[0], OPEN_TRUNCATE);
+        break;
+    case NR_getdents: case NR_getdents64:
+        plan_fd(plan, SPOOR_OP_LIST, a[0], OPEN_LIST);
+        break;
+    case NR_fstat:
+        plan_fd(plan, SPOOR_OP_PROBE, a[0], OPEN_PROBE);
+        break;
+    case NR_fchmod: case NR_fchown: case NR_fsetxattr: case NR_fremovexattr:
+        plan_fd(plan, SPOOR_OP_METADATA, a[0], OPEN_METADATA);
+        break;
+    case NR_fgetxattr: case NR_flistxattr:
+        plan_fd(plan, SPOOR_OP_PROBE, a[0], OPEN_PROBE);
+        break;
+    case NR_mmap:
+        if (a[3] & MAP_ANONYMOUS)
+            break;
+        if (a[2] & PROT_EXEC)
+            plan_fd(plan, SPOOR_OP_MMAP_EXEC, a[4], OPEN_MMAP_EXEC);
+        else
+            plan_fd(plan, SPOOR_OP_READ, a[4], OPEN_READ);
+        plan->shared_write = (a[3] & MAP_SHARED) && (a[2] & PROT_WRITE);
+        break;
+    case NR_sendfile:
+        plan_fds(plan, a[1], a[0]);
+        break;
+    case NR_splice: case NR_copy_file_range:
+        plan_fds(plan, a[0], a[2]);
+        break;
+    case NR_ioctl:
+        if (a[1] == FICLONE)
+            plan_fds(plan, a[2], a[0]);
+        else if (a[1] == FS_IOC_SETFLAGS || a[1] == FS_IOC32_SETFLAGS || a[1] == FS_IOC_FSSETXATTR)
+            plan_fd(plan, SPOOR_OP_METADATA, a[0], OPEN_METADATA);
+        break;
+    case NR_open:
+        plan_open(plan, AT_FDCWD, a[0], a[1]);
+        break;
+    case NR_creat:
+        plan_open(plan, AT_FDCWD, a[0], O_CREAT | O_TRUNC | 1);
+        break;
+    case NR_openat:
+        plan_open(plan, a[0], a[1], a[2]);
+        break;
+    case NR_openat2: {
+        __u64 how = 0; /* struct open_how.flags */
+
+        bpf_probe_read_user(&how, sizeof(how), (void *)a[2]);
+        plan_open(plan, a[0], a[1], how);
+        break;
+    }
+    case NR_open_by_handle_at:
+        plan_open(plan, AT_FDCWD, 0, a[2]);
+        break;
+    case NR_stat: case NR_access: case NR_statfs: case NR_getxattr: case NR_listxattr:
+    case NR_chroot:
+        plan_name(plan, SPOOR_OP_PROBE, AT_FDCWD, a[0], 0);
+        break;
+    case NR_chdir:
+        plan_name(plan, SPOOR_OP_PROBE, AT_FDCWD, a[0], 0);
+        plan->kind = PLAN_CHDIR;
+        break;
+    case NR_lstat: case NR_lgetxattr: case NR_llistxattr:
+        plan_name(plan, SPOOR_OP_PROBE, AT_FDCWD, a[0], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_newfstatat:
+        plan_name(plan, SPOOR_OP_PROBE, a[0], a[1], nofollow_of(a[3]));
+        break;
+    case NR_statx: case NR_getxattrat: case NR_listxattrat:
+        plan_name(plan, SPOOR_OP_PROBE, a[0], a[1], nofollow_of(a[2]));
+        break;
+    case NR_faccessat:
+        plan_name(plan, SPOOR_OP_PROBE, a[0], a[1], 0);
+        break;
+    case NR_faccessat2:
+        plan_name(plan, SPOOR_OP_PROBE, a[0], a[1], nofollow_of(a[3]));
+        break;
+    case NR_name_to_handle_at:
+        plan_name(plan, SPOOR_OP_PROBE, a[0], a[1], a[4] & AT_SYMLINK_FOLLOW ? 0 : SPOOR_F_NOFOLLOW);
+        break;
+    case NR_file_getattr:
+        plan_name(plan, SPOOR_OP_PROBE, a[0], a[1], nofollow_of(a[4]));
+        break;
+    case NR_file_setattr:
+        plan_name(plan, SPOOR_OP_METADATA, a[0], a[1], nofollow_of(a[4]));
+        break;
+    case NR_inotify_add_watch:
+        plan_name(plan, SPOOR_OP_PROBE, AT_FDCWD, a[1], 0);
+        break;
+    case NR_readlink:
+        plan_name(plan, SPOOR_OP_READLINK, AT_FDCWD, a[0], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_readlinkat:
+        plan_name(plan, SPOOR_OP_READLINK, a[0], a[1], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_truncate:
+        plan_name(plan, SPOOR_OP_TRUNCATE, AT_FDCWD, a[0], 0);
+        break;
+    case NR_unlink:
+        plan_name(plan, SPOOR_OP_DELETE, AT_FDCWD, a[0], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_rmdir:
+        plan_name(plan, SPOOR_OP_RMDIR, AT_FDCWD, a[0], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_unlinkat:
+        plan_name(plan, a[2] & AT_REMOVEDIR ? SPOOR_OP_RMDIR : SPOOR_OP_DELETE, a[0], a[1], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_mkdir:
+        plan_name(plan, SPOOR_OP_MKDIR, AT_FDCWD, a[0], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_mkdirat:
+        plan_name(plan, SPOOR_OP_MKDIR, a[0], a[1], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_mknod:
+        plan_name(plan, SPOOR_OP_MKNOD, AT_FDCWD, a[0], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_mknodat:
+        plan_name(plan, SPOOR_OP_MKNOD, a[0], a[1], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_chmod: case NR_chown: case NR_utime: case NR_utimes: case NR_setxattr: case NR_removexattr:
+        plan_name(plan, SPOOR_OP_METADATA, AT_FDCWD, a[0], 0);
+        break;
+    case NR_lchown: case NR_lsetxattr: case NR_lremovexattr:
+        plan_name(plan, SPOOR_OP_METADATA, AT_FDCWD, a[0], SPOOR_F_NOFOLLOW);
+        break;
+    case NR_fchmodat:
+        plan_name(plan, SPOOR_OP_METADATA, a[0], a[1], 0);
+        break;
+    case NR_fchmodat2: case NR_utimensat:
+        plan_name(plan, SPOOR_OP_METADATA, a[0], a[1], nofollow_of(a[3]));
+        break;
+    case NR_fchownat:
+        plan_name(plan, SPOOR_OP_METADATA, a[0], a[1], nofollow_of(a[4]));
+        break;
+    case NR_futimesat:
+        plan_name(plan, SPOOR_OP_METADATA, a[0], a[1], 0);
+        break;
+    case NR_setxattrat: case NR_removexattrat:
+        plan_name(plan, SPOOR_OP_METADATA, a[0], a[1], nofollow_of(a[2]));
+        break;
+    case NR_rename:
+        plan_names(plan, SPOOR_OP_RENAME, AT_FDCWD, a[0], AT_FDCWD, a[1]);
+        break;
+    case NR_renameat:
+        plan_names(plan, SPOOR_OP_RENAME, a[0], a[1], a[2], a[3]);
+        break;
+    case NR_renameat2:
+        plan_names(plan, SPOOR_OP_RENAME, a[0], a[1], a[2], a[3]);
+        if (a[4] & RENAME_EXCHANGE)
+            plan->flags |= SPOOR_F_EXCHANGE;
+        break;
+    case NR_link:
+        plan_names(plan, SPOOR_OP_LINK, AT_FDCWD, a[0], AT_FDCWD, a[1]);
+        break;
+    case NR_linkat:
+        plan_names(plan, SPOOR_OP_LINK, a[0], a[1], a[2], a[3]);
+        if (a[4] & AT_SYMLINK_FOLLOW)
+            plan->flags &= ~SPOOR_F_NOFOLLOW;
+        break;
+    case NR_symlink:
+        plan_names(plan, SPOOR_OP_SYMLINK, AT_FDCWD, a[1], AT_FDCWD, a[0]);
+        plan->kind = PLAN_TEXT;
+        break;
+    case NR_symlinkat:
+        plan_names(plan, SPOOR_OP_SYMLINK, a[1], a[2], AT_FDCWD, a[0]);
+        plan->kind = PLAN_TEXT;
+        break;
+    case NR_execve:
+        plan_name(plan, SPOOR_OP_EXEC, AT_FDCWD, a[0], 0);
+        break;
+    case NR_execveat:
+        plan_name(plan, SPOOR_OP_EXEC, a[0], a[1], nofollow_of(a[4]));
+        break;
+    case NR_connect: case NR_bind:
+        plan->kind = PLAN_SOCKET;
+        plan->op = nr == NR_connect ? SPOOR_OP_CONNECT : SPOOR_OP_BIND;
+        plan->name = a[1];
+        plan->name2 = a[2];
+        break;
+    }
+    return 0;
+}
