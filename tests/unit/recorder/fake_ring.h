@@ -39,6 +39,9 @@ public:
     uint64_t* producer() { return reinterpret_cast<uint64_t*>(memory_ + page_); }
     std::byte* data() { return memory_ + 2 * page_; }
 
+    // Bytes that wait.
+    uint64_t fill() { return *producer() - __atomic_load_n(consumer(), __ATOMIC_ACQUIRE); }
+
     // Puts a record; false: no room. `flags` go into the head's length as they are.
     bool put(std::string_view payload, uint32_t flags = 0) {
         const uint64_t total = (8 + payload.size() + 7) & ~uint64_t{7};

@@ -100,7 +100,11 @@ public:
         std::lock_guard lock(mutex_);
         return UniqueFd(::dup(wait_fds_.back().get()));
     }
-    FakeRing& ring() { return *rings_.back(); }
+    // The newest; it stays valid when another one comes.
+    FakeRing& ring() {
+        std::lock_guard lock(mutex_);
+        return *rings_.back();
+    }
 
     std::vector<broker::Request> requests() {
         std::lock_guard lock(mutex_);

@@ -87,7 +87,7 @@ TEST_F(PrivateBrokerTest, StartsOneWithTheListeningSocket) {
     test::listen_seqpacket(root / "spoord.sock").reset();
     write_program(
         "{ echo \"args: $*\"; echo \"pid: $LISTEN_PID $$\"; echo \"fds: $LISTEN_FDS\"; pwd\n"
-        "  ls -l /proc/$$/fd; grep SigBlk /proc/$$/status; } >\"$0.out\"\n"
+        "  ls -l /proc/$$/fd; grep SigBlk /proc/self/status; } >\"$0.out\"\n"
         "echo 'the last words' >&2\n");
     auto client = connect_or_start_private(job, soon());
     ::unsetenv("LISTEN_PID");
