@@ -96,7 +96,8 @@ static __noinline bool is_news(const struct spoor_process *process, struct file 
     type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
     if (is_kernel_internal(inode))
         return false;
-    return type == S_IFREG || (op != SPOOR_OP_READ && op != SPOOR_OP_WRITE);
+    return type == S_IFREG || op == SPOOR_OP_METADATA || op == SPOOR_OP_READLINK ||
+           (type == S_IFDIR && op != SPOOR_OP_READ && op != SPOOR_OP_WRITE);
 }
 
 /* A name could not be read. That is a loss only if the kernel must have read it. */

@@ -308,8 +308,8 @@ class Reader:
             # The descriptor itself: AT_EMPTY_PATH, futimens(3).
             if dirfd is not None and call.ok:
                 return self._by_descriptor(call, process, op, dirfd)
-            if not call.error or call.string(name) is None:
-                return
+            if not call.error or not call.string(name):
+                return  # an empty name that fails names nothing
         self._named(call, process, op, path)
 
     def _chdir(self, call, process):
@@ -357,11 +357,9 @@ class Reader:
         protection, flags = call.flags(2), call.flags(3)
         if "MAP_ANONYMOUS" in flags:
             return
+        self._by_descriptor(call, process, "mmap-exec" if "PROT_EXEC" in protection else "read", 4)
         if flags & {"MAP_SHARED", "MAP_SHARED_VALIDATE"} and "PROT_WRITE" in protection:
-            op = "mmap-write"
-        else:
-            op = "mmap-exec" if "PROT_EXEC" in protection else "read"
-        self._by_descriptor(call, process, op, 4)
+            self._by_descriptor(call, process, "mmap-write", 4)
 
     def _open(self, call, process):
         dirfd, name, flags_at = OPENS[call.name]
@@ -369,7 +367,9 @@ class Reader:
             flags = {"O_CREAT", "O_TRUNC", "O_WRONLY"}
         else:
             flags = set(re.findall(r"O_\w+", call.arguments[flags_at]))
-        path, _ = self._path(call, process, dirfd, name)
+        path, named = self._path(call, process, dirfd, name)
+        if not named and not call.ok:
+            return  # an empty name that fails names nothing
         writes = bool(flags & {"O_WRONLY", "O_RDWR"})
         if not call.ok:
             op = "create" if "O_CREAT" in flags else "write" if writes else "read"
