@@ -56,10 +56,7 @@ void read_root(Section& root, Config& config) {
 
 void apply_layer(std::string_view yaml, const std::string& name, LoadedConfig& loaded) {
     const auto fault = [&](const YAML::Mark& mark, const std::string& message) {
-        std::string where = name;
-        if (!mark.is_null())
-            where += ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
-        loaded.errors.push_back({EINVAL, where + ": " + message});
+        loaded.errors.push_back(config_fault(name, mark, message));
     };
     try {
         const YAML::Node root = YAML::Load(std::string(yaml));

@@ -26,6 +26,14 @@ constexpr std::string_view path_wanted = "an absolute path";
 
 }  // namespace
 
+Error config_fault(const std::string& file, const YAML::Mark& mark, std::string message) {
+    std::string where = file;
+    if (!mark.is_null()) where += ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
+    std::replace_if(
+        message.begin(), message.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, '?');
+    return Error{EINVAL, where + ": " + message};
+}
+
 Section::Section(const YAML::Node& map, std::string file, std::string prefix, std::vector<Error>& errors)
     : file_(std::move(file)), prefix_(std::move(prefix)), errors_(errors) {
     for (const auto& item : map) {
@@ -43,12 +51,7 @@ Section::Section(const YAML::Node& map, std::string file, std::string prefix, st
 }
 
 void Section::fault(const YAML::Mark& mark, std::string message) {
-    std::string where = file_;
-    if (!mark.is_null()) where += ":" + std::to_string(mark.line + 1) + ":" + std::to_string(mark.column + 1);
-    // Values are quoted in it, and a YAML value may hold any character.
-    std::replace_if(
-        message.begin(), message.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, '?');
-    errors_.push_back({EINVAL, where + ": " + message});
+    errors_.push_back(config_fault(file_, mark, std::move(message)));
 }
 
 void Section::wrong(const YAML::Mark& mark, std::string_view key, std::string_view wanted,

@@ -16,6 +16,10 @@
 
 namespace spoor {
 
+// "FILE:LINE:COLUMN: message", without the position if there is none. One line: messages quote
+// values, and a YAML value may hold any character.
+Error config_fault(const std::string& file, const YAML::Mark& mark, std::string message);
+
 class Section {
 public:
     // `prefix` is what stands before a key in messages: "" or "broker.". Faults go to `errors`.

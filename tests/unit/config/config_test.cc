@@ -210,12 +210,52 @@ INSTANTIATE_TEST_SUITE_P(
                     Fault{"trace: {\n", "2:1", "no valid YAML"},
                     Fault{"\"tr\\nace\": true\n", "1:1", "unknown key 'tr?ace'"}));
 
+TEST(Yaml, TheParsersOwnWordsAreOneLineToo) {
+    const std::string message = first_error("trace: \"\\\x01\"");
+    EXPECT_THAT(message, HasSubstr("no valid YAML: unknown escape character: ?"));
+}
+
 TEST(Yaml, EveryFaultIsTold) {
     EXPECT_THAT(parse_config("trace: 1\nmode: x\nfoo: y\n", "f").errors, SizeIs(3));
 }
 
 TEST(Yaml, TheRingStartsNoLargerThanItMayGrow) {
     EXPECT_THAT(first_error("ring: {initial: 1MiB, max: 512KiB}"), HasSubstr("larger than 'ring.max'"));
+}
+
+// Every key is there, commented out, and what stands there is the default.
+TEST(Yaml, AsShipped) {
+    std::ifstream file(SPOOR_SHIPPED_CONFIG);
+    ASSERT_TRUE(file);
+    std::string text;
+    for (std::string line; std::getline(file, line); text += "\n") {
+        EXPECT_TRUE(line.empty() || line[0] == '#') << line;
+        // "#key:" is a setting, "# text" a remark; "#  key:" is one in a section.
+        if (line.size() > 1 && (line[1] != ' ' || (line[2] == ' ' && line[4] != '#'))) text += line.substr(1);
+    }
+    const auto loaded = parse_config(text, "shipped");
+    EXPECT_THAT(loaded.errors, IsEmpty());
+    const Config standard;
+    const Config& shown = loaded.config;
+    EXPECT_EQ(shown.runtime, standard.runtime);
+    EXPECT_EQ(shown.trace, standard.trace);
+    EXPECT_EQ(shown.mode, standard.mode);
+    EXPECT_EQ(shown.on_unavailable, standard.on_unavailable);
+    EXPECT_EQ(shown.setup_deadline, standard.setup_deadline);
+    EXPECT_NE(shown.state_root, standard.state_root);  // these three depend on the machine
+    EXPECT_NE(shown.recorder, standard.recorder);
+    EXPECT_NE(shown.broker.program, standard.broker.program);
+    EXPECT_EQ(shown.mount, standard.mount);
+    EXPECT_EQ(shown.broker.socket, standard.broker.socket);
+    EXPECT_EQ(shown.broker.start_private, standard.broker.start_private);
+    EXPECT_EQ(shown.volumes.keep, standard.volumes.keep);
+    EXPECT_EQ(shown.volumes.roots, standard.volumes.roots);
+    EXPECT_EQ(shown.ring.initial, standard.ring.initial);
+    EXPECT_EQ(shown.ring.max, standard.ring.max);
+    EXPECT_EQ(shown.accesses.write, standard.accesses.write);
+    EXPECT_EQ(shown.accesses.rotate, standard.accesses.rotate);
+    EXPECT_NE(shown.log.file, standard.log.file);
+    EXPECT_EQ(shown.log.level, standard.log.level);
 }
 
 TEST(Yaml, DepthIsLimited) { EXPECT_NE(first_error(std::string(200'000, '[')), ""); }
