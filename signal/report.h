@@ -13,11 +13,11 @@
 #include "signal/access_set.h"
 #include "signal/process_table.h"
 #include "signal/session.h"
+#include "signal/task_signal.h"
 
 namespace spoor {
 
 inline constexpr const char* report_schema = "spoor.report/1";
-inline constexpr const char* container_task = "-";
 
 // Writes `tasks`/<task_id>.json. `session` gives completeness, coverage and times as they are to
 // stand in the report. The sets are only sorted, not changed.
