@@ -17,7 +17,7 @@ class Declaration {
 public:
     explicit Declaration(PatternContext context);
 
-    // Each takes what is right; the result says what was left out. A list of exceptions alone means
+    // Each takes what is right; the result says what was left out. Inputs that are exceptions alone mean
     // "everything in the project but these", as in Nx.
     std::vector<PatternFault> add_inputs(std::span<const std::string> patterns);
     std::vector<PatternFault> add_outputs(std::span<const std::string> patterns);
@@ -46,10 +46,7 @@ private:
     PatternSet inputs_;
     PatternSet dependencies_outputs_;
     PatternSet outputs_;
-    bool inputs_positive_ = false;
-    bool outputs_positive_ = false;
-    // Asked instead of a set that has exceptions only.
-    PatternSet project_;
+    bool only_exceptions_ = true;  // in inputs_
 };
 
 // As Declaration::in_workspace; `root` is absolute.

@@ -9,9 +9,10 @@
 //   - what has no wildcard, once braces are expanded, or ends in `/`, also matches all beneath it;
 //   - a leading `!` makes an exception. As in Nx exceptions hold for the whole set, wherever they
 //     stand: a path matches if some pattern matches it and no exception does. `!(` is an extglob;
+//   - what has brackets and no wildcard besides (`app/[id]/page.tsx`) matches the path spelled like it, too;
 //   - `.` and `..` are resolved; a pattern that leaves the workspace that way is refused.
-// Patterns and paths are bytes, case counts. `?` and `[…]` take one UTF-8 character, or one byte that
-// cannot begin one.
+// Patterns and paths are bytes, case counts. `?` and `[…]` take one well-formed UTF-8 character; other
+// bytes are matched by `*`, `**` and themselves. POSIX classes are ASCII.
 //
 // Hostile patterns: nothing here backtracks. Each name is read once, backwards, by an automaton whose
 // states are made on demand (with a limit, past which they are made again); matching costs
