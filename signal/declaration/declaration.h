@@ -4,6 +4,7 @@
 // Declarations may grow while the task runs. Not thread-safe.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -47,6 +48,7 @@ private:
     PatternSet dependencies_outputs_;
     PatternSet outputs_;
     bool only_exceptions_ = true;  // in inputs_
+    PatternSet project_;           // asked in place of inputs_ then
 };
 
 // As Declaration::in_workspace; `root` is absolute.

@@ -17,8 +17,7 @@
 
 namespace spoor {
 
-// Patterns as in pattern_set.h, for the tasks of `project` and `target`; an empty one means any. Both are
-// matched as names with wildcards.
+// Patterns as in pattern_set.h, for the tasks of `project` and `target`; an empty one means any.
 struct ExclusionRule {
     std::string project;
     std::string target;
@@ -49,7 +48,8 @@ struct DefaultExclusion {
 };
 [[nodiscard]] std::span<const DefaultExclusion> default_exclusions();
 
-// The exclusions that hold for one task. Not thread-safe.
+// The exclusions that hold for one task. All lists count together, and an exception (`!…`) in any of them
+// takes paths out of all, so that `!/tmp/**` brings back what the default list hides. Not thread-safe.
 class Exclusions {
 public:
     // Holds nothing yet. `target` is the target's name, `project` the project's.
@@ -68,8 +68,10 @@ private:
         PatternSet outside;
     };
     [[nodiscard]] bool excludes(Sets& sets, std::string_view path) const;
+    static void add(Sets& sets, const std::vector<std::string>& patterns, std::vector<std::string>& faults);
 
     PatternContext context_;
+    std::string project_;
     std::string target_;
     Sets reads_;
     Sets writes_;

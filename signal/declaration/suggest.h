@@ -12,6 +12,7 @@
 
 namespace spoor {
 
+// Always valid UTF-8 (a byte that is not becomes part of a `*`), special characters escaped.
 struct Suggestion {
     std::string pattern;        // "{projectRoot}/src/**/*.ts"; absolute for what lies outside the workspace
     std::string project;        // who owns the files; empty: no project
@@ -36,7 +37,8 @@ struct SuggestionRequest {
                                    std::string_view workspace_root, std::string_view path);
 
 // `{"targets":{"build":{"inputs":["..."],"outputs":["..."]}}}`, indented by two, for project.json;
-// "..." keeps what plugins inferred (Nx 23 and later). A list that is empty is left out.
+// "..." keeps what was declared before (Nx 23 and later). A list that is empty is left out, and so is what
+// lies outside the workspace, which Nx cannot declare.
 [[nodiscard]] std::string project_json_snippet(std::string_view target, std::span<const Suggestion> inputs,
                                                std::span<const Suggestion> outputs);
 
