@@ -226,7 +226,7 @@ ExclusionFile parse_exclusions(std::string_view yaml, const std::string& name) {
 
 ExclusionFile load_workspace_exclusions(int workspace) {
     ExclusionFile out;
-    const auto absent = [](const Error& error) { return error.code == ENOENT || error.code == ENOTDIR; };
+    const auto absent = [](const Error& error) { return error.code == ENOENT; };
     const auto fault = [&out](const std::string& name, const Error& error) {
         out.warnings.push_back(name + ": " + error.message);
     };

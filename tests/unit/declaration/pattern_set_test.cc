@@ -192,25 +192,25 @@ TEST(PatternSet, FaultsAreNumberedAsGiven) {
 TEST(PatternSet, TooManyWildcardsAreRefusedAndTheRestStays) {
     PatternSet set(PatternContext{"/ws", "", ""});
     std::vector<std::string> patterns;
-    for (int i = 0; i < 40; ++i) patterns.push_back(std::to_string(i) + "*" + std::string(10'000, 'x'));
+    for (int i = 0; i < 40; ++i) patterns.push_back(std::to_string(i) + "-*" + std::string(10'000, 'x'));
     const auto faults = set.add(patterns);
     ASSERT_FALSE(faults.empty());
     EXPECT_THAT(faults[0].message, HasSubstr("too many wildcards"));
-    EXPECT_TRUE(set.match("/ws/0" + std::string(10'000, 'x')));
+    EXPECT_TRUE(set.match("/ws/0-" + std::string(10'000, 'x')));
     const std::vector<std::string> more{"y*z"};
     EXPECT_TRUE(set.add(more).empty()) << "a small one still fits";
     EXPECT_TRUE(set.match("/ws/y-z"));
-    EXPECT_FALSE(set.match("/ws/39" + std::string(10'000, 'x')));
+    EXPECT_FALSE(set.match("/ws/39-" + std::string(10'000, 'x')));
 }
 
 // What backtracking matchers take exponential time for.
 TEST(PatternSet, HostilePatternsTakeNoTime) {
     const auto began = std::chrono::steady_clock::now();
     const std::string name(200, 'a');
-    for (const std::string& pattern :
-         {repeated("*a", 100) + "b", "+(" + repeated("a|", 50) + "a)b", "+(+(+(a)))b", "*(*(a)*(a))*(a)b",
-          repeated("!(a)", 60) + "b", repeated("?(a)", 100) + repeated("a", 101) + "b", "!(*(a|aa))b",
-          repeated("[[:alpha:]]*", 50) + "b"}) {
+    for (const std::string& pattern : std::vector<std::string>{
+             repeated("*a", 100) + "b", "+(" + repeated("a|", 50) + "a)b", "+(+(+(a)))b", "*(*(a)*(a))*(a)b",
+             repeated("!(a)", 60) + "b", repeated("?(a)", 100) + repeated("a", 101) + "b", "!(*(a|aa))b",
+             repeated("[[:alpha:]]*", 50) + "b"}) {
         auto set = set_of({pattern, "**/" + pattern + "/**/" + pattern});
         EXPECT_FALSE(set.match("/ws/" + name)) << pattern;
     }
@@ -237,8 +237,8 @@ TEST(PatternSet, ForgettingWhatWasRememberedChangesNoAnswer) {
 }
 
 TEST(EscapePattern, MatchesOnlyItself) {
-    for (const std::string& name :
-         {"[id]", "{a,b}", "a*b?", "!x", "+(a)", "back\\slash", "(group)", "a,b", "$x{"}) {
+    for (const std::string& name : std::vector<std::string>{"[id]", "{a,b}", "a*b?", "!x", "+(a)",
+                                                            "back\\slash", "(group)", "a,b", "$x{"}) {
         auto set = set_of({escape_pattern(name)});
         EXPECT_TRUE(set.match("/ws/" + name)) << name;
         EXPECT_EQ(set.literal_path(0),
