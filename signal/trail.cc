@@ -14,8 +14,6 @@
 namespace spoor {
 namespace {
 
-// So long an ended process's line waits for a signal that names its task, where there are tasks.
-constexpr uint64_t late_signal_ns = 2'000'000'000;
 constexpr size_t warnings_max = 200;
 
 void add_once(std::vector<std::string>& list, std::string text) {
@@ -191,10 +189,8 @@ std::vector<TaskBook::HostProcess> Trail::take_kills() { return impl_->tasks.tak
 void Trail::flush() {
     Impl& trail = *impl_;
     if (!trail.active()) return;
-    if (const uint64_t now = boot_time_ns(); trail.tasks.used())
-        trail.processes.flush(now - std::min(now, late_signal_ns));
-    else
-        trail.processes.flush();
+    const uint64_t now = boot_time_ns();
+    trail.processes.flush(now - std::min(now, trail.options.process_line_delay_ns));
     trail.process_lines.flush();
     trail.log.flush();
     if (trail.log.rotations() == trail.rotations_told) return;

@@ -325,6 +325,7 @@ Status SessionLoop::start_tracing(pid_t pid) {
     TrailOptions options;
     options.rotate_bytes = job_.rotate_bytes;
     options.write_accesses = job_.write_accesses;
+    options.process_line_delay_ns = 2'000'000'000;
     options.tasks = task_options();
     auto inbox = TaskInbox::open(volume_->agent());
     if (!inbox) session.warnings.push_back("task signals are not seen: " + inbox.error().message);

@@ -16,7 +16,7 @@ for path in sorted(schema_dir.glob("*.schema.json")):
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema", path
     validators[path.name.split(".")[0]] = jsonschema.Draft202012Validator(schema)
-assert sorted(validators) == ["access", "process", "report", "session", "task"], sorted(validators)
+assert sorted(validators) == ["access", "process", "report", "session", "task", "violation"], sorted(validators)
 
 
 def strict(text):
@@ -101,6 +101,18 @@ with tempfile.TemporaryDirectory() as top:
             if not value and key not in empty:
                 failures.append(f"the sample's report has nothing under {key}")
 
+        report = strict((trace / "tasks" / "web:build.json").read_bytes().decode())
+        check("report", report, "tasks/web:build.json")
+        described = set(validators["report"].schema["properties"]["spoor"]["properties"])
+        only_elsewhere = {"omittedAccesses", "omittedProcesses", "outputsBytes", "expectedInputsNotReadBytes",
+                          "expectedOutputsNotWrittenBytes"}
+        assert described - set(report["spoor"]) == only_elsewhere, described - set(report["spoor"])
+        assert report["unexpectedReads"] and report["unexpectedWrites"], report
+        violations = [strict(line) for line in (trace / "violations.jsonl").read_bytes().decode().splitlines()]
+        for violation in violations:
+            check("violation", violation, "violations.jsonl")
+        assert set().union(*violations) == set(validators["violation"].schema["properties"])
+
 access = {"time": "2024-05-01T10:00:00.000123Z", "pid": 7, "start": 1, "op": "read", "path": "/a"}
 valid("access", access, "access")
 for change, why in [({"op": "open"}, "an unknown op"), ({"pid": "7"}, "a pid that is text"), ({"flags": []}, "no flag"),
@@ -120,7 +132,8 @@ valid("task", {"schema": "spoor.task/1", "event": "end", "taskId": "web:build"},
 for change, why in [({"event": "stop"}, "an unknown event"), ({"taskId": "-"}, "the container's id"), ({"taskId": ""}, "no id"),
                     ({"pid": 0}, "pid 0"), ({"workspaceRoot": "ws"}, "a relative root"), ({"declared": {"inputs": "x"}}, "a glob that is no list")]:
     invalid("task", {**start, **change}, why)
-invalid("task", {k: v for k, v in start.items() if k != "pid"}, "a start without pid")
+invalid("task", {**start, "event": "inputs"}, "event inputs without inputs")
+valid("task", {k: v for k, v in start.items() if k != "pid"}, "a start without pid")
 
 print("\n".join(failures) or "schemas hold")
 sys.exit(1 if failures else 0)
