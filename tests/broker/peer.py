@@ -90,3 +90,17 @@ class Ring:
             payload = self.data[at + 8 + EVENT.size : at + 8 + EVENT.size + base_len + name_len]
             yield kind, op, flags, pid, value, payload[:base_len], payload[base_len:], head[5], head[14]
             self.position += 8 + ((length & 0x3FFFFFFF) + 7) // 8 * 8
+
+
+def as_user(uid, body):
+    """Runs body() as `uid` in a child; True if it returned True."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            os._exit(0 if body() else 1)
+        except BaseException:
+            os._exit(2)
+    return os.waitpid(pid, 0)[1] == 0

@@ -9,20 +9,6 @@ import peer
 import pytest
 
 
-def as_user(uid, body):
-    """Runs body() as `uid` in a child; True if it returned True."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
-            os._exit(0 if body() else 1)
-        except BaseException:
-            os._exit(2)
-    return os.waitpid(pid, 0)[1] == 0
-
-
 def test_hello_states_the_family(connect):
     reply = connect().ask(peer.request(peer.HELLO))
     assert (reply.code, reply.magic, reply.version, reply.family) == (peer.OK, peer.MAGIC, peer.VERSION, 1)
@@ -111,7 +97,7 @@ def test_another_users_cgroup(spoord, box):
         granted = peer.Peer(spoord).arm(own.fd, own.pidfd)
         return refused.code == peer.NOT_OWNER and not refused.fds and granted.code == peer.OK
 
-    assert as_user(65534, attack)
+    assert peer.as_user(65534, attack)
 
 
 def test_one_session_a_cgroup_and_a_connection(connect, box):
