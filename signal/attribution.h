@@ -36,7 +36,7 @@ class Attribution {
 public:
     // `is_within(inner, outer)`: is the task `inner` nested in `outer`, at whatever depth?
     using Within = std::function<bool(TaskNumber inner, TaskNumber outer)>;
-    explicit Attribution(Within is_within, size_t ended_max = 32 * 1024)
+    explicit Attribution(Within is_within, size_t ended_max = 16 * 1024)
         : is_within_(std::move(is_within)), ended_max_(ended_max) {}
 
     struct Change {

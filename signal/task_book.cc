@@ -386,7 +386,9 @@ void TaskBook::report(Task& task, TaskEnd end, uint64_t time_ns) {
 }
 
 void TaskBook::look_for_quiet(uint64_t now_ns) {
-    for (auto& [number, task] : tasks_) {
+    for (auto& entry : tasks_) {
+        const TaskNumber number = entry.first;
+        Task* const task = entry.second.get();
         if (task->living.empty() && task->members.empty()) continue;
         std::erase_if(task->living, [&](ProcessKey process) {
             auto tasks = attribution_.tasks(process);

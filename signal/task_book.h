@@ -52,7 +52,7 @@ struct TaskOptions {
 
     size_t open_max = 4096;
     size_t memory_max = 96u * 1024 * 1024;  // of all tasks' paths together
-    size_t unclaimed_max = 128 * 1024;
+    size_t unclaimed_max = 64 * 1024;
     uint64_t grace_ns = 250'000'000;
     uint64_t quiet_ns = 2'000'000'000;
     uint64_t violations_bytes_max = 64u * 1024 * 1024;  // of violations.jsonl
