@@ -13,7 +13,7 @@ def state_root():
 
 @pytest.fixture
 def settings(state_root):
-    # To load the programs takes the verifier two seconds, more on a busy machine.
+    # The deadline is not what is tested: to load the programs may take its time on a busy machine.
     return f"state_root: {state_root}\nsetup_deadline: 30s\nbroker:\n  socket: /run/spoor/nobody.sock\n"
 
 
