@@ -70,9 +70,17 @@ private:
     static constexpr size_t most_cached_bytes = 16 * 1024 * 1024;
     static constexpr size_t most_classes = 64 * 1024;
 
+    struct Change {  // of a name being added, to be taken back if there is no room for it
+        enum class Kind : uint8_t { byte_edge, free_edge, gate, tail };
+        Kind kind;
+        uint64_t what;  // the state that was changed; the key in tails_
+    };
+
     State make_state();
     void byte_edge(State from, uint8_t first, uint8_t last, State to);
-    void free_edge(State from, State to) { nodes_[to].free_in.push_back(from); }
+    void free_edge(State from, State to);
+    State byte_before(uint8_t byte, State next);
+    void take_back(size_t states, size_t gates);
     State build(const NameSequence& sequence, State next, State after);
     State build(const NameNode& node, State next, State after);
     State build_whole(const NameSequence& name);
@@ -91,6 +99,9 @@ private:
 
     size_t most_states_;
     bool overflow_ = false;
+    std::vector<Change> changes_;
+    // Names that end alike share states: next << 9 | byte, or | 256 for any string.
+    std::unordered_map<uint64_t, State> tails_;
     std::vector<Node> nodes_{1};  // nodes_[0]: the end of the name
     std::vector<Gate> gates_;     // in an order in which each depends on earlier ones only
     std::unordered_map<std::string, uint32_t> ids_;

@@ -124,6 +124,10 @@ Result<PatternSet::Impl::Expansion> PatternSet::Impl::parse(std::string_view tex
                 out.parts.push_back({Part::Kind::any_depth, {}, 0});
             continue;
         }
+        if (name.find_first_of("*?[(\\") == std::string_view::npos) {
+            out.parts.push_back({Part::Kind::name, std::string(name), 0});
+            continue;
+        }
         auto parsed = parse_name_glob(name);
         if (!parsed) return std::move(parsed).error();
         std::string literal;
@@ -148,6 +152,7 @@ std::string PatternSet::Impl::body_of(std::string_view pattern, bool& exception)
         pattern.remove_prefix(1);
     }
     std::string text(pattern);
+    if (text.find('{') == std::string::npos) return text;
     replace_word(text, "{workspaceRoot}", ".");
     replace_word(text, "{projectRoot}", context.project_root);
     if (!context.project_name.empty()) replace_word(text, "{projectName}", context.project_name);

@@ -192,15 +192,15 @@ TEST(PatternSet, FaultsAreNumberedAsGiven) {
 TEST(PatternSet, TooManyWildcardsAreRefusedAndTheRestStays) {
     PatternSet set(PatternContext{"/ws", "", ""});
     std::vector<std::string> patterns;
-    for (int i = 0; i < 40; ++i) patterns.push_back(std::to_string(i) + "-*" + std::string(10'000, 'x'));
+    for (int i = 0; i < 40; ++i) patterns.push_back("*" + std::string(10'000, 'x') + "-" + std::to_string(i));
     const auto faults = set.add(patterns);
     ASSERT_FALSE(faults.empty());
     EXPECT_THAT(faults[0].message, HasSubstr("too many wildcards"));
-    EXPECT_TRUE(set.match("/ws/0-" + std::string(10'000, 'x')));
+    EXPECT_TRUE(set.match("/ws/0" + std::string(10'000, 'x') + "-0"));
     const std::vector<std::string> more{"y*z"};
     EXPECT_TRUE(set.add(more).empty()) << "a small one still fits";
     EXPECT_TRUE(set.match("/ws/y-z"));
-    EXPECT_FALSE(set.match("/ws/39-" + std::string(10'000, 'x')));
+    EXPECT_FALSE(set.match("/ws/39" + std::string(10'000, 'x') + "-39"));
 }
 
 // What backtracking matchers take exponential time for.
