@@ -59,12 +59,16 @@ Error leaves_workspace() { return Error{EINVAL, "it leads out of the workspace"}
 
 std::string escape_pattern(std::string_view text) {
     std::string out;
+    // Brace expansion takes off one level of escapes from backslashes, if it has anything to do.
+    const bool twice = has_braces(text);
     for (size_t i = 0; i < text.size(); ++i) {
-        const bool special = std::string_view("*?[]{}\\").find(text[i]) != std::string_view::npos;
+        const char c = text[i];
+        const bool special = std::string_view("*?[]{}\\").find(c) != std::string_view::npos;
         const bool group =
-            text[i] == '(' && i > 0 && std::string_view("@+!").find(text[i - 1]) != std::string_view::npos;
-        if (special || group || (text[i] == '!' && i == 0)) out += '\\';
-        out += text[i];
+            c == '(' && i > 0 && std::string_view("@+!").find(text[i - 1]) != std::string_view::npos;
+        if (special || group || (c == '!' && i == 0)) out += '\\';
+        if (c == '\\' && twice) out += "\\\\";
+        out += c;
     }
     return out;
 }

@@ -237,8 +237,9 @@ TEST(PatternSet, ForgettingWhatWasRememberedChangesNoAnswer) {
 }
 
 TEST(EscapePattern, MatchesOnlyItself) {
-    for (const std::string& name : std::vector<std::string>{"[id]", "{a,b}", "a*b?", "!x", "+(a)",
-                                                            "back\\slash", "(group)", "a,b", "$x{"}) {
+    for (const std::string& name :
+         std::vector<std::string>{"[id]", "{a,b}", "a*b?", "!x", "+(a)", "back\\slash", "{back\\slash}",
+                                  "(group)", "a,b", "$x{"}) {
         auto set = set_of({escape_pattern(name)});
         EXPECT_TRUE(set.match("/ws/" + name)) << name;
         EXPECT_EQ(set.literal_path(0),
