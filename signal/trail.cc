@@ -129,8 +129,10 @@ void Trail::on(const ExecEvent& event, uint64_t time_ns) {
         made.flags = flags;
         impl_->access(made, time_ns);
     };
-    access(Op::exec, event.script, flag_lexical);  // as execve got it
-    access(Op::exec, event.exe);
+    access(Op::exec, event.script, event.script_flags);
+    for (const std::string& interpreter : event.interpreters)
+        access(Op::exec, interpreter, flag_lexical | flag_intent);
+    access(Op::exec, event.exe, event.exe_flags);
     access(Op::mmap_exec, event.loader);
 }
 
