@@ -22,8 +22,9 @@
 
 namespace spoor {
 
+// Not noexcept: libstdc++ then keeps the hash with the key instead of hashing neighbours again.
 struct IdListHash {
-    size_t operator()(const std::vector<uint32_t>& list) const noexcept {
+    size_t operator()(const std::vector<uint32_t>& list) const {
         uint64_t hash = 0x9E3779B97F4A7C15u ^ list.size();
         for (const uint32_t id : list) hash = (hash ^ id) * 0xD6E8FEB86659FD93u, hash ^= hash >> 32;
         return static_cast<size_t>(hash);
