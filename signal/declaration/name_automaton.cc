@@ -28,7 +28,8 @@ const CharSet any_character{{0, last_code_point}};
 
 NameAutomaton::State NameAutomaton::make_state() {
     // The caller stops soon, and everything that was made is dropped.
-    if (nodes_.size() >= most_states_) overflow_ = true;
+    if (nodes_.size() >= most_states_ || patience_ == 0) overflow_ = true;
+    if (patience_ > 0) --patience_;
     nodes_.emplace_back();
     return static_cast<State>(nodes_.size() - 1);
 }
@@ -133,14 +134,15 @@ NameAutomaton::State NameAutomaton::build_any_string(State next) {
 // `next` is where the name goes on; `after` is what the pattern's text has behind this place, which differs
 // from `next` inside of a repeated group: there minimatch's `!(…)` looks past the repetitions.
 NameAutomaton::State NameAutomaton::build(const NameSequence& sequence, State next, State after) {
+    const auto negation =
+        std::find_if(sequence.begin(), sequence.end(), [](const NameNode& node) { return negates(node); });
+    const auto first_negation = static_cast<size_t>(negation - sequence.begin());
     for (size_t i = sequence.size(); i-- > 0 && !overflow_;) {
         const bool apart = next != after;
         const State here = build(sequence[i], next, after);
-        const bool wanted = std::any_of(sequence.begin(), sequence.begin() + static_cast<ptrdiff_t>(i),
-                                        [](const NameNode& node) { return negates(node); });
         if (!apart)
             after = here;
-        else if (wanted)
+        else if (first_negation < i)  // which will ask for it
             after = build(sequence[i], after, after);
         next = here;
     }

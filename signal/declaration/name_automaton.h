@@ -33,7 +33,9 @@ struct IdListHash {
 
 class NameAutomaton {
 public:
-    explicit NameAutomaton(size_t most_states) : most_states_(most_states) { clear_cache(); }
+    explicit NameAutomaton(size_t most_states) : most_states_(most_states), patience_(16 * most_states) {
+        clear_cache();
+    }
 
     // The id of a wildcard name; the same for the same text. Forgets all classes.
     Result<uint32_t> add(std::string_view text, const NameSequence& name);
@@ -99,6 +101,7 @@ private:
     uint32_t step(uint32_t from, uint8_t byte);
 
     size_t most_states_;
+    size_t patience_;  // states still to be made, those of refused names included
     bool overflow_ = false;
     std::vector<Change> changes_;
     // Names that end alike share states: next << 9 | byte, or | 256 for any string.

@@ -219,6 +219,19 @@ TEST(PatternSet, HostilePatternsTakeNoTime) {
     EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(5));
 }
 
+TEST(PatternSet, HostilePatternsAreRefusedInNoTime) {
+    const auto began = std::chrono::steady_clock::now();
+    // Each is small and needs more states than there may be.
+    std::string nested = "a";
+    for (int i = 0; i < 40; ++i) nested = "*(!(x)" + nested + "?c)";
+    std::vector<std::string> patterns;
+    for (int i = 0; i < 3000; ++i) patterns.push_back(std::to_string(i) + nested);
+    patterns.push_back("*(" + repeated("a?", 30'000) + ")");
+    PatternSet set(PatternContext{"/ws", "", ""});
+    EXPECT_GE(set.add(patterns).size(), 3000u);
+    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(20));
+}
+
 TEST(PatternSet, ForgettingWhatWasRememberedChangesNoAnswer) {
     // More states than the cache holds: every name reaches new ones.
     std::vector<std::string> patterns;
