@@ -23,18 +23,6 @@ using View = std::span<const Token>;
 
 bool is(const Token& token, char value) { return !token.plain && token.value == value; }
 
-// What decides there whether to expand at all, and so whether escapes are touched: a `{` with a `}`
-// behind it on the same line, none of them looked at closely.
-bool looks_like_a_group(std::string_view pattern) {
-    bool open = false;
-    for (const char c : pattern) {
-        if (c == '{') open = true;
-        if (c == '\n' || c == '\r') open = false;
-        if (c == '}' && open) return true;
-    }
-    return false;
-}
-
 Text tokens_of(std::string_view pattern) {
     Text text;
     for (size_t i = 0; i < pattern.size(); ++i) {
@@ -291,9 +279,19 @@ private:
 
 }  // namespace
 
+bool has_braces(std::string_view pattern) {
+    bool open = false;
+    for (const char c : pattern) {
+        if (c == '{') open = true;
+        if (c == '\n' || c == '\r') open = false;
+        if (c == '}' && open) return true;
+    }
+    return false;
+}
+
 Result<std::vector<std::string>> expand_braces(std::string_view pattern, const BraceLimits& limits,
                                                size_t& work_left) {
-    if (!looks_like_a_group(pattern)) return std::vector<std::string>{std::string(pattern)};
+    if (!has_braces(pattern)) return std::vector<std::string>{std::string(pattern)};
     auto all = Expander(limits, work_left).run(tokens_of(pattern));
     if (!all) return all;
     std::unordered_set<std::string> seen;

@@ -18,7 +18,10 @@ struct BraceLimits {
     size_t most_work = 4'000'000;     // bytes looked at or written, about a nanosecond each
 };
 
-// Without repeats, in order. If anything in `pattern` looks like a brace group, the escapes `\\`, `\{`,
+// What decides whether to expand at all: a `{` with a `}` behind it on the same line, escaped or not.
+bool has_braces(std::string_view pattern);
+
+// Without repeats, in order. If the pattern has_braces(), the escapes `\\`, `\{`,
 // `\}`, `\,` and `\.` are taken off by this step, as there; all others stay. `work_left` is what a whole set
 // of patterns may still cost; it is reduced by what this one did.
 Result<std::vector<std::string>> expand_braces(std::string_view pattern, const BraceLimits& limits,

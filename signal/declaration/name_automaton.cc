@@ -28,13 +28,53 @@ const CharSet any_character{{0, last_code_point}};
 
 NameAutomaton::State NameAutomaton::make_state() {
     // The caller stops soon, and everything that was made is dropped.
-    if (nodes_.size() >= most_states_) overflow_ = true;
+    if (nodes_.size() >= most_states_ || patience_ == 0) overflow_ = true;
+    if (patience_ > 0) --patience_;
     nodes_.emplace_back();
     return static_cast<State>(nodes_.size() - 1);
 }
 
 void NameAutomaton::byte_edge(State from, uint8_t first, uint8_t last, State to) {
     nodes_[to].in.push_back({from, first, last});
+    changes_.push_back({Change::Kind::byte_edge, to});
+}
+
+void NameAutomaton::free_edge(State from, State to) {
+    nodes_[to].free_in.push_back(from);
+    changes_.push_back({Change::Kind::free_edge, to});
+}
+
+NameAutomaton::State NameAutomaton::byte_before(uint8_t byte, State next) {
+    const uint64_t key = uint64_t{next} << 9 | byte;
+    if (const auto known = tails_.find(key); known != tails_.end()) return known->second;
+    const State state = make_state();
+    byte_edge(state, byte, byte, next);
+    tails_.emplace(key, state);
+    changes_.push_back({Change::Kind::tail, key});
+    return state;
+}
+
+void NameAutomaton::take_back(size_t states, size_t gates) {
+    for (size_t i = changes_.size(); i-- > 0;) {
+        const auto [kind, what] = changes_[i];
+        switch (kind) {
+            case Change::Kind::byte_edge:
+                nodes_[what].in.pop_back();
+                break;
+            case Change::Kind::free_edge:
+                nodes_[what].free_in.pop_back();
+                break;
+            case Change::Kind::gate:
+                nodes_[what].gates.pop_back();
+                break;
+            case Change::Kind::tail:
+                tails_.erase(what);
+                break;
+        }
+    }
+    nodes_.resize(states);
+    gates_.resize(gates);
+    overflow_ = false;
 }
 
 // A range whose ends have encodings of one length becomes chains of byte ranges: it is split until each
@@ -81,23 +121,28 @@ NameAutomaton::State NameAutomaton::build_characters(const CharSet& set, State n
 }
 
 NameAutomaton::State NameAutomaton::build_any_string(State next) {
+    const uint64_t key = uint64_t{next} << 9 | 256;
+    if (const auto known = tails_.find(key); known != tails_.end()) return known->second;
     const State loop = make_state();
     byte_edge(loop, 0, 0xFF, loop);
     free_edge(loop, next);
+    tails_.emplace(key, loop);
+    changes_.push_back({Change::Kind::tail, key});
     return loop;
 }
 
 // `next` is where the name goes on; `after` is what the pattern's text has behind this place, which differs
 // from `next` inside of a repeated group: there minimatch's `!(…)` looks past the repetitions.
 NameAutomaton::State NameAutomaton::build(const NameSequence& sequence, State next, State after) {
+    const auto negation =
+        std::find_if(sequence.begin(), sequence.end(), [](const NameNode& node) { return negates(node); });
+    const auto first_negation = static_cast<size_t>(negation - sequence.begin());
     for (size_t i = sequence.size(); i-- > 0 && !overflow_;) {
         const bool apart = next != after;
         const State here = build(sequence[i], next, after);
-        const bool wanted = std::any_of(sequence.begin(), sequence.begin() + static_cast<ptrdiff_t>(i),
-                                        [](const NameNode& node) { return negates(node); });
         if (!apart)
             after = here;
-        else if (wanted)
+        else if (first_negation < i)  // which will ask for it
             after = build(sequence[i], after, after);
         next = here;
     }
@@ -107,12 +152,8 @@ NameAutomaton::State NameAutomaton::build(const NameSequence& sequence, State ne
 NameAutomaton::State NameAutomaton::build(const NameNode& node, State next, State after) {
     switch (node.kind) {
         case NameNode::Kind::bytes:
-            for (size_t i = node.text.size(); i-- > 0;) {
-                const State before = make_state();
-                const auto byte = static_cast<uint8_t>(node.text[i]);
-                byte_edge(before, byte, byte, next);
-                next = before;
-            }
+            for (size_t i = node.text.size(); i-- > 0;)
+                next = byte_before(static_cast<uint8_t>(node.text[i]), next);
             return next;
         case NameNode::Kind::any_string:
             return build_any_string(next);
@@ -141,6 +182,7 @@ NameAutomaton::State NameAutomaton::build_negation(const NameNode& group, State 
     // After everything that it depends on: see settle().
     gates_.push_back({start, forbidden, rest});
     nodes_[rest].gates.push_back(static_cast<uint32_t>(gates_.size() - 1));
+    changes_.push_back({Change::Kind::gate, rest});
     return start;
 }
 
@@ -181,18 +223,13 @@ NameAutomaton::State NameAutomaton::build_whole(const NameSequence& name) {
 
 Result<uint32_t> NameAutomaton::add(std::string_view text, const NameSequence& name) {
     if (const auto known = ids_.find(std::string(text)); known != ids_.end()) return known->second;
+    changes_.clear();
     const size_t states_before = nodes_.size();
     const size_t gates_before = gates_.size();
     const State inner = build_whole(name);
     const State start = make_state();
     if (overflow_) {
-        // Nothing outside of the new states knows of them, but for edges into the shared end.
-        overflow_ = false;
-        nodes_.resize(states_before);
-        gates_.resize(gates_before);
-        auto& end = nodes_[0];
-        std::erase_if(end.in, [&](const Edge& edge) { return edge.from >= states_before; });
-        std::erase_if(end.free_in, [&](State from) { return from >= states_before; });
+        take_back(states_before, gates_before);
         return Error{E2BIG, "the set has too many wildcards"};
     }
     free_edge(start, inner);

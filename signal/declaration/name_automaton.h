@@ -22,8 +22,9 @@
 
 namespace spoor {
 
+// Not noexcept: libstdc++ then keeps the hash with the key instead of hashing neighbours again.
 struct IdListHash {
-    size_t operator()(const std::vector<uint32_t>& list) const noexcept {
+    size_t operator()(const std::vector<uint32_t>& list) const {
         uint64_t hash = 0x9E3779B97F4A7C15u ^ list.size();
         for (const uint32_t id : list) hash = (hash ^ id) * 0xD6E8FEB86659FD93u, hash ^= hash >> 32;
         return static_cast<size_t>(hash);
@@ -32,7 +33,9 @@ struct IdListHash {
 
 class NameAutomaton {
 public:
-    explicit NameAutomaton(size_t most_states) : most_states_(most_states) { clear_cache(); }
+    explicit NameAutomaton(size_t most_states) : most_states_(most_states), patience_(16 * most_states) {
+        clear_cache();
+    }
 
     // The id of a wildcard name; the same for the same text. Forgets all classes.
     Result<uint32_t> add(std::string_view text, const NameSequence& name);
@@ -70,9 +73,17 @@ private:
     static constexpr size_t most_cached_bytes = 16 * 1024 * 1024;
     static constexpr size_t most_classes = 64 * 1024;
 
+    struct Change {  // of a name being added, to be taken back if there is no room for it
+        enum class Kind : uint8_t { byte_edge, free_edge, gate, tail };
+        Kind kind;
+        uint64_t what;  // the state that was changed; the key in tails_
+    };
+
     State make_state();
     void byte_edge(State from, uint8_t first, uint8_t last, State to);
-    void free_edge(State from, State to) { nodes_[to].free_in.push_back(from); }
+    void free_edge(State from, State to);
+    State byte_before(uint8_t byte, State next);
+    void take_back(size_t states, size_t gates);
     State build(const NameSequence& sequence, State next, State after);
     State build(const NameNode& node, State next, State after);
     State build_whole(const NameSequence& name);
@@ -90,7 +101,11 @@ private:
     uint32_t step(uint32_t from, uint8_t byte);
 
     size_t most_states_;
+    size_t patience_;  // states still to be made, those of refused names included
     bool overflow_ = false;
+    std::vector<Change> changes_;
+    // Names that end alike share states: next << 9 | byte, or | 256 for any string.
+    std::unordered_map<uint64_t, State> tails_;
     std::vector<Node> nodes_{1};  // nodes_[0]: the end of the name
     std::vector<Gate> gates_;     // in an order in which each depends on earlier ones only
     std::unordered_map<std::string, uint32_t> ids_;

@@ -68,8 +68,9 @@ private:
         std::string_view name;
         bool operator==(const Name&) const = default;
     };
+    // Not noexcept: libstdc++ then keeps the hash with the key instead of hashing neighbours again.
     struct NameHash {
-        size_t operator()(const Name& key) const noexcept {
+        size_t operator()(const Name& key) const {
             return std::hash<std::string_view>()(key.name) ^ (key.node * 0x9E3779B97F4A7C15u);
         }
     };

@@ -59,12 +59,16 @@ Error leaves_workspace() { return Error{EINVAL, "it leads out of the workspace"}
 
 std::string escape_pattern(std::string_view text) {
     std::string out;
+    // Brace expansion takes off one level of escapes from backslashes, if it has anything to do.
+    const bool twice = has_braces(text);
     for (size_t i = 0; i < text.size(); ++i) {
-        const bool special = std::string_view("*?[]{}\\").find(text[i]) != std::string_view::npos;
+        const char c = text[i];
+        const bool special = std::string_view("*?[]{}\\").find(c) != std::string_view::npos;
         const bool group =
-            text[i] == '(' && i > 0 && std::string_view("@+!").find(text[i - 1]) != std::string_view::npos;
-        if (special || group || (text[i] == '!' && i == 0)) out += '\\';
-        out += text[i];
+            c == '(' && i > 0 && std::string_view("@+!").find(text[i - 1]) != std::string_view::npos;
+        if (special || group || (c == '!' && i == 0)) out += '\\';
+        if (c == '\\' && twice) out += "\\\\";
+        out += c;
     }
     return out;
 }
@@ -124,6 +128,10 @@ Result<PatternSet::Impl::Expansion> PatternSet::Impl::parse(std::string_view tex
                 out.parts.push_back({Part::Kind::any_depth, {}, 0});
             continue;
         }
+        if (name.find_first_of("*?[(\\") == std::string_view::npos) {
+            out.parts.push_back({Part::Kind::name, std::string(name), 0});
+            continue;
+        }
         auto parsed = parse_name_glob(name);
         if (!parsed) return std::move(parsed).error();
         std::string literal;
@@ -148,6 +156,7 @@ std::string PatternSet::Impl::body_of(std::string_view pattern, bool& exception)
         pattern.remove_prefix(1);
     }
     std::string text(pattern);
+    if (text.find('{') == std::string::npos) return text;
     replace_word(text, "{workspaceRoot}", ".");
     replace_word(text, "{projectRoot}", context.project_root);
     if (!context.project_name.empty()) replace_word(text, "{projectName}", context.project_name);

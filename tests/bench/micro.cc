@@ -8,7 +8,6 @@
 #include <cstring>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -256,7 +255,7 @@ BENCHMARK(trail_processes)->Unit(benchmark::kMillisecond);
 void trail_report(benchmark::State& state) {
     const Directory directory;
     const ProcessKey process{1, boot_time_ns()};
-    const auto read = accesses(static_cast<size_t>(state.range(0)), process);
+    auto read = accesses(static_cast<size_t>(state.range(0)), process);
     auto written = accesses(read.size() / 10, process, Op::create);
     for (auto& event : written) event.path += ".map";
     for (auto step : state) {
@@ -265,7 +264,7 @@ void trail_report(benchmark::State& state) {
         auto trail = trail_in(directory, state);
         if (!trail) return;
         trail->on(program(process), process.start_ns);
-        for (const std::vector<AccessEvent>* events : {&read, &written})
+        for (const auto* events : {&read, &written})
             for (const auto& event : *events) trail->on(event, process.start_ns + 1);
         trail->flush();
         state.ResumeTiming();
