@@ -17,6 +17,7 @@ constexpr size_t largest_config = 1024 * 1024;
 
 constexpr std::array<std::string_view, 3> mode_words{"off", "warn", "strict"};
 constexpr std::array<std::string_view, 2> unavailable_words{"run", "refuse"};
+constexpr std::array<std::string_view, 2> pressure_words{"report", "freeze"};
 constexpr std::array<std::string_view, 2> private_words{"never", "auto"};
 constexpr std::array<std::string_view, 6> level_words{"trace", "debug", "info", "warn", "error", "off"};
 
@@ -26,6 +27,8 @@ void read_root(Section& root, Config& config) {
     root.choice("mode", mode_words, [&](size_t i) { config.mode = static_cast<Mode>(i); });
     root.choice("on_unavailable", unavailable_words,
                 [&](size_t i) { config.on_unavailable = static_cast<OnUnavailable>(i); });
+    root.choice("on_pressure", pressure_words,
+                [&](size_t i) { config.on_pressure = static_cast<OnPressure>(i); });
     root.duration("setup_deadline", config.setup_deadline, 1ms, 600s);
     root.absolute_path("state_root", config.state_root);
     root.absolute_path("mount", config.mount);
@@ -90,6 +93,8 @@ std::string environment_value(const char* name) {
 const char* to_string(Mode mode) { return mode_words[static_cast<size_t>(mode)].data(); }
 
 const char* to_string(OnUnavailable choice) { return unavailable_words[static_cast<size_t>(choice)].data(); }
+
+const char* to_string(OnPressure choice) { return pressure_words[static_cast<size_t>(choice)].data(); }
 
 std::optional<Mode> parse_mode(std::string_view text) {
     for (size_t i = 0; i < mode_words.size(); ++i)

@@ -17,9 +17,11 @@ namespace spoor {
 
 enum class Mode { off, warn, strict };
 enum class OnUnavailable { run, refuse };
+enum class OnPressure { report, freeze };
 
 [[nodiscard]] const char* to_string(Mode mode);
 [[nodiscard]] const char* to_string(OnUnavailable choice);
+[[nodiscard]] const char* to_string(OnPressure choice);
 [[nodiscard]] std::optional<Mode> parse_mode(std::string_view text);
 
 struct Config {
@@ -27,6 +29,7 @@ struct Config {
     bool trace = true;
     Mode mode = Mode::warn;
     OnUnavailable on_unavailable = OnUnavailable::run;
+    OnPressure on_pressure = OnPressure::report;  // when the ring cannot grow
     std::chrono::milliseconds setup_deadline{2000};
     std::string state_root;            // empty: $XDG_RUNTIME_DIR/spoor, else /run/spoor
     std::string mount = "/run/spoor";  // where containers see their volume

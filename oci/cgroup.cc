@@ -119,6 +119,30 @@ Result<Attempt> try_hierarchy(const std::vector<CgroupEntry>& container, const s
     return attempt;
 }
 
+// The container's cgroup in the first of `controllers` (empty: v2) that has one of its own.
+Result<ContainerCgroup> open_first(pid_t pid, const std::string& proc,
+                                   std::initializer_list<const char*> controllers) {
+    auto container = read_file(proc + "/" + std::to_string(pid) + "/cgroup", largest_cgroup_file);
+    if (!container) return std::move(container).error().context("find the container's cgroup");
+    auto self = read_file(proc + "/self/cgroup", largest_cgroup_file);
+    if (!self) return std::move(self).error().context("find the caller's own cgroup");
+    auto mountinfo = read_file(proc + "/self/mountinfo", largest_mountinfo);
+    if (!mountinfo) return std::move(mountinfo).error().context("find the cgroup mounts");
+
+    const auto their_entries = parse_cgroup_entries(*container);
+    const auto our_entries = parse_cgroup_entries(*self);
+    const auto mounts = parse_cgroup_mounts(*mountinfo);
+    bool shared = false;
+    for (const char* controller : controllers) {
+        auto attempt = try_hierarchy(their_entries, our_entries, mounts, controller);
+        if (!attempt) return std::move(attempt).error();
+        if (attempt->found == Found::opened) return std::move(attempt->cgroup);
+        shared = shared || attempt->found == Found::shared;
+    }
+    if (shared) return Error{EBUSY, "the container shares the cgroup of its manager (cgroups disabled?)"};
+    return Error{ENOENT, "no mounted cgroup hierarchy shows the container"};
+}
+
 }  // namespace
 
 std::vector<CgroupEntry> parse_cgroup_entries(std::string_view text) {
@@ -151,26 +175,18 @@ std::vector<CgroupMount> parse_cgroup_mounts(std::string_view mountinfo) {
 }
 
 Result<ContainerCgroup> open_container_cgroup(pid_t pid, const std::string& proc) {
-    auto container = read_file(proc + "/" + std::to_string(pid) + "/cgroup", largest_cgroup_file);
-    if (!container) return std::move(container).error().context("find the container's cgroup");
-    auto self = read_file(proc + "/self/cgroup", largest_cgroup_file);
-    if (!self) return std::move(self).error().context("find the caller's own cgroup");
-    auto mountinfo = read_file(proc + "/self/mountinfo", largest_mountinfo);
-    if (!mountinfo) return std::move(mountinfo).error().context("find the cgroup mounts");
+    return open_first(pid, proc, {"", "pids", "freezer"});
+}
 
-    const auto their_entries = parse_cgroup_entries(*container);
-    const auto our_entries = parse_cgroup_entries(*self);
-    const auto mounts = parse_cgroup_mounts(*mountinfo);
-    bool shared = false;
-    for (const char* controller : {"", "pids", "freezer"}) {
-        auto attempt = try_hierarchy(their_entries, our_entries, mounts, controller);
-        if (!attempt) return std::move(attempt).error();
-        if (attempt->found == Found::opened) return std::move(attempt->cgroup);
-        shared = shared || attempt->found == Found::shared;
-    }
-    if (shared) return Error{EBUSY, "the container shares the cgroup of its manager (cgroups disabled?)"};
-    return Error{ENOENT,
-                 "no mounted cgroup hierarchy shows the container (looked for cgroup2, pids, freezer)"};
+Result<ContainerFreezer> open_container_freezer(pid_t pid, const std::string& proc) {
+    auto cgroup = open_first(pid, proc, {"", "freezer"});
+    if (!cgroup) return std::move(cgroup).error();
+    const bool v2 = cgroup->version == 2;
+    const char* name = v2 ? "cgroup.freeze" : "freezer.state";
+    ContainerFreezer freezer{UniqueFd(::openat(cgroup->dir.get(), name, O_RDWR | O_CLOEXEC)),
+                             v2 ? "1" : "FROZEN", v2 ? "0" : "THAWED"};
+    if (!freezer.file) return errno_error(cgroup->path + "/" + name);
+    return freezer;
 }
 
 }  // namespace spoor

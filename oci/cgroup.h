@@ -26,6 +26,15 @@ struct ContainerCgroup {
 // would trace the container's manager. `proc` is where procfs is mounted.
 Result<ContainerCgroup> open_container_cgroup(pid_t pid, const std::string& proc = "/proc");
 
+// The file by which the container's cgroup is frozen and thawed.
+struct ContainerFreezer {
+    UniqueFd file;            // cgroup.freeze of v2 or freezer.state of v1, O_RDWR
+    std::string_view freeze;  // what to write
+    std::string_view thaw;
+};
+// As open_container_cgroup, for the hierarchy that has a freezer. EACCES: it is not the caller's.
+Result<ContainerFreezer> open_container_freezer(pid_t pid, const std::string& proc = "/proc");
+
 // One line of /proc/PID/cgroup.
 struct CgroupEntry {
     std::vector<std::string> controllers;  // empty: the v2 hierarchy

@@ -36,6 +36,7 @@ std::string config_text(const Config& config) {
     out += std::string("trace: ") + yes_no(config.trace) + "\n";
     out += std::string("mode: ") + quoted(to_string(config.mode)) + "\n";
     out += std::string("on_unavailable: ") + to_string(config.on_unavailable) + "\n";
+    out += std::string("on_pressure: ") + to_string(config.on_pressure) + "\n";
     out += "setup_deadline: " + std::to_string(config.setup_deadline.count()) + "ms\n";
     out += optional_path("", "state_root", config.state_root, "$XDG_RUNTIME_DIR/spoor, else /run/spoor");
     out += "mount: " + quoted(config.mount) + "\n";

@@ -77,6 +77,7 @@ std::string to_json(const Job& job) {
         {"brokerSocket", job.broker_socket},
         {"brokerProgram", job.broker_program},
         {"onUnavailable", job.on_unavailable},
+        {"freeze", job.freeze},
         {"setupDeadlineMs", job.setup_deadline_ms},
         {"ringBytes", job.ring_bytes},
         {"ringMaxBytes", job.ring_max_bytes},
@@ -109,6 +110,7 @@ Result<Job> parse_job(std::string_view json) {
     fields.read("brokerSocket", job.broker_socket);
     fields.read("brokerProgram", job.broker_program);
     fields.read("onUnavailable", job.on_unavailable);
+    fields.read("freeze", job.freeze);
     fields.read("setupDeadlineMs", job.setup_deadline_ms);
     fields.read("ringBytes", job.ring_bytes);
     fields.read("ringMaxBytes", job.ring_max_bytes);

@@ -24,6 +24,7 @@ struct Job {
     std::string broker_socket;                       // path of the system's spoord
     std::string broker_program;  // absolute path of spoord for a private one; empty: never start one
     std::string on_unavailable;  // run | refuse
+    bool freeze = false;         // hold the container while its ring is too full
     uint32_t setup_deadline_ms = 2000;
     uint32_t ring_bytes = 512 * 1024;
     uint32_t ring_max_bytes = 8 * 1024 * 1024;   // it may grow to

@@ -297,8 +297,16 @@ Status SessionLoop::start_tracing(pid_t pid) {
         [[maybe_unused]] auto tried = trail.finish({}, {}, {begun.error().message}, SessionState::untraced);
         return std::move(begun).error().context("the volume");
     }
+    std::optional<Freezer> freezer;
+    if (job_.freeze) {
+        if (auto file = open_container_freezer(pid))
+            freezer.emplace(std::move(*file));
+        else
+            trail.add_warning("on_pressure: " + file.error().message);
+    }
     session_ = std::make_unique<TracedSession>(std::move(*broker_), std::move(*ring), std::move(trail),
-                                               environment_.open_ring, job_.ring_max_bytes, call_limit, log_);
+                                               environment_.open_ring, job_.ring_max_bytes, call_limit, log_,
+                                               std::move(freezer));
     broker_.reset();
     watched_generation_ = session_->ring_generation();
     Status watched = watch(session_->wait_fd(), EPOLLIN | EPOLLET);

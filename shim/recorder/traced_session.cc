@@ -9,12 +9,27 @@ namespace {
 
 constexpr auto checkpoint_interval = std::chrono::seconds(10);
 
+// What the kernel side lost, in words; what the recorder itself did not understand is told elsewhere.
+std::vector<std::string> reasons_of(const SessionLoss& lost) {
+    std::vector<std::string> reasons;
+    const auto tell = [&reasons](uint64_t count, const char* why) {
+        if (count > 0) reasons.push_back("lost " + std::to_string(count) + ": " + why);
+    };
+    tell(lost.ring_full, "the ring was full (ring.max, on_pressure)");
+    tell(lost.scratch, "no buffer to build a record in");
+    tell(lost.process_table, "the table of processes was full");
+    tell(lost.fault, "what a call named could not be read");
+    tell(lost.scopes, "the table of cgroups was full");
+    return reasons;
+}
+
 const char* const broker_lost_reason = "the broker went away";
 
 }  // namespace
 
 TracedSession::TracedSession(broker::Client broker, Ring ring, Trail trail, RingOpener open_ring,
-                             uint32_t ring_bytes_max, std::chrono::milliseconds call_limit, Log log)
+                             uint32_t ring_bytes_max, std::chrono::milliseconds call_limit, Log log,
+                             std::optional<Freezer> freezer)
     : broker_(std::move(broker)),
       ring_(std::make_unique<Ring>(std::move(ring))),
       trail_(std::move(trail)),
@@ -24,11 +39,38 @@ TracedSession::TracedSession(broker::Client broker, Ring ring, Trail trail, Ring
       ring_bytes_max_(ring_bytes_max),
       call_limit_(call_limit),
       log_(std::move(log)),
+      freezer_(std::move(freezer)),
       next_checkpoint_(std::chrono::steady_clock::now() + checkpoint_interval) {}
 
 bool TracedSession::drain(size_t records_max) {
     grow_if_needed();
-    return take_records(records_max);
+    hold_if_needed();
+    const bool more = take_records(records_max);
+    release_if_drained();
+    return more;
+}
+
+void TracedSession::hold_if_needed() {
+    const RingReader& reader = ring_->reader();
+    if (!freezer_ || may_grow_ || freezer_->holds() || reader.fill() <= reader.size() / 2) return;
+    if (auto held = freezer_->hold(); !held) {
+        trail_.add_warning("on_pressure: " + held.error().message);
+        freezer_.reset();
+    }
+}
+
+void TracedSession::release_if_drained() {
+    if (freezer_ && freezer_->holds() && ring_->reader().fill() <= ring_->reader().size() / 8)
+        freezer_->release();
+}
+
+void TracedSession::note_holds() {
+    if (!freezer_) return;
+    freezer_->release();
+    if (freezer_->count() == 0) return;
+    trail_.add_warning("the container was held " + std::to_string(freezer_->count()) + " times, " +
+                       std::to_string(freezer_->duration().count()) +
+                       " ms in all, while its ring was drained");
 }
 
 bool TracedSession::take_records(size_t records_max) {
@@ -42,9 +84,11 @@ bool TracedSession::take_records(size_t records_max) {
     return true;
 }
 
+// From a quarter full on: until the kernel has changed over and spoord has answered, which takes a grace
+// period, the larger ring fills without being read.
 void TracedSession::grow_if_needed() {
     const RingReader& reader = ring_->reader();
-    if (!may_grow_ || !broker_.connected() || reader.fill() <= reader.size() / 2) return;
+    if (!may_grow_ || !broker_.connected() || reader.fill() <= reader.size() / 4) return;
     if (reader.size() * 2 > ring_bytes_max_) {
         may_grow_ = false;
         return;
@@ -119,6 +163,7 @@ SessionLoss TracedSession::loss() const {
 }
 
 TracedSession::Outcome TracedSession::conclude(SessionState state, std::vector<std::string> reasons) {
+    note_holds();
     if (broker_.connected()) {
         if (auto counters = broker_.disarm(call_deadline())) {
             counters_ = *counters;
@@ -133,6 +178,7 @@ TracedSession::Outcome TracedSession::conclude(SessionState state, std::vector<s
     decoder_.finish();
 
     const SessionLoss lost = loss();
+    for (std::string& reason : reasons_of(lost)) reasons.push_back(std::move(reason));
     if (uint64_t count = decoder_.anomalies().total(); count > 0)
         reasons.push_back("the recorder did not understand " + std::to_string(count) + " records");
     if (uint64_t count = old_corruptions_ + ring_->reader().corruptions(); count > 0)

@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "shim/ipc/broker_client.h"
 #include "shim/recorder/decode.h"
+#include "shim/recorder/freezer.h"
 #include "shim/recorder/log.h"
 #include "shim/recorder/ring.h"
 #include "signal/trail.h"
@@ -25,8 +26,10 @@ class TracedSession {
 public:
     // `broker` holds the armed session that writes to `ring`. `call_limit`: the longest wait for an
     // answer of spoord. `ring_bytes_max`: what the ring may grow to, within spoord's own quota.
+    // `freezer`: holds the container while a ring that may not grow is more than half full.
     TracedSession(broker::Client broker, Ring ring, Trail trail, RingOpener open_ring,
-                  uint32_t ring_bytes_max, std::chrono::milliseconds call_limit, Log log);
+                  uint32_t ring_bytes_max, std::chrono::milliseconds call_limit, Log log,
+                  std::optional<Freezer> freezer = std::nullopt);
     TracedSession(const TracedSession&) = delete;
     TracedSession& operator=(const TracedSession&) = delete;
 
@@ -36,7 +39,7 @@ public:
     // -1 when the connection is lost.
     [[nodiscard]] int broker_fd() const { return broker_.fd(); }
 
-    // Takes out at most `records_max` records, growing the ring when it is more than half full.
+    // Takes out at most `records_max` records, growing the ring when it is more than a quarter full.
     // True: there are more.
     bool drain(size_t records_max);
     // The cgroup is gone: a record said so.
@@ -80,6 +83,9 @@ private:
     }
     bool take_records(size_t records_max);
     void grow_if_needed();
+    void hold_if_needed();
+    void release_if_drained();
+    void note_holds();
     void note_lost_broker();
     void checkpoint();
     [[nodiscard]] SessionLoss loss() const;
@@ -93,6 +99,7 @@ private:
     uint32_t ring_bytes_max_;
     std::chrono::milliseconds call_limit_;
     Log log_;
+    std::optional<Freezer> freezer_;
 
     unsigned ring_generation_ = 0;
     bool may_grow_ = true;

@@ -126,6 +126,7 @@ Job make_job(const Config& config, const Container& container, const CommandLine
         if (is_executable(broker)) job.broker_program = broker;
     }
     job.on_unavailable = to_string(config.on_unavailable);
+    job.freeze = config.on_pressure == OnPressure::freeze;
     job.setup_deadline_ms = static_cast<uint32_t>(config.setup_deadline.count());
     job.ring_bytes = config.ring.initial;
     job.ring_max_bytes = config.ring.max;

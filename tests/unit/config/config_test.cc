@@ -114,6 +114,7 @@ runtime: /usr/sbin/runc
 trace: false
 mode: strict
 on_unavailable: refuse
+on_pressure: freeze
 setup_deadline: 750ms
 state_root: /var/lib/spoor
 mount: /trail
@@ -142,6 +143,7 @@ log:
     EXPECT_FALSE(config.trace);
     EXPECT_EQ(config.mode, Mode::strict);
     EXPECT_EQ(config.on_unavailable, OnUnavailable::refuse);
+    EXPECT_EQ(config.on_pressure, OnPressure::freeze);
     EXPECT_EQ(config.setup_deadline.count(), 750);
     EXPECT_EQ(config.state_root, "/var/lib/spoor");
     EXPECT_EQ(config.mount, "/trail");
@@ -188,6 +190,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Fault{"trace:\n", "1:1", "'trace' wants true or false, not nothing"},
                     Fault{"mode: loud\n", "1:7", "'mode' wants one of off warn strict, not 'loud'"},
                     Fault{"on_unavailable: fail\n", "1:17", "one of run refuse"},
+                    Fault{"on_pressure: wait\n", "1:14", "one of report freeze"},
                     Fault{"setup_deadline: 2\n", "1:17", "a duration like 2s or 500ms"},
                     Fault{"setup_deadline: 1h\n", "1:17", "a duration"},
                     Fault{"setup_deadline: 601s\n", "1:17", "to 600s"},
@@ -241,6 +244,7 @@ TEST(Yaml, AsShipped) {
     EXPECT_EQ(shown.trace, standard.trace);
     EXPECT_EQ(shown.mode, standard.mode);
     EXPECT_EQ(shown.on_unavailable, standard.on_unavailable);
+    EXPECT_EQ(shown.on_pressure, standard.on_pressure);
     EXPECT_EQ(shown.setup_deadline, standard.setup_deadline);
     EXPECT_NE(shown.state_root, standard.state_root);  // these three depend on the machine
     EXPECT_NE(shown.recorder, standard.recorder);

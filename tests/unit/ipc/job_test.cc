@@ -22,6 +22,7 @@ Job unusual_job() {
     job.broker_socket = "/b.sock";
     job.broker_program = "/b";
     job.on_unavailable = "refuse";
+    job.freeze = true;
     job.setup_deadline_ms = 7;
     job.ring_bytes = 8;
     job.ring_max_bytes = 9;
@@ -54,6 +55,7 @@ TEST(Job, SurvivesTheJourney) {
     EXPECT_EQ(read->broker_socket, job.broker_socket);
     EXPECT_EQ(read->broker_program, job.broker_program);
     EXPECT_EQ(read->on_unavailable, job.on_unavailable);
+    EXPECT_EQ(read->freeze, job.freeze);
     EXPECT_EQ(read->setup_deadline_ms, job.setup_deadline_ms);
     EXPECT_EQ(read->ring_bytes, job.ring_bytes);
     EXPECT_EQ(read->ring_max_bytes, job.ring_max_bytes);

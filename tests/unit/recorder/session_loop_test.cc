@@ -569,7 +569,7 @@ TEST_F(SessionLoopTest, GrowsInOrderUntilItIsRefused) {
     int path = 0;
     uint64_t time = 3000;
     for (size_t rings = 1; rings < 3; ++rings) {
-        // More than half before anybody looks. The loop may look in between: then once more.
+        // More than a quarter before anybody looks. The loop may look in between: then once more.
         while (spoord->rings_handed_out() == rings) {
             FakeRing& ring = spoord->ring();
             spoord->set_silent(true);
