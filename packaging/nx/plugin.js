@@ -16,9 +16,8 @@ const tell = guarded("results could not be told", (context) => {
     const { endOf, startOf } = require("./lib/declared.js");
     const { Signals } = require("./lib/signals.js");
     const signals = new Signals(directory);
-    const workspaceRoot = require("nx/src/utils/workspace-root").workspaceRoot;
     for (const { task, status, code } of Object.values(context.taskResults ?? {})) {
-        if (status !== "skipped") signals.send("start", task.id, startOf(task, { workspaceRoot }));
+        if (status !== "skipped") signals.send("start", task.id, startOf(task, { workspaceRoot: context.workspaceRoot }));
         signals.send("end", task.id, endOf({ status, code }));
     }
 });
