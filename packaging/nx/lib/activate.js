@@ -3,10 +3,22 @@
 
 const fs = require("node:fs");
 const Module = require("node:module");
+const path = require("node:path");
 
-// The modules that lib/hooks.js knows, all in one folder or below one name that few others have.
-const OF_INTEREST =
-    /[\\/](?:tasks-runner[\\/](?:task-io-service|process-metrics-service|life-cycle|task-orchestrator)|project-graph[\\/]plugins[\\/]tasks-execution-hooks)\.js$/;
+// The modules that lib/hooks.js knows. Looked up for every module of every program, so by their last
+// names first.
+const OF_INTEREST = new Set([
+    "life-cycle.js",
+    "process-metrics-service.js",
+    "task-io-service.js",
+    "task-orchestrator.js",
+    "tasks-execution-hooks.js",
+]);
+const FOLDERS = /[\\/](?:tasks-runner|project-graph[\\/]plugins)[\\/][^\\/]*$/;
+
+function isOfInterest(filename) {
+    return OF_INTEREST.has(filename.slice(filename.lastIndexOf(path.sep) + 1)) && FOLDERS.test(filename);
+}
 
 // Processes of nx that run no task: they hash and make graphs for others, and hooks there would
 // collect what nobody reads.
@@ -16,8 +28,8 @@ function agentDirectory() {
     return process.env.SPOOR_AGENT_DIR || "/run/spoor/agent";
 }
 
-function isDirectory(path) {
-    return fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+function isDirectory(name) {
+    return fs.statSync(name, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 // A name in place of a path is looked up from the working directory of every process, and node
@@ -25,8 +37,8 @@ function isDirectory(path) {
 function pinPath() {
     const options = process.env.NODE_OPTIONS;
     if (!options || !options.includes("@spoor/nx/preload")) return;
-    const path = require.resolve("../preload.js");
-    const quoted = /[\s"\\]/.test(path) ? `"${path.replace(/["\\]/g, "\\$&")}"` : path;
+    const file = require.resolve("../preload.js");
+    const quoted = /[\s"\\]/.test(file) ? `"${file.replace(/["\\]/g, "\\$&")}"` : file;
     // A path that ends like the name is one already.
     process.env.NODE_OPTIONS = options.replace(
         /((?:^|\s)(?:--require|-r)(?:=|\s+))("?)@spoor\/nx\/preload(?:\.js)?\2(?=\s|$)/g,
@@ -39,8 +51,7 @@ let active = false;
 function activate() {
     if (active) return true;
     pinPath();
-    const main = process.argv[1] || "";
-    if (HELPERS.test(main) || !require("node:worker_threads").isMainThread) return false;
+    if (HELPERS.test(process.argv[1] || "")) return false;
     const directory = agentDirectory();
     if (!isDirectory(directory)) return false;
     active = true;
@@ -48,12 +59,12 @@ function activate() {
     const load = Module._extensions[".js"];
     Module._extensions[".js"] = function (module, filename) {
         const result = load.apply(this, arguments);
-        if (OF_INTEREST.test(filename)) hooked(module, filename, directory);
+        if (isOfInterest(filename)) hooked(module, filename, directory);
         return result;
     };
     // As a plugin we come when nx is there already.
     for (const filename of Object.keys(require.cache)) {
-        if (OF_INTEREST.test(filename) && require.cache[filename].loaded) {
+        if (isOfInterest(filename) && require.cache[filename].loaded) {
             hooked(require.cache[filename], filename, directory);
         }
     }

@@ -25,8 +25,9 @@ function volume(t, options) {
 }
 
 // Runs a script in a process of its own with the preload.
-function preloaded(top, script, environment = {}, preload = `${PACKAGE}/preload.js`) {
-    const file = path.join(top, "script.js");
+function preloaded(top, script, environment = {}, preload = `${PACKAGE}/preload.js`, name = "script.js") {
+    const file = path.join(top, name);
+    fs.mkdirSync(path.dirname(file), { recursive: true });
     fs.writeFileSync(file, script);
     return spawnSync(process.execPath, [file], {
         cwd: top,
@@ -121,10 +122,36 @@ test("a process that is no nx reads none of the adaptor, and says nothing", (t) 
 
 test("without the agent's directory nothing is hooked", (t) => {
     const top = folder(t);
-    const native = "console.log(/\\bOF_INTEREST\\b/.test(require('module')._extensions['.js'].toString()))";
+    const native = "console.log(/\\bisOfInterest\\b/.test(require('module')._extensions['.js'].toString()))";
     const run = (agent) => preloaded(top, native, { SPOOR_AGENT_DIR: agent });
     assert.deepStrictEqual([run(path.join(top, "none")).stdout, run(top).stdout], ["false\n", "true\n"]);
     assert.strictEqual(run("/dev/null").stderr, "");
+});
+
+test("nx's daemon and plugin workers are not hooked", (t) => {
+    const top = folder(t);
+    const native = "console.log(/\\bisOfInterest\\b/.test(require('module')._extensions['.js'].toString()))";
+    const run = (name) => preloaded(top, native, { SPOOR_AGENT_DIR: top }, undefined, name).stdout;
+    const names = ["src/daemon/server/start.js", "project-graph/plugins/isolation/plugin-worker.js", "bin/nx.js"];
+    assert.deepStrictEqual(names.map(run), ["false\n", "false\n", "true\n"]);
+});
+
+test("an nx that exits in the middle ends its tasks", (t) => {
+    const there = volume(t);
+    const fake = path.join(there.agent, "../nx/src/tasks-runner");
+    fs.mkdirSync(fake, { recursive: true });
+    const lifeCycle = "exports.CompositeLifeCycle = class { async startTasks() {} async endTasks() {} };";
+    fs.writeFileSync(path.join(fake, "life-cycle.js"), lifeCycle);
+    const script = `
+        const { CompositeLifeCycle } = require("${fake}/life-cycle");
+        const cycle = new CompositeLifeCycle();
+        const tasks = ["a:build", "b:build"].map((id) => ({ id, outputs: [] }));
+        cycle.startTasks(tasks).then(() => cycle.endTasks([{ task: tasks[0], status: "success", code: 0 }]))
+            .then(() => process.exit(9));`;
+    const { stderr, status } = preloaded(path.dirname(there.agent), script, { SPOOR_AGENT_DIR: there.agent });
+    assert.strictEqual(status, 9, stderr);
+    const ends = there.finish().filter(({ event }) => event === "end");
+    assert.deepStrictEqual(ends.map(({ taskId, status }) => [taskId, status]), [["a:build", "success"], ["b:build", "stopped"]]);
 });
 
 test("an nx that looks otherwise is left alone, and that is said once", (t) => {
