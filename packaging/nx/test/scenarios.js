@@ -85,6 +85,15 @@ function scenarios(version) {
         assert.ok(fs.existsSync(path.join(workspace.root, ".nx/workspace-data/d")), "there was a daemon");
     });
 
+    test(named("globs in place of files"), async (t) => {
+        const workspace = workspaceOf(t);
+        succeeded(await workspace.run(["build", "two"], { SPOOR_NX_INPUTS: "globs" }));
+        const { inputs, dependenciesOutputs } = lifeOf(workspace.volume.finish(), "two:build").start.declared;
+        assert.ok(inputs.includes("libs/two/**/*") && inputs.includes("!libs/two/**/*.md"), JSON.stringify(inputs));
+        assert.ok(!inputs.some((input) => input.endsWith("two.txt")), JSON.stringify(inputs));
+        assert.deepStrictEqual(dependenciesOutputs, ["libs/one/dist"]);
+    });
+
     test(named("a process starts when its task has been taken in"), async (t) => {
         const workspace = workspaceOf(t, { delayMs: 300 });
         succeeded(await workspace.run(["build", "one"]));
