@@ -42,6 +42,11 @@ void AccessSet::note(Id node, Pid which, uint32_t pid) {
     if (tree_.at(node).pid[which] == 0) tree_.at(node).pid[which] = pid;
 }
 
+void AccessSet::mark(Id node, uint16_t bits, Pid which, uint32_t pid) {
+    note(node, which, pid);
+    set(node, bits);
+}
+
 size_t AccessSet::memory() const {
     return tree_.memory() + renames_.capacity() * sizeof(RenameRecord) + origins_.size() * 40 + extra_bytes_;
 }
@@ -78,20 +83,26 @@ AccessSet::Id AccessSet::moved_above(Id node) const {
     return NameTree::none;
 }
 
-void AccessSet::read(Id node, uint32_t pid) {
+bool AccessSet::read(Id node, uint32_t pid) {
     note(node, pid_read, pid);
-    if (has(node, s_own)) return set(node, s_own_read);
-    Id moved = moved_above(node);
-    if (moved == NameTree::none) return set(node, s_input);
+    Id moved = has(node, s_own) ? NameTree::none : moved_above(node);
+    if (moved == NameTree::none) {
+        bool own = has(node, s_own);
+        set(node, own ? s_own_read : s_input);
+        return !own;
+    }
     set(node, s_own_read);
     Id origin = transpose(node, moved, origins_.at(moved));
     if (origin != NameTree::none && !has(origin, s_written)) set(origin, s_moved_input);
+    return false;
 }
 
-void AccessSet::read_deleted(Id node, uint32_t pid) {
+bool AccessSet::read_deleted(Id node, uint32_t pid) {
     // The name is gone, so the state of what stands there says nothing: was it ever the task's?
     note(node, pid_read, pid);
-    set(node, has(node, s_written | s_unnamed) ? s_own_read : s_input);
+    bool own = has(node, s_written | s_unnamed);
+    set(node, own ? s_own_read : s_input);
+    return !own;
 }
 
 void AccessSet::write(Id node, uint32_t pid) {
@@ -122,22 +133,23 @@ void AccessSet::remove(Id node, uint32_t pid) {
     origins_.erase(node);
 }
 
-void AccessSet::rename(Id from, Id to, uint32_t pid, bool directory) {
+AccessSet::Effect AccessSet::rename(Id from, Id to, uint32_t pid, bool directory) {
     // Two names of one file: rename(2) then does nothing; here it would make the file vanish.
-    if (from == to) return;
-    if (directory || is_directory(from))
-        rename_directory(from, to, pid);
-    else
-        rename_file(from, to, pid);
+    if (from == to) return {};
+    if (!directory && !is_directory(from)) return rename_file(from, to, pid);
+    rename_directory(from, to, pid);
+    return {};
 }
 
-void AccessSet::rename_file(Id from, Id to, uint32_t pid) {
+AccessSet::Effect AccessSet::rename_file(Id from, Id to, uint32_t pid) {
     bool repeated = has(from, s_gone);
     write(to, pid);
-    if (repeated) return;
-    if (!has(from, s_own)) set(from, s_moved_input);
+    if (repeated) return {.input = false, .output = true};
+    bool own = has(from, s_own);
+    if (!own) set(from, s_moved_input);
     clear(from, s_own | s_written);
     set(from, s_gone);
+    return {.input = !own, .output = true};
 }
 
 std::vector<AccessSet::Moved> AccessSet::take_below(Id directory) {
@@ -224,11 +236,17 @@ void AccessSet::add_extra(std::vector<Extra>& list, const AccessEvent& event) {
     list.push_back({event.op, event.path, event.process.pid, event.error});
 }
 
-void AccessSet::add(const AccessEvent& event) {
-    if (event.op == Op::connect || event.op == Op::bind) return add_extra(connections_, event);
-    if (event.error != 0 && event.op != Op::absent) return;
-    if (event.flags & flag_memory) return;
-    if (event.flags & flag_unreachable) return add_extra(unreachable_, event);
+AccessSet::Effect AccessSet::add(const AccessEvent& event) {
+    if (event.op == Op::connect || event.op == Op::bind) {
+        add_extra(connections_, event);
+        return {};
+    }
+    if (event.error != 0 && event.op != Op::absent) return {};
+    if (event.flags & flag_memory) return {};
+    if (event.flags & flag_unreachable) {
+        add_extra(unreachable_, event);
+        return {};
+    }
 
     Id node = tree_.intern(event.path, limit_);
     Id to = NameTree::none;
@@ -239,7 +257,7 @@ void AccessSet::add(const AccessEvent& event) {
     if (node == NameTree::none) {
         ++omitted_;
         if (to != NameTree::none) write(to, event.process.pid);
-        return;
+        return {.input = false, .output = to != NameTree::none};
     }
     uint32_t pid = event.process.pid;
     bool directory = (event.flags & flag_directory) != 0;
@@ -250,21 +268,27 @@ void AccessSet::add(const AccessEvent& event) {
         case Op::read:
         case Op::exec:
         case Op::mmap_exec:
-            if (directory) return;
-            return deleted ? read_deleted(node, pid) : read(node, pid);
+            if (directory) return {};
+            return {.input = deleted ? read_deleted(node, pid) : read(node, pid), .output = false};
         case Op::write:
         case Op::create:
         case Op::truncate:
         case Op::mknod:
         case Op::symlink:
         case Op::mmap_write:
-            if (deleted) return set(node, s_unnamed);
-            return write(node, pid);
+            if (!deleted) {
+                write(node, pid);
+                return {.input = false, .output = true};
+            }
+            set(node, s_unnamed);
+            return {};
         case Op::mkdir:
-            return make_directory(node, pid);
+            make_directory(node, pid);
+            return {};
         case Op::remove:
         case Op::rmdir:
-            return remove(node, pid);
+            remove(node, pid);
+            return {};
         case Op::rename:
             if (to != NameTree::none) {
                 bool swap = (event.flags & flag_exchange) != 0;
@@ -272,35 +296,36 @@ void AccessSet::add(const AccessEvent& event) {
                     renames_.push_back({node, to, pid, swap});
                 else
                     ++omitted_;
-                return swap ? exchange(node, to, pid) : rename(node, to, pid, directory);
+                if (!swap) return rename(node, to, pid, directory);
+                exchange(node, to, pid);
+                return {};
             }
-            return remove(node, pid);
-        case Op::link:
-            if (!deleted) read(node, pid);
-            if (to != NameTree::none) write(to, pid);
-            return;
+            remove(node, pid);
+            return {};
+        case Op::link: {
+            Effect effect{.input = !deleted && read(node, pid), .output = to != NameTree::none};
+            if (effect.output) write(to, pid);
+            return effect;
+        }
         case Op::metadata:
-            if (deleted) return;
-            note(node, pid_metadata, pid);
-            return set(node, s_metadata);
+            if (!deleted) mark(node, s_metadata, pid_metadata, pid);
+            return {};
         case Op::list:
             set(node, s_directory);
-            if (deleted || has(node, s_made_directory)) return;
-            note(node, pid_list, pid);
-            return set(node, s_listed);
+            if (!deleted && !has(node, s_made_directory)) mark(node, s_listed, pid_list, pid);
+            return {};
         case Op::absent:
-            if (gone(node)) return;
-            note(node, pid_absent, pid);
-            return set(node, s_absent);
+            if (!gone(node)) mark(node, s_absent, pid_absent, pid);
+            return {};
         case Op::probe:
         case Op::readlink:
-            if (deleted || has(node, s_own | s_made_directory)) return;
-            note(node, pid_probe, pid);
-            return set(node, s_probed);
+            if (!deleted && !has(node, s_own | s_made_directory)) mark(node, s_probed, pid_probe, pid);
+            return {};
         case Op::connect:
         case Op::bind:
-            return;
+            break;
     }
+    return {};
 }
 
 void AccessSet::for_each(List list, const std::function<void(const Entry&)>& take) {

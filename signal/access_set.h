@@ -39,7 +39,17 @@ public:
     // Past `memory_limit` bytes new paths are counted (omitted()) but not kept.
     explicit AccessSet(size_t memory_limit);
 
-    void add(const AccessEvent& event);
+    // What an access was for the task: content came in that was not its own, or content of its own now
+    // stands at a name. Of a directory's move, which takes many names along, nothing is said here.
+    struct Effect {
+        bool input = false;   // at event.path
+        bool output = false;  // at event.to of a rename or link, else at event.path
+    };
+    Effect add(const AccessEvent& event);
+
+    // Number of a path, for who keeps many; 0 if there is no room.
+    uint32_t intern(std::string_view path) { return tree_.intern(path, limit_); }
+    [[nodiscard]] std::string path(uint32_t number) const { return tree_.path(number); }
 
     enum class List {
         inputs,
@@ -88,13 +98,13 @@ private:
     using Id = NameTree::Id;
     enum Pid : uint8_t { pid_read, pid_write, pid_list, pid_absent, pid_probe, pid_remove, pid_metadata };
 
-    void read(Id node, uint32_t pid);
-    void read_deleted(Id node, uint32_t pid);
+    bool read(Id node, uint32_t pid);  // true: not the task's own
+    bool read_deleted(Id node, uint32_t pid);
     void write(Id node, uint32_t pid);
     void make_directory(Id node, uint32_t pid);
     void remove(Id node, uint32_t pid);
-    void rename(Id from, Id to, uint32_t pid, bool directory);
-    void rename_file(Id from, Id to, uint32_t pid);
+    Effect rename(Id from, Id to, uint32_t pid, bool directory);
+    Effect rename_file(Id from, Id to, uint32_t pid);
     void rename_directory(Id from, Id to, uint32_t pid);
     void exchange(Id a, Id b, uint32_t pid);
     void add_extra(std::vector<Extra>& list, const AccessEvent& event);
@@ -115,6 +125,7 @@ private:
     void clear(Id node, uint16_t bits);
     [[nodiscard]] bool has(Id node, uint16_t bits) const;
     void note(Id node, Pid which, uint32_t pid);
+    void mark(Id node, uint16_t bits, Pid which, uint32_t pid);
     [[nodiscard]] bool gone(Id node) const;
     [[nodiscard]] bool is_directory(Id node) const;
     // The nearest directory above that was renamed with unknown content in it, or none.

@@ -59,6 +59,7 @@ struct ProcessKey {
 struct ForkEvent {
     ProcessKey child;
     ProcessKey parent;
+    uint32_t host_pid = 0;  // the child's, in the host's pid namespace; 0: not known
 };
 
 struct ExecEvent {
@@ -71,6 +72,7 @@ struct ExecEvent {
     std::vector<std::string> argv;
     std::vector<std::string> environment;  // task keys only, as NAME=value
     bool argv_truncated = false;
+    uint32_t host_pid = 0;  // in the host's pid namespace; 0: not known
 };
 
 struct ExitEvent {

@@ -21,7 +21,7 @@ uint32_t NameTree::store(std::string_view name) {
     size_t room = names_.empty() ? 0 : chunk_bytes - names_used_ % chunk_bytes;
     if (names_.empty() || (names_used_ == names_.size() * chunk_bytes) || room < name.size()) {
         names_used_ = names_.size() * chunk_bytes;
-        names_.push_back(std::make_unique<char[]>(chunk_bytes));
+        names_.push_back(std::make_unique_for_overwrite<char[]>(chunk_bytes));
     }
     size_t offset = names_used_;
     std::memcpy(names_.back().get() + offset % chunk_bytes, name.data(), name.size());

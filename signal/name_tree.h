@@ -56,8 +56,8 @@ public:
     void for_each_sorted(const std::function<void(Id, std::string_view path)>& take);
 
 private:
-    static constexpr size_t chunk_nodes = 4096;
-    static constexpr size_t chunk_bytes = 256 * 1024;
+    static constexpr size_t chunk_nodes = 512;
+    static constexpr size_t chunk_bytes = 64 * 1024;
     // Two roots: of absolute paths, and of anything else.
     static constexpr Id root = 1, relative = 2;
 

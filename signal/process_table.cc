@@ -12,9 +12,18 @@ namespace {
 
 constexpr size_t leaving_max = 1024;  // that many ended processes wait for a flush
 constexpr size_t execs_max = 32;
+constexpr size_t tasks_max = 64;  // of one process
 constexpr size_t tree_max = 128 * 1024;
 constexpr size_t command_max = 1000;
 constexpr size_t commands_max = 4 * 1024 * 1024;
+
+bool earlier(const TreeEntry& a, const TreeEntry& b) {
+    return a.start_ns != b.start_ns ? a.start_ns < b.start_ns : a.pid < b.pid;
+}
+
+bool earlier_key(const ProcessKey& a, const ProcessKey& b) {
+    return a.start_ns != b.start_ns ? a.start_ns < b.start_ns : a.pid < b.pid;
+}
 
 // Joined by spaces, for people; not cut inside a character.
 std::string command_line(const std::vector<std::string>& argv, size_t limit) {
@@ -158,8 +167,36 @@ void ProcessTable::write_first_leaving() {
         newest_.erase(newest);
 }
 
-void ProcessTable::flush() {
-    while (!leaving_.empty()) write_first_leaving();
+void ProcessTable::flush(uint64_t ended_until_ns) {
+    while (!leaving_.empty()) {
+        Process* first = find(leaving_.front());
+        if (first != nullptr && first->exited && first->end_ns > ended_until_ns) return;
+        write_first_leaving();
+    }
+}
+
+void ProcessTable::assign(ProcessKey key, const std::shared_ptr<const std::string>& task) {
+    Process* process = find_or_add(key);
+    if (process == nullptr) return;
+    std::erase_if(process->tasks, [&](const auto& known) { return *known == *task; });
+    if (process->tasks.size() == tasks_max) process->tasks.erase(process->tasks.begin());
+    process->tasks.push_back(task);
+}
+
+const ProcessTable::Program* ProcessTable::program_of(const Process& process) const {
+    if (!process.execs.empty()) return process.execs.back().get();
+    if (process.inherited) return process.inherited.get();
+    // The parent's exec came after this one's fork: late is better than nothing.
+    auto parent = table_.find(process.parent);
+    return parent == table_.end() || parent->second.execs.empty() ? nullptr
+                                                                  : parent->second.execs.front().get();
+}
+
+std::string ProcessTable::working_directory(ProcessKey key, bool or_inherited) const {
+    auto known = table_.find(key);
+    if (known == table_.end() || (!or_inherited && known->second.execs.empty())) return {};
+    const Program* program = program_of(known->second);
+    return program == nullptr ? std::string() : program->cwd;
 }
 
 void ProcessTable::finish() {
@@ -167,9 +204,7 @@ void ProcessTable::finish() {
     std::vector<ProcessKey> left;
     left.reserve(table_.size());
     for (const auto& [key, process] : table_) left.push_back(key);
-    std::sort(left.begin(), left.end(), [](const ProcessKey& a, const ProcessKey& b) {
-        return a.start_ns != b.start_ns ? a.start_ns < b.start_ns : a.pid < b.pid;
-    });
+    std::sort(left.begin(), left.end(), earlier_key);
     for (ProcessKey key : left) leave(key, table_[key]);
     flush();
 }
@@ -184,12 +219,7 @@ void ProcessTable::append_program(JsonObject& line, const Program& program) {
 }
 
 void ProcessTable::write(ProcessKey key, const Process& process) {
-    ProgramPtr program = process.execs.empty() ? process.inherited : process.execs.back();
-    // The parent's exec came after this one's fork: late is better than nothing.
-    if (!program) {
-        if (Process* parent = find(process.parent); parent != nullptr && !parent->execs.empty())
-            program = parent->execs.front();
-    }
+    const Program* program = program_of(process);
     std::string& out = out_.buffer();
     JsonObject line(out);
     line.text("time", clock_.rfc3339(key.start_ns));
@@ -226,11 +256,19 @@ void ProcessTable::write(ProcessKey key, const Process& process) {
         line.null("exit");
         line.null("end");
     }
-    line.text("task", "-");
+    line.text("task", process.tasks.empty() ? std::string_view("-") : *process.tasks.back());
+    if (process.tasks.size() > 1) {
+        line.key("tasks") += '[';
+        for (size_t i = 0; i < process.tasks.size(); ++i) {
+            if (i > 0) out += ',';
+            append_json_string(out, *process.tasks[i]);
+        }
+        out += ']';
+    }
     line.close();
     out += '\n';
     out_.end_line();
-    add_to_tree(key, process.parent.pid, program.get());
+    add_to_tree(key, process.parent.pid, program);
 }
 
 void ProcessTable::add_to_tree(ProcessKey key, uint32_t parent_pid, const Program* program) {
@@ -238,21 +276,46 @@ void ProcessTable::add_to_tree(ProcessKey key, uint32_t parent_pid, const Progra
         ++tree_omitted_;
         return;
     }
+    tree_.push_back({key.start_ns, command_of(program), key.pid, parent_pid});
+}
+
+const std::string* ProcessTable::command_of(const Program* program) {
     std::string command = program ? command_line(program->argv, command_max) : std::string();
     if (command.empty() && program) command = program->exe;
     // Past the limit only the program's name, which is one of few.
     if (program && command_bytes_ > commands_max) command = program->exe.substr(0, command_max);
     auto [at, fresh] = commands_.insert(std::move(command));
     if (fresh) command_bytes_ += at->size() + 64;
-    tree_.push_back({key.start_ns, &*at, key.pid, parent_pid});
+    return &*at;
 }
 
 std::vector<TreeEntry> ProcessTable::tree() const {
     std::vector<TreeEntry> sorted = tree_;
-    std::sort(sorted.begin(), sorted.end(), [](const TreeEntry& a, const TreeEntry& b) {
-        return a.start_ns != b.start_ns ? a.start_ns < b.start_ns : a.pid < b.pid;
-    });
+    std::sort(sorted.begin(), sorted.end(), earlier);
     return sorted;
+}
+
+std::vector<TreeEntry> ProcessTable::tree_of(std::vector<ProcessKey> keys) {
+    std::sort(keys.begin(), keys.end(), earlier_key);
+    keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+    std::vector<TreeEntry> found;
+    size_t written = 0;
+    for (ProcessKey key : keys) {
+        if (Process* process = find(key))
+            found.push_back({key.start_ns, command_of(program_of(*process)), key.pid, process->parent.pid});
+        else
+            ++written;
+    }
+    // Lately ended ones are at the end.
+    for (auto entry = tree_.rbegin(); entry != tree_.rend() && written > 0; ++entry) {
+        if (!std::binary_search(keys.begin(), keys.end(), ProcessKey{entry->pid, entry->start_ns},
+                                earlier_key))
+            continue;
+        found.push_back(*entry);
+        --written;
+    }
+    std::sort(found.begin(), found.end(), earlier);
+    return found;
 }
 
 }  // namespace spoor

@@ -2,7 +2,7 @@
 //
 //   {"time":"…Z","pid":7,"start":81234567890,"ppid":1,"parentStart":81230000000,"argv":["cc","a.c"],
 //    "exe":"/usr/bin/cc","cwd":"/w","script":"/w/cc.sh","loader":"/lib64/ld-linux-x86-64.so.2",
-//    "exit":{"code":0},"end":"…Z","task":"-"}
+//    "exit":{"code":0},"end":"…Z","task":"web:build"}
 //
 // `start` (CLOCK_BOOTTIME, ns) and `pid` name the instance, here and in accesses.jsonl; `time` is
 // the same moment as RFC 3339. `exit` is {"code":N}, {"signal":N} or null: still alive when the
@@ -10,7 +10,8 @@
 // `cwd` are those of the last exec, or of the parent's for a process that only forked: then
 // `"forkOnly":true`. More than one exec: all of them stand in `execs`, each with its `time`, and
 // `execsOmitted` says how many in the middle were left out. `ppid` is the parent at fork; what the
-// session has not seen is 0 and null. Bytes that are not UTF-8: `exeBytes` and so on as json_text.h
+// session has not seen is 0 and null. `task` is the last that it worked for, "-" if none; if there were
+// more, all of them stand in `tasks`. Bytes that are not UTF-8: `exeBytes` and so on as json_text.h
 // describes, and for `argv` one `argvBytes` with all arguments in base64.
 //
 // Events may come in any order within one flush interval, twice, or not at all. A finished process
@@ -53,16 +54,29 @@ public:
     // An access names a process: it exists, even if its fork was not seen.
     void seen(ProcessKey key);
 
-    // Writes the lines of those that ended since.
-    void flush();
+    // The process works for this task from now on (or did all along: signals come late).
+    void assign(ProcessKey key, const std::shared_ptr<const std::string>& task);
+    // At its latest exec; empty if none was seen. `or_inherited`: else of the program that it was forked
+    // from.
+    [[nodiscard]] std::string working_directory(ProcessKey key, bool or_inherited) const;
+
+    // Writes the lines of those that ended since, up to `ended_until_ns`: who waits a while learns
+    // from late signals which task they worked for.
+    void flush(uint64_t ended_until_ns = UINT64_MAX);
     // Writes the lines of all that are left, in order of their start.
     void finish();
+
+    // Lines of ended ones wait for a later flush.
+    [[nodiscard]] bool waiting() const { return !leaving_.empty(); }
 
     // Instances seen.
     [[nodiscard]] uint64_t processes() const { return processes_; }
     [[nodiscard]] size_t living() const { return table_.size(); }
     // In order of start; complete after finish(). Bounded: the number left out.
     [[nodiscard]] std::vector<TreeEntry> tree() const;
+    // Those of `keys` that are known, alive or not, in order of start. `command` is valid until the
+    // next event.
+    [[nodiscard]] std::vector<TreeEntry> tree_of(std::vector<ProcessKey> keys);
     [[nodiscard]] uint64_t tree_omitted() const { return tree_omitted_; }
 
 private:
@@ -83,6 +97,7 @@ private:
         ProgramPtr inherited;
         std::vector<ProgramPtr> execs;  // in order of time
         uint64_t execs_omitted = 0;
+        std::vector<std::shared_ptr<const std::string>> tasks;
     };
     struct KeyHash {
         size_t operator()(const ProcessKey& key) const {
@@ -98,6 +113,8 @@ private:
     void write(ProcessKey key, const Process& process);
     static void append_program(JsonObject& line, const Program& program);
     void add_to_tree(ProcessKey key, uint32_t parent_pid, const Program* program);
+    const std::string* command_of(const Program* program);
+    [[nodiscard]] const Program* program_of(const Process& process) const;
     static uint64_t fingerprint(ProcessKey key);  // of what is written_
 
     LineFile& out_;

@@ -2,9 +2,10 @@
 // AtomicFile: neither the document nor a list of it is ever in memory as a whole.
 //
 // The outer keys are those of the raw sandbox report that Nx users know; what is spoor's own stands
-// under `spoor`. Paths of the container's own task (`-`) are absolute. `inputs` and `outputs` are
-// plain strings: for those that are not UTF-8, `spoor.inputsBytes` and `spoor.outputsBytes` hold
-// {"index":N,"bytes":base64} each. Everywhere else json_text.h's scheme holds.
+// under `spoor`. Paths of the container's own task (`-`) are absolute; of other tasks those in the
+// workspace are relative to it. `inputs` and `outputs` are plain strings: for those that are not UTF-8,
+// `spoor.inputsBytes` and `spoor.outputsBytes` hold {"index":N,"bytes":base64} each, and so do the other
+// lists of plain strings. Everywhere else json_text.h's scheme holds.
 #pragma once
 
 #include <string>
@@ -13,15 +14,21 @@
 #include "signal/access_set.h"
 #include "signal/process_table.h"
 #include "signal/session.h"
+#include "signal/task.h"
 
 namespace spoor {
 
 inline constexpr const char* report_schema = "spoor.report/1";
-inline constexpr const char* container_task = "-";
 
-// Writes `tasks`/<task_id>.json. `session` gives completeness, coverage and times as they are to
-// stand in the report. The sets are only sorted, not changed.
-Status write_report(int tasks, const std::string& task_id, AccessSet& accesses, const ProcessTable& processes,
-                    const Session& session);
+// Writes `tasks`/-.json: everything that the container did, whichever task it was for. `session` gives
+// completeness, coverage and times as they are to stand in the report. The sets are only sorted, not
+// changed.
+Status write_report(int tasks, AccessSet& accesses, const ProcessTable& processes, const Session& session);
+
+// Writes the report of a task under its file name (task_file_name). `container` tells who served
+// what the task talked to; `started` and `finished` are RFC 3339.
+Status write_task_report(int tasks, Task& task, TaskEnd end, const std::string& started,
+                         const std::string& finished, const AccessSet& container, ProcessTable& processes,
+                         const Session& session);
 
 }  // namespace spoor

@@ -14,6 +14,10 @@
 namespace spoor {
 namespace {
 
+// So long an ended process's line waits for a signal that names its task, where there are tasks.
+constexpr uint64_t late_signal_ns = 2'000'000'000;
+constexpr size_t warnings_max = 200;
+
 void add_once(std::vector<std::string>& list, std::string text) {
     if (std::find(list.begin(), list.end(), text) == list.end()) list.push_back(std::move(text));
 }
@@ -32,7 +36,12 @@ struct Trail::Impl {
           process_lines(volume.trace(), processes_file),
           processes(process_lines, clock),
           log(volume.trace(), clock, options.rotate_bytes),
-          accesses(options.access_set_bytes) {
+          accesses(options.access_set_bytes),
+          violation_lines(volume.trace(), violations_file),
+          tasks(
+              options.tasks, accesses, processes, violation_lines, clock,
+              [this](Task& task, TaskEnd end, uint64_t end_ns) { return report(task, end, end_ns); },
+              [this](std::string warning) { warn(std::move(warning)); }) {
         session.state = SessionState::tracing;
         session.started = clock.rfc3339(boot_time_ns());
         session.finished.clear();
@@ -44,6 +53,19 @@ struct Trail::Impl {
         if (event.flags & flag_truncated) ++cut_paths;
         log.add(event, time_ns);
         accesses.add(event);
+        tasks.on(event, time_ns);
+    }
+
+    void warn(std::string warning) {
+        if (session.warnings.size() == warnings_max)
+            session.warnings.emplace_back("further warnings are left out");
+        if (session.warnings.size() <= warnings_max) add_once(session.warnings, std::move(warning));
+    }
+
+    Status report(Task& task, TaskEnd end, uint64_t end_ns) {
+        if (volume.tasks() < 0) return {};
+        return write_task_report(volume.tasks(), task, end, clock.rfc3339(task.opened_ns),
+                                 clock.rfc3339(end_ns), accesses, processes, session);
     }
 
     void count() {
@@ -62,7 +84,8 @@ struct Trail::Impl {
 
     // What the parts met with becomes the session's text, at the end.
     void gather_reasons() {
-        for (const LineFile* file : {&std::as_const(process_lines), &log.file()})
+        for (const LineFile* file :
+             {&std::as_const(process_lines), &log.file(), &std::as_const(violation_lines)})
             if (file->lost_lines() > 0)
                 add_once(
                     session.reasons,
@@ -90,6 +113,8 @@ struct Trail::Impl {
     ProcessTable processes;
     AccessLog log;
     AccessSet accesses;
+    LineFile violation_lines;
+    TaskBook tasks;
     uint64_t cut_paths = 0;
     unsigned rotations_told = 0;
     bool begun = false;
@@ -114,12 +139,15 @@ Status Trail::begin() {
 }
 
 void Trail::on(const ForkEvent& event, uint64_t time_ns) {
-    if (impl_->active()) impl_->processes.on(event, time_ns);
+    if (!impl_->active()) return;
+    impl_->processes.on(event, time_ns);
+    impl_->tasks.on(event, time_ns);
 }
 
 void Trail::on(const ExecEvent& event, uint64_t time_ns) {
     if (!impl_->active()) return;
     impl_->processes.on(event, time_ns);
+    impl_->tasks.on(event, time_ns);
     auto access = [&](Op op, const std::string& path, uint16_t flags = 0) {
         if (path.empty()) return;
         AccessEvent made;
@@ -135,7 +163,9 @@ void Trail::on(const ExecEvent& event, uint64_t time_ns) {
 }
 
 void Trail::on(const ExitEvent& event, uint64_t time_ns) {
-    if (impl_->active()) impl_->processes.on(event, time_ns);
+    if (!impl_->active()) return;
+    impl_->processes.on(event, time_ns);
+    impl_->tasks.on(event, time_ns);
 }
 
 void Trail::on(const AccessEvent& event, uint64_t time_ns) {
@@ -144,10 +174,27 @@ void Trail::on(const AccessEvent& event, uint64_t time_ns) {
     impl_->access(event, time_ns);
 }
 
+void Trail::on(TaskSignal signal, uint64_t time_ns, const SessionLoss& loss) {
+    if (!impl_->active()) return;
+    impl_->session.loss = loss;
+    impl_->tasks.on(std::move(signal), time_ns);
+}
+
+void Trail::tick(uint64_t now_ns) {
+    if (impl_->active()) impl_->tasks.tick(now_ns);
+}
+
+uint64_t Trail::tasks_due_ns() const { return impl_->active() ? impl_->tasks.due_ns() : UINT64_MAX; }
+std::vector<TaskBook::HostProcess> Trail::take_renewals() { return impl_->tasks.take_renewals(); }
+std::vector<TaskBook::HostProcess> Trail::take_kills() { return impl_->tasks.take_kills(); }
+
 void Trail::flush() {
     Impl& trail = *impl_;
     if (!trail.active()) return;
-    trail.processes.flush();
+    if (const uint64_t now = boot_time_ns(); trail.tasks.used())
+        trail.processes.flush(now - std::min(now, late_signal_ns));
+    else
+        trail.processes.flush();
     trail.process_lines.flush();
     trail.log.flush();
     if (trail.log.rotations() == trail.rotations_told) return;
@@ -158,8 +205,10 @@ void Trail::flush() {
         add_warning("session.json was not updated: " + told.error().message);
 }
 
+bool Trail::unflushed() const { return impl_->active() && impl_->processes.waiting(); }
+
 void Trail::add_reason(std::string reason) { add_once(impl_->session.reasons, std::move(reason)); }
-void Trail::add_warning(std::string warning) { add_once(impl_->session.warnings, std::move(warning)); }
+void Trail::add_warning(std::string warning) { impl_->warn(std::move(warning)); }
 void Trail::set_ring_bytes(uint32_t bytes) { impl_->session.ring_bytes = bytes; }
 
 Status Trail::checkpoint(const SessionCounters& counters, const SessionLoss& loss) {
@@ -177,18 +226,19 @@ Status Trail::finish(const SessionCounters& counters, const SessionLoss& loss,
     for (std::string& reason : reasons) add_reason(std::move(reason));
     if (!trail.begun) add_reason("the volume could not be used when the session began");
     trail.finished = true;
+    trail.session.loss = loss;
+    trail.tasks.finish(boot_time_ns());
     trail.processes.finish();
     trail.process_lines.flush();
     trail.log.flush();
+    trail.violation_lines.flush();
     trail.session.counters = counters;
-    trail.session.loss = loss;
     trail.session.state = state;
     trail.session.finished = trail.clock.rfc3339(boot_time_ns());
     trail.count();
     trail.gather_reasons();
     if (trail.volume.tasks() >= 0) {
-        auto written = write_report(trail.volume.tasks(), container_task, trail.accesses, trail.processes,
-                                    trail.session);
+        auto written = write_report(trail.volume.tasks(), trail.accesses, trail.processes, trail.session);
         if (!written) add_reason("trace/tasks/-.json: " + written.error().message);
     }
     trail.note_cost();

@@ -1,5 +1,6 @@
-// The trail of one session: takes events in and leaves session.json, processes.jsonl,
-// accesses.jsonl and the container's report in the volume. What the recorder drives.
+// The trail of one session: takes events and the agent's signals in and leaves session.json,
+// processes.jsonl, accesses.jsonl, violations.jsonl and the reports of the tasks and of the container in
+// the volume. What the recorder drives.
 //
 // Threads: one. Errors: after begin() nothing here fails or throws; a write that fails (full disk,
 // removed directory) costs its lines, is counted, and becomes a reason in session.json.
@@ -14,6 +15,7 @@
 #include "base/result.h"
 #include "signal/event.h"
 #include "signal/session.h"
+#include "signal/task_book.h"
 #include "signal/volume.h"
 
 namespace spoor {
@@ -23,6 +25,7 @@ struct TrailOptions {
     bool write_accesses = true;                   // false: the report only
     size_t access_set_bytes = 46u * 1024 * 1024;  // memory for the report's path sets; beyond it the report
                                                   // says that it is cut
+    TaskOptions tasks;
 };
 
 class Trail {
@@ -45,22 +48,34 @@ public:
     void on(const ExitEvent& event, uint64_t time_ns);
     void on(const AccessEvent& event, uint64_t time_ns);
 
+    // A signal of the agent's. All events from before it must have been put in; `loss` is what the
+    // kernel side had lost by then, for the report that an end brings.
+    void on(TaskSignal signal, uint64_t time_ns, const SessionLoss& loss);
+    // Does what time brings, at tasks_due_ns() (CLOCK_BOOTTIME; UINT64_MAX: nothing is due) or later.
+    void tick(uint64_t now_ns);
+    [[nodiscard]] uint64_t tasks_due_ns() const;
+    // As TaskBook has them.
+    std::vector<TaskBook::HostProcess> take_renewals();
+    std::vector<TaskBook::HostProcess> take_kills();
+
     // Writes buffered lines out. To be called when the ring is empty and at least every second: an
     // ended process gets its line here, when what came late about it has arrived.
     void flush();
+    // Another flush is wanted, even if nothing comes.
+    [[nodiscard]] bool unflushed() const;
 
     // Remembered for session.json; the same text is kept once.
-    void add_reason(std::string reason);  // makes the session incomplete
-    void add_warning(std::string warning);
-    void set_ring_bytes(uint32_t bytes);  // the ring grew
+    void add_reason(std::string reason);    // makes the session incomplete
+    void add_warning(std::string warning);  // bounded in number
+    void set_ring_bytes(uint32_t bytes);    // the ring grew
 
     // Rewrites session.json with current numbers while tracing goes on. It syncs the file: not for
     // every flush.
     Status checkpoint(const SessionCounters& counters, const SessionLoss& loss);
 
-    // Lines for processes still alive, the container's report (trace/tasks/-.json), the final
-    // session.json. `state` is finished, or degraded if tracing ended before the container.
-    // Returns the failure of the final session.json, if any. Once; later events are ignored.
+    // Reports of the tasks that are open, lines for processes still alive, the container's report
+    // (trace/tasks/-.json), the final session.json. `state` is finished, or degraded if tracing ended before
+    // the container. Returns the failure of the final session.json, if any. Once; later events are ignored.
     Status finish(const SessionCounters& counters, const SessionLoss& loss,
                   std::vector<std::string> reasons = {}, SessionState state = SessionState::finished);
 

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "shim/ipc/private_broker.h"
+#include "shim/recorder/container_process.h"
 #include "shim/recorder/own_volumes.h"
 
 namespace spoor {
@@ -28,6 +29,7 @@ constexpr auto drain_pause = milliseconds(5);
 constexpr auto flush_interval = milliseconds(1000);
 // Between two looks at the control socket.
 constexpr size_t drain_batch = 4096;
+constexpr size_t signal_batch = 64;
 
 UniqueFd open_pidfd(pid_t pid) { return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
 
@@ -138,6 +140,10 @@ void SessionLoop::dispatch(int fd, uint32_t events) {
         records_wait_ = true;
         return;
     }
+    if (session_ && inbox_ && fd == inbox_->fd()) {
+        signals_wait_ = true;
+        return;
+    }
     if (session_ && fd == session_->broker_fd()) {
         // spoord never speaks first: it has hung up. Its last records are in the ring.
         session_->broker_lost();
@@ -153,6 +159,11 @@ int SessionLoop::next_timeout_ms() const {
     if (records_wait_) at(last_drain_ + drain_pause);
     if (flush_due_) at(*flush_due_);
     if (cgroup_check_due_) at(*cgroup_check_due_);
+    if (signals_wait_) at(Time{});
+    if (session_ && session_->due_ns() != UINT64_MAX) {
+        const uint64_t now = boot_time_ns(), due = session_->due_ns();
+        at(steady_clock::now() + std::chrono::nanoseconds(due > now ? due - now : 0));
+    }
     if (!next) return -1;
     auto left = std::chrono::ceil<milliseconds>(*next - steady_clock::now()).count();
     return static_cast<int>(std::clamp<int64_t>(left, 0, INT_MAX));
@@ -161,10 +172,13 @@ int SessionLoop::next_timeout_ms() const {
 void SessionLoop::work_if_due() {
     const Time now = steady_clock::now();
     if (records_wait_ && now >= last_drain_ + drain_pause) drain();
+    if (session_ && signals_wait_) take_signals(false);
+    if (session_ && session_->due_ns() <= boot_time_ns()) session_->tick();
     if (session_ && session_->ended()) return conclude(SessionState::finished, {});
     if (flush_due_ && now >= *flush_due_) {
         flush_due_.reset();
         session_->flush();
+        if (session_->unflushed()) flush_due_ = now + flush_interval;
     }
     if (cgroup_check_due_ && now >= *cgroup_check_due_) {
         if (cgroup_gone()) return conclude(SessionState::finished, {});
@@ -183,6 +197,28 @@ void SessionLoop::drain() {
         records_wait_ = true;
     }
     if (session_->unflushed() && !flush_due_) flush_due_ = steady_clock::now() + flush_interval;
+}
+
+void SessionLoop::take_signals(bool all) {
+    const TaskInbox::Handlers handlers{
+        [this](TaskSignal signal) { session_->take_signal(std::move(signal)); },
+        [this](std::string warning) { session_->add_warning(std::move(warning)); }};
+    if (all)
+        inbox_->take_all(handlers);
+    else
+        signals_wait_ = inbox_->take(signal_batch, handlers);
+    if (session_->unflushed() && !flush_due_) flush_due_ = steady_clock::now() + flush_interval;
+}
+
+TaskOptions SessionLoop::task_options() const {
+    TaskOptions options;
+    options.mode = task_mode_named(job_.mode).value_or(TaskMode::warn);
+    const uint64_t own_namespace = pid_namespace_of(init_pid_);
+    options.find_nested = [own_namespace](uint32_t pid, uint64_t pid_namespace,
+                                          const Attribution& processes) {
+        return find_in_namespace(pid, pid_namespace, own_namespace, processes);
+    };
+    return options;
 }
 
 void SessionLoop::on_signal() {
@@ -246,6 +282,7 @@ void SessionLoop::serve(int connection, const ControlRequest& request) {
 Status SessionLoop::arm(pid_t pid) {
     if (phase_ != Phase::waiting) return Error{EALREADY, "this container's session has begun already"};
     init_ = open_pidfd(pid);
+    init_pid_ = pid;
     if (init_) {
         if (auto watched = watch(init_.get(), EPOLLIN); !watched) log_.warn(watched.error().message);
     }
@@ -283,6 +320,9 @@ Status SessionLoop::start_tracing(pid_t pid) {
     TrailOptions options;
     options.rotate_bytes = job_.rotate_bytes;
     options.write_accesses = job_.write_accesses;
+    options.tasks = task_options();
+    auto inbox = TaskInbox::open(volume_->agent());
+    if (!inbox) session.warnings.push_back("task signals are not seen: " + inbox.error().message);
     Trail trail(std::move(*volume_), std::move(session), options);
     volume_.reset();
     if (auto begun = trail.begin(); !begun) {
@@ -296,6 +336,11 @@ Status SessionLoop::start_tracing(pid_t pid) {
     watched_generation_ = session_->ring_generation();
     Status watched = watch(session_->wait_fd(), EPOLLIN | EPOLLET);
     if (watched) watched = watch(session_->broker_fd(), EPOLLIN | EPOLLRDHUP);
+    if (watched && inbox) {
+        inbox_.emplace(std::move(*inbox));
+        watched = watch(inbox_->fd(), EPOLLIN);
+        signals_wait_ = true;  // those that are there already
+    }
     if (!watched) {
         session_->conclude(SessionState::untraced, {watched.error().message});
         session_.reset();
@@ -346,6 +391,7 @@ void SessionLoop::conclude(SessionState state, std::vector<std::string> reasons)
     if (was == Phase::untraced) never_started = job_.on_unavailable == "refuse";
     Status written;
     if (session_) {
+        if (inbox_) take_signals(true);
         auto outcome = session_->conclude(state, std::move(reasons));
         written = outcome.written;
         never_started = outcome.never_started;

@@ -29,6 +29,7 @@
 #include "shim/ipc/job.h"
 #include "shim/recorder/control_server.h"
 #include "shim/recorder/log.h"
+#include "shim/recorder/task_inbox.h"
 #include "shim/recorder/traced_session.h"
 #include "signal/volume.h"
 
@@ -84,6 +85,9 @@ private:
     [[nodiscard]] Session facts() const;
 
     void drain();
+    // The agent's signals: some of those that wait, or at the end all.
+    void take_signals(bool all);
+    [[nodiscard]] TaskOptions task_options() const;
     [[nodiscard]] bool cgroup_gone() const;
     void conclude(SessionState state, std::vector<std::string> reasons);
     void remove_own_volume();
@@ -105,12 +109,15 @@ private:
     Identity state_dir_identity_;
     Identity trace_identity_;
 
-    UniqueFd init_;    // pidfd of the container's first process
+    UniqueFd init_;  // pidfd of the container's first process
+    pid_t init_pid_ = 0;
     UniqueFd cgroup_;  // its cgroup's directory
     bool init_ended_ = false;
     bool runtime_ended_ = false;
     std::unique_ptr<TracedSession> session_;
     unsigned watched_generation_ = 0;
+    std::optional<TaskInbox> inbox_;
+    bool signals_wait_ = false;
     std::vector<int> waiting_for_finish_;
 
     using Time = std::chrono::steady_clock::time_point;

@@ -4,10 +4,22 @@
 #include <limits>
 #include <utility>
 
+#include "base/clock.h"
+#include "shim/recorder/container_process.h"
+
 namespace spoor {
 namespace {
 
 constexpr auto checkpoint_interval = std::chrono::seconds(10);
+
+// TEMPORARY until Client::renew is there.
+template <class Client>
+Status renew(Client& client, uint32_t host_pid, uint64_t start_ns, broker::Deadline deadline) {
+    if constexpr (requires { client.renew(host_pid, start_ns, deadline); })
+        return client.renew(host_pid, start_ns, deadline);
+    else
+        return {};
+}
 
 const char* const broker_lost_reason = "the broker went away";
 
@@ -28,7 +40,55 @@ TracedSession::TracedSession(broker::Client broker, Ring ring, Trail trail, Ring
 
 bool TracedSession::drain(size_t records_max) {
     grow_if_needed();
-    return take_records(records_max);
+    const bool more = take_records(records_max);
+    serve_tasks();
+    return more;
+}
+
+// Not what comes meanwhile: a busy container must not hold up its own signals.
+void TracedSession::take_what_is_there() {
+    grow_if_needed();
+    take_records(ring_->reader().size() / sizeof(spoor_event));
+}
+
+void TracedSession::take_signal(TaskSignal signal) {
+    take_what_is_there();
+    if (signal.event == TaskEvent::end && broker_.connected()) {
+        if (auto counters = broker_.stats(call_deadline())) counters_ = *counters;
+        if (!broker_.connected()) note_lost_broker();
+    }
+    trail_.on(std::move(signal), boot_time_ns(), loss_so_far());
+    serve_tasks();
+}
+
+void TracedSession::tick() {
+    trail_.tick(boot_time_ns());
+    serve_tasks();
+}
+
+void TracedSession::serve_tasks() {
+    // Children that were forked in the meantime are in the ring when their parent is dead.
+    constexpr int rounds_max = 50;
+    for (int round = 0; round < rounds_max; ++round) {
+        const auto kills = trail_.take_kills();
+        if (kills.empty()) break;
+        for (const auto& kill : kills) {
+            auto killed = kill_process(kill.host_pid, kill.process.start_ns);
+            if (killed || killed.error().code == ESRCH) continue;
+            if (!std::exchange(cannot_kill_, true))
+                trail_.add_warning("strict mode: pid " + std::to_string(kill.process.pid) +
+                                   " cannot be killed: " + killed.error().message);
+        }
+        take_what_is_there();
+    }
+    for (const auto& renewal : trail_.take_renewals()) {
+        if (renewal.host_pid == 0 || !broker_.connected()) continue;
+        auto renewed = renew(broker_, renewal.host_pid, renewal.process.start_ns, call_deadline());
+        if (!broker_.connected()) note_lost_broker();
+        if (!renewed && renewed.error().code != ESRCH && !std::exchange(cannot_renew_, true))
+            trail_.add_warning("a process that changed hands may be missing repeated accesses: " +
+                               renewed.error().message);
+    }
 }
 
 bool TracedSession::take_records(size_t records_max) {
@@ -86,10 +146,8 @@ void TracedSession::checkpoint() {
         if (auto counters = broker_.stats(call_deadline())) counters_ = *counters;
         if (!broker_.connected()) note_lost_broker();
     }
-    SessionLoss so_far = loss();
-    so_far.consumer = decoder_.anomalies().total() + old_corruptions_ + ring_->reader().corruptions();
     if (auto written =
-            trail_.checkpoint({std::max<uint64_t>(counters_.emitted, received_), received_}, so_far);
+            trail_.checkpoint({std::max<uint64_t>(counters_.emitted, received_), received_}, loss_so_far());
         !written)
         log_.warn(written.error().message);
 }
@@ -116,6 +174,13 @@ SessionLoss TracedSession::loss() const {
     loss.consumer = counters_.emitted > received_ ? counters_.emitted - received_ : 0;
     loss.consumer += decoder_.anomalies().total() + old_corruptions_ + ring_->reader().corruptions();
     return loss;
+}
+
+// Records that wait in the ring are not lost.
+SessionLoss TracedSession::loss_so_far() const {
+    SessionLoss so_far = loss();
+    so_far.consumer = decoder_.anomalies().total() + old_corruptions_ + ring_->reader().corruptions();
+    return so_far;
 }
 
 TracedSession::Outcome TracedSession::conclude(SessionState state, std::vector<std::string> reasons) {

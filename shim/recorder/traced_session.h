@@ -41,10 +41,16 @@ public:
     bool drain(size_t records_max);
     // The cgroup is gone: a record said so.
     [[nodiscard]] bool ended() const { return sink_.ended; }
-    // Something came into the trail since the last flush.
-    [[nodiscard]] bool unflushed() const { return received_ != flushed_; }
+    // Something came into the trail since the last flush, or waits there for another.
+    [[nodiscard]] bool unflushed() const { return received_ != flushed_ || trail_.unflushed(); }
     // Writes the lines out; now and then also session.json with current numbers.
     void flush();
+    // A signal of the agent's, after what is in the ring by now.
+    void take_signal(TaskSignal signal);
+    void add_warning(std::string warning) { trail_.add_warning(std::move(warning)); }
+    // Does what is due for the tasks, and when (CLOCK_BOOTTIME; UINT64_MAX: nothing is due).
+    void tick();
+    [[nodiscard]] uint64_t due_ns() const { return trail_.tasks_due_ns(); }
     // Makes the session incomplete.
     void add_reason(std::string reason) { trail_.add_reason(std::move(reason)); }
     // spoord hung up. What is in the ring is still to be had.
@@ -79,10 +85,14 @@ private:
         return std::chrono::steady_clock::now() + call_limit_;
     }
     bool take_records(size_t records_max);
+    void take_what_is_there();
+    // What tasks ask for: processes to be killed, and such whose reports the kernel is to forget.
+    void serve_tasks();
     void grow_if_needed();
     void note_lost_broker();
     void checkpoint();
     [[nodiscard]] SessionLoss loss() const;
+    [[nodiscard]] SessionLoss loss_so_far() const;
 
     broker::Client broker_;
     std::unique_ptr<Ring> ring_;
@@ -96,6 +106,7 @@ private:
 
     unsigned ring_generation_ = 0;
     bool may_grow_ = true;
+    bool cannot_renew_ = false, cannot_kill_ = false;  // told
     bool lost_broker_ = false;
     uint64_t received_ = 0;
     uint64_t flushed_ = 0;          // received_ at the last flush

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include <csignal>
+#include <fstream>
 #include <future>
 #include <optional>
 
@@ -254,6 +255,38 @@ TEST_F(SessionLoopTest, LinesAreInTheVolumeWithinASecondOrSo) {
     emit_read("/ws/early.txt");
     EXPECT_TRUE(eventually([&] { return accesses().find("/ws/early.txt") != std::string::npos; }));
     EXPECT_EQ(session()->state, SessionState::tracing);
+}
+
+TEST_F(SessionLoopTest, TaskSignalsAreTakenAndTheReportIsThereWhenTheEndIsAcknowledged) {
+    start_spoord();
+    auto put = [&](const std::string& name, const std::string& members) {
+        const std::string file = job.volume_dir + "/agent/" + name,
+                          temporary = job.volume_dir + "/agent/.new";
+        std::ofstream(temporary) << R"({"schema":"spoor.task/1","taskId":"t",)" << members << "}";
+        ASSERT_EQ(::rename(temporary.c_str(), file.c_str()), 0);
+    };
+    ASSERT_TRUE(make_directories(job.volume_dir + "/agent", 0777));
+    put("0.json", R"("event":"inputs","inputs":["x"])");  // before there is anybody to read it
+    start_and_arm();
+    emit_exec();
+    emit_read("/ws/a.txt");
+    put("1.json", R"("event":"start","pid":7,"workspaceRoot":"/ws")");
+    emit_read("/ws/b.txt", 3000);
+    put("2.json", R"("event":"end","status":"success")");
+    EXPECT_TRUE(eventually([&] { return !exists(job.volume_dir + "/agent/2.json"); }));
+    const std::string report = read_file(job.volume_dir + "/trace/tasks/t.json", 1 << 20).value_or("");
+    EXPECT_THAT(report, HasSubstr("\"a.txt\""));
+    EXPECT_THAT(report, HasSubstr("\"b.txt\""));
+    EXPECT_THAT(report, HasSubstr(R"("status":"success")"));
+    put("3.json", R"("event":"nonsense")");
+    EXPECT_TRUE(eventually([&] { return !exists(job.volume_dir + "/agent/3.json"); }));
+    // This one may be seen by the last look only.
+    put("4.json", R"("event":"start","taskId":"late")");
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(join());
+    EXPECT_TRUE(session()->complete()) << ::testing::PrintToString(session()->reasons);
+    EXPECT_THAT(session()->warnings, ElementsAre(HasSubstr("3.json was refused")));
+    EXPECT_TRUE(exists(job.volume_dir + "/trace/tasks/late.json"));
 }
 
 TEST_F(SessionLoopTest, NothingExecutedMeansNeverStarted) {

@@ -1,0 +1,113 @@
+#include "shim/recorder/container_process.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <csignal>
+#include <string_view>
+#include <vector>
+
+#include "base/files.h"
+
+namespace spoor {
+namespace {
+
+constexpr size_t proc_file_max = 64 * 1024;
+constexpr size_t asked_max = 16 * 1024;  // processes looked at for one number
+
+std::string proc(uint32_t pid, const char* name) { return "/proc/" + std::to_string(pid) + "/" + name; }
+
+std::optional<uint64_t> number(std::string_view text) {
+    uint64_t value = 0;
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end == text.data()) return std::nullopt;
+    return value;
+}
+
+std::vector<std::string_view> words(std::string_view text) {
+    std::vector<std::string_view> all;
+    while (!text.empty()) {
+        const size_t end = std::min(text.find_first_of(" \t\n"), text.size());
+        if (end > 0) all.push_back(text.substr(0, end));
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return all;
+}
+
+// proc(5): starttime is field 22 of stat, in clock ticks since boot; the name in field 2 can hold anything.
+bool started_at(uint32_t host_pid, uint64_t start_ns) {
+    auto stat = read_file(proc(host_pid, "stat"), proc_file_max);
+    if (!stat) return false;
+    const size_t name_end = stat->rfind(')');
+    if (name_end == std::string::npos) return false;
+    const std::string_view after = std::string_view(*stat).substr(name_end + 1);
+    const auto fields = words(after);
+    constexpr size_t start_time = 22 - 3;
+    if (fields.size() <= start_time) return false;
+    const auto ticks_per_second = static_cast<uint64_t>(::sysconf(_SC_CLK_TCK));
+    return number(fields[start_time]) == start_ns / (1'000'000'000 / ticks_per_second);
+}
+
+// The numbers of a process in the namespaces from the reader's inwards.
+std::vector<uint64_t> numbers_of(uint32_t host_pid) {
+    std::vector<uint64_t> numbers;
+    auto status = read_file(proc(host_pid, "status"), proc_file_max);
+    if (!status) return numbers;
+    const std::string_view text = *status;
+    const size_t line = text.find("\nNSpid:");
+    if (line == std::string_view::npos) return numbers;
+    std::string_view rest = text.substr(line + 7);
+    for (std::string_view word : words(rest.substr(0, rest.find('\n'))))
+        if (auto value = number(word)) numbers.push_back(*value);
+    return numbers;
+}
+
+}  // namespace
+
+Status kill_process(uint32_t host_pid, uint64_t start_ns) {
+    if (host_pid == 0) return Error{ESRCH, "its number on the host is not known"};
+    // Looked at after the descriptor is there: from then on it stays this process.
+    UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, host_pid, 0)));
+    if (!process) return errno_error("pidfd_open");
+    if (!started_at(host_pid, start_ns)) return Error{ESRCH, "it has ended"};
+    if (::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0) < 0) return errno_error("kill");
+    return {};
+}
+
+uint64_t pid_namespace_of(pid_t host_pid) {
+    struct stat st {};
+    return ::stat(proc(static_cast<uint32_t>(host_pid), "ns/pid").c_str(), &st) < 0 ? 0 : st.st_ino;
+}
+
+std::optional<ProcessKey> find_in_namespace(uint32_t pid, uint64_t pid_namespace,
+                                            uint64_t container_namespace, const Attribution& processes) {
+    if (pid_namespace == container_namespace) return processes.find(pid, 0);
+    std::optional<ProcessKey> found;
+    size_t asked = 0;
+    processes.for_each_living([&](ProcessKey key, uint32_t host_pid) {
+        if (found || ++asked > asked_max) return;
+        const auto numbers = numbers_of(host_pid);
+        if (numbers.empty() || numbers.back() != pid) return;
+        if (pid_namespace_of(static_cast<pid_t>(host_pid)) == pid_namespace &&
+            started_at(host_pid, key.start_ns))
+            found = key;
+    });
+    return found;
+}
+
+Result<UniqueFd> open_directory_in(pid_t host_pid, const std::string& path) {
+    auto root = open_file(proc(static_cast<uint32_t>(host_pid), "root"), O_PATH | O_DIRECTORY);
+    if (!root) return std::move(root).error();
+    open_how how{};
+    how.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK;
+    how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+    UniqueFd directory(static_cast<int>(::syscall(SYS_openat2, root->get(), path.c_str(), &how, sizeof how)));
+    if (!directory) return errno_error(path);
+    return directory;
+}
+
+}  // namespace spoor

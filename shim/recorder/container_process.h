@@ -1,0 +1,32 @@
+// Reaching one process of the container from the host, by its host pid, and being sure that it is that
+// one: pids are reused, so each answer is about the process that started at `start_ns`
+// (CLOCK_BOOTTIME) or none.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "signal/attribution.h"
+
+namespace spoor {
+
+// SIGKILL. ESRCH: it has ended. `host_pid` 0: not known, ESRCH as well.
+Status kill_process(uint32_t host_pid, uint64_t start_ns);
+
+// The process that has number `pid` in the pid namespace of inode `pid_namespace`. `container_namespace`:
+// the inode of the container's own, 0 if it is not known.
+std::optional<ProcessKey> find_in_namespace(uint32_t pid, uint64_t pid_namespace,
+                                            uint64_t container_namespace, const Attribution& processes);
+
+// Inode of the pid namespace of a process; 0 if that cannot be told.
+[[nodiscard]] uint64_t pid_namespace_of(pid_t host_pid);
+
+// Opens a directory as the process sees it, following links within its root only.
+Result<UniqueFd> open_directory_in(pid_t host_pid, const std::string& path);
+
+}  // namespace spoor
