@@ -41,10 +41,11 @@ function parts(list) {
     return result;
 }
 
-// /proc's own view of us; a second number says that this process counts pids in a namespace below
-// that of the container.
+// A second number in /proc's view of us says that this process counts pids in a namespace below that
+// of the container. One that has a /proc of its own as well cannot see it, and has to be told.
 function nestedPidNamespace() {
     try {
+        if (process.env.SPOOR_NX_PID_NAMESPACE === "1") return fs.statSync("/proc/self/ns/pid").ino;
         const line = /^NSpid:\s*(.*)$/m.exec(fs.readFileSync("/proc/self/status", "utf8"));
         if (!line || line[1].trim().split(/\s+/).length < 2) return undefined;
         return fs.statSync("/proc/self/ns/pid").ino;

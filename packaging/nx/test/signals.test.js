@@ -55,6 +55,29 @@ test("a signal is whole when it is seen, and readable whatever the umask", (t) =
     assert.deepStrictEqual(fs.readdirSync(agent), [path.basename(file)]);
 });
 
+test("a pid of a namespace within the container says so", (t) => {
+    const there = volume(t);
+    const script = `
+        const { Signals } = require("${PACKAGE}/lib/signals.js");
+        new Signals(process.env.SPOOR_AGENT_DIR).send("pid", "a:b", { pid: process.pid });`;
+    const file = path.join(there.agent, "../script.js");
+    fs.writeFileSync(file, script);
+    const run = (command, environment) => {
+        const env = { PATH: process.env.PATH, SPOOR_AGENT_DIR: there.agent, SPOOR_DEBUG: "1", ...environment };
+        const { status, stderr } = spawnSync(command[0], [...command.slice(1), process.execPath, file], { env, encoding: "utf8" });
+        assert.strictEqual(status, 0, stderr);
+        there.take();
+        return there.signals.at(-1);
+    };
+    const own = fs.statSync("/proc/self/ns/pid").ino;
+    assert.strictEqual(run(["env"], { SPOOR_NX_PID_NAMESPACE: "1" }).pidNamespace, own);
+    // As whoever may make one: root does, others by a user namespace.
+    const unshare = ["unshare", ...(process.getuid() === 0 ? [] : ["--map-root-user"]), "--pid", "--fork"];
+    const nested = run(unshare);
+    assert.strictEqual(nested.pid, 1);
+    assert.ok(nested.pidNamespace > 0 && nested.pidNamespace !== own);
+});
+
 test("long lists come in several files, and nothing is lost", (t) => {
     const there = volume(t);
     const inputs = Array.from({ length: 120_000 }, (_, i) => `libs/some/project/src/file-${i}.ts`);
