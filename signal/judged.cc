@@ -46,7 +46,17 @@ void suggest(Task& task, Judged& judged) {
     for (const auto& read : judged.reads) reads.push_back(read.path);
     for (const auto& write : judged.writes)
         if (!write.gone) writes.push_back(write.path);
-    if (!reads.empty() || !writes.empty()) judged.suggestions = task.judge()->suggest(reads, writes);
+    if (reads.empty() && writes.empty()) return;
+    auto all = [&](bool wanted, AccessSet::List list) {
+        std::vector<std::string> paths;
+        if (wanted)
+            task.accesses.for_each(list,
+                                   [&](const AccessSet::Entry& entry) { paths.emplace_back(entry.path); });
+        return paths;
+    };
+    const auto inputs = all(!writes.empty(), AccessSet::List::inputs);
+    const auto written = all(!reads.empty(), AccessSet::List::files_written);
+    judged.suggestions = task.judge()->suggest({reads, writes, inputs, written});
 }
 
 // "inet:127.0.0.1:80" and "inet:[::]:80" may be one listener.

@@ -43,6 +43,12 @@ struct TaskSuggestions {
 
 class TaskJudge {
 public:
+    // Absolute paths. A pattern for one list must not take in what stands in the other.
+    struct Undeclared {
+        std::span<const std::string> reads, writes;    // to find patterns for
+        std::span<const std::string> inputs, written;  // all that the task read and wrote, if there are such
+    };
+
     virtual ~TaskJudge() = default;
 
     // Adds to what is declared. The result is what was wrong with it, one line each.
@@ -57,8 +63,7 @@ public:
 
     // One file's, cheap; relative to the project if it lies there.
     [[nodiscard]] virtual std::string pattern_for(std::string_view path) const = 0;
-    [[nodiscard]] virtual TaskSuggestions suggest(std::span<const std::string> reads,
-                                                  std::span<const std::string> writes) const = 0;
+    [[nodiscard]] virtual TaskSuggestions suggest(const Undeclared& of) const = 0;
 };
 
 struct MadeJudge {

@@ -16,6 +16,7 @@
 #include "shim/ipc/private_broker.h"
 #include "shim/recorder/container_process.h"
 #include "shim/recorder/own_volumes.h"
+#include "signal/declared_judge.h"
 
 namespace spoor {
 namespace {
@@ -218,6 +219,10 @@ TaskOptions SessionLoop::task_options() const {
                                           const Attribution& processes) {
         return find_in_namespace(pid, pid_namespace, own_namespace, processes);
     };
+    DeclaredJudgeOptions judge;
+    // The container's first process has the container's files, once it runs.
+    judge.open_workspace = [this](const std::string& root) { return open_directory_in(init_pid_, root); };
+    options.make_judge = declared_judge(std::move(judge));
     return options;
 }
 

@@ -51,11 +51,10 @@ public:
     std::vector<std::string> inputs_not_read() const override { return unused(inputs_); }
     std::vector<std::string> outputs_not_written() const override { return unused(outputs_); }
     std::string pattern_for(std::string_view path) const override { return std::string(path); }
-    TaskSuggestions suggest(std::span<const std::string> reads,
-                            std::span<const std::string> writes) const override {
+    TaskSuggestions suggest(const Undeclared& of) const override {
         TaskSuggestions made;
-        for (const auto& path : reads) made.inputs.push_back({path, "web", "apps/web", 1});
-        for (const auto& path : writes) made.outputs.push_back({path, "", "", 1});
+        for (const auto& path : of.reads) made.inputs.push_back({path, "web", "apps/web", 1});
+        for (const auto& path : of.writes) made.outputs.push_back({path, "", "", 1});
         made.project_json = "{}";
         return made;
     }
