@@ -111,7 +111,7 @@ struct spoor_event {
     SPOOR_U32 device;   /* of a resolved object: major << 20 | minor, as the kernel keeps it */
     SPOOR_U16 base_len;
     SPOOR_U16 name_len;
-    SPOOR_U32 reserved;
+    SPOOR_U32 host_pid; /* of the process, in the host's pid namespace; never reported */
 };
 
 /* What the kernel side counts for a session. `emitted` is the number of records put into the
@@ -121,7 +121,7 @@ struct spoor_counters {
     SPOOR_U64 lost_ring_full;   /* no room in the ring */
     SPOOR_U64 lost_scratch;     /* no buffer to build a record in */
     SPOOR_U64 lost_processes;   /* the process table was full: a process is not traced */
-    SPOOR_U64 lost_fault;       /* a path could not be read from the process's memory */
+    SPOOR_U64 lost_fault;       /* what a call named could not be read */
     SPOOR_U64 lost_scopes;      /* the cgroup table was full: a child cgroup is not traced */
     SPOOR_U64 reserved[2];
 };

@@ -65,8 +65,11 @@ static long hash_step(__u32 index, struct hash_walk *walk)
     return 0;
 }
 
-static __noinline int hash_path(struct scratch *scratch)
+GLOBAL int hash_path(struct scratch *scratch)
 {
+    if (!scratch)
+        return -1;
+
     __u32 length = BASE_END - scratch->base_start + scratch->name_len;
     __u32 end = BASE_END + scratch->name_len;
     struct hash_walk walk = {.scratch = scratch, .at = scratch->base_start};
@@ -104,13 +107,19 @@ struct record {
 };
 
 /* Writes head and payload to the ring. Returns 0 when it is there. */
-static __noinline int output(struct scratch *scratch, const struct spoor_process *process, const struct record *record)
+GLOBAL int output(struct scratch *scratch, const struct spoor_process *process, const struct record *record)
 {
-    __u32 start = scratch->base_start, name_len = scratch->name_len, size;
+    __u32 start, name_len, size;
     struct spoor_event *event;
-    __u64 session = process->session;
-    void *ring = bpf_map_lookup_elem(&rings, &session);
+    __u64 session;
+    void *ring;
 
+    if (!scratch || !process || !record)
+        return -1;
+    start = scratch->base_start;
+    name_len = scratch->name_len;
+    session = process->session;
+    ring = bpf_map_lookup_elem(&rings, &session);
     if (!ring)
         return -1; /* the session has ended meanwhile */
     if (start < sizeof(*event) || start > BASE_END || name_len > SPOOR_NAME_MAX)
@@ -132,6 +141,7 @@ static __noinline int output(struct scratch *scratch, const struct spoor_process
     event->device = scratch->device;
     event->base_len = BASE_END - start;
     event->name_len = name_len;
+    event->host_pid = process->tgid;
     if (size > sizeof(*event) + SPOOR_BASE_MAX + SPOOR_NAME_MAX)
         return -1;
     if (bpf_ringbuf_output(ring, event, size, 0)) {
@@ -152,14 +162,16 @@ static __always_inline bool changes_names(__u32 op)
 }
 
 /* An access to what is in the scratch. Returns 0 when it has been reported, now or before. */
-static __noinline int emit_access(struct scratch *scratch, const struct spoor_process *process, __u32 op,
-                                  __u32 flags, int error)
+GLOBAL int emit_access(struct scratch *scratch, const struct spoor_process *process, __u32 op, __u32 flags,
+                       int error)
 {
     struct record record = {.type = SPOOR_EV_ACCESS, .op = op, .flags = flags, .value = error};
     bool once = error || !changes_names(op);
     struct seen_key key;
     __u8 one = 1;
 
+    if (!scratch || !process)
+        return -1;
     hash_path(scratch);
     key = seen_key_of(scratch, process, op, error);
     if (once && bpf_map_lookup_elem(&seen, &key))

@@ -27,6 +27,15 @@ struct {
     __type(value, struct spoor_process);
 } processes SEC(".maps");
 
+/* session -> what to look for in the environment of its programs */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 4096);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, __u64);
+    __type(value, struct spoor_task_keys);
+} task_keys SEC(".maps");
+
 struct spoor_ring {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
     __uint(max_entries, 4096);
@@ -111,6 +120,29 @@ struct {
     __type(key, __u32);
     __type(value, struct scratch);
 } scratches SEC(".maps");
+
+/* What relative names of a call count from, noted when it begins: rename(2) may move the caller's own
+ * working directory, chroot(2) changes what the path is seen from. */
+struct entry_key {
+    __u64 thread; /* bpf_get_current_pid_tgid() */
+    __u64 second; /* 1: the base of the second name */
+};
+struct entry_base {
+    __u32 length;
+    __u32 flags; /* enum spoor_flag */
+    char path[SPOOR_BASE_MAX]; /* right-aligned, as in a scratch */
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 4096);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, struct entry_key);
+    __type(value, struct entry_base);
+} entry_bases SEC(".maps");
+
+/* The verifier takes such a function by itself, once, and not at every call; pointers into maps and stacks
+ * only, which it takes to be possibly NULL. */
+#define GLOBAL __noinline
 
 /* Secret, so that nobody can make two paths that look the same to `seen`. Loader. */
 const volatile __u64 hash_seed_a = 1;

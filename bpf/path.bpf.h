@@ -78,12 +78,14 @@ broken:
 }
 
 /* Puts the path of (mount, dentry) as the current process sees it into the scratch as its base. */
-static __noinline int set_base(struct scratch *scratch, struct vfsmount *mount,
-                               struct dentry *dentry)
+GLOBAL int set_base(struct scratch *scratch, __u64 mount, __u64 dentry)
 {
-    struct walk walk = {.scratch = scratch, .dentry = dentry, .mount = mount, .start = BASE_END};
+    struct walk walk = {
+        .scratch = scratch, .dentry = (struct dentry *)dentry, .mount = (struct vfsmount *)mount, .start = BASE_END};
     struct fs_struct *fs = BPF_CORE_READ(current_task(), fs);
 
+    if (!scratch)
+        return -1;
     walk.root_dentry = BPF_CORE_READ(fs, root.dentry);
     walk.root_mount = BPF_CORE_READ(fs, root.mnt);
     /* Each component takes two bytes at least; mounts on top of each other take steps, too. */
@@ -141,7 +143,7 @@ static __noinline int set_file(struct scratch *scratch, struct file *file)
     set_inode(scratch, inode);
     if (is_unhashed(dentry))
         scratch->flags |= SPOOR_F_DELETED;
-    set_base(scratch, BPF_CORE_READ(file, f_path.mnt), dentry);
+    set_base(scratch, (__u64)BPF_CORE_READ(file, f_path.mnt), (__u64)dentry);
     if (is_kernel_internal(inode))
         scratch->flags = (scratch->flags & ~SPOOR_F_UNREACHABLE) | SPOOR_F_MEMORY;
     return 0;
@@ -174,14 +176,95 @@ static __always_inline struct file *file_of(__u32 fd)
 
 #define AT_FDCWD (-100)
 
-/* (dirfd, string) as a *at system call got it; `kernel` tells in whose memory the string is.
- * Returns 0, or -1 when it cannot be read. */
-static __noinline int set_name(struct scratch *scratch, int dirfd, const char *string, bool kernel)
+enum name_flag {
+    NAME_KERNEL = 1,  /* the string lies in the kernel's memory, not in the process's */
+    NAME_IN_ROOT = 2, /* dirfd is the root: RESOLVE_IN_ROOT */
+    NAME_AT_ENTRY = 4, /* counts from where it did when the call began: entry_bases */
+    NAME_SECOND = 8,   /* the call's second name */
+};
+
+/* The directory that relative names count from as the base. Returns its dentry, or NULL. */
+static __noinline struct dentry *set_dir_base(struct scratch *scratch, int dirfd)
 {
-    char *name = &scratch->bytes[BASE_END];
+    struct vfsmount *mount;
+    struct dentry *dentry;
+
+    if (dirfd == AT_FDCWD) {
+        struct fs_struct *fs = BPF_CORE_READ(current_task(), fs);
+
+        mount = BPF_CORE_READ(fs, pwd.mnt);
+        dentry = BPF_CORE_READ(fs, pwd.dentry);
+    } else {
+        struct file *file = file_of(dirfd);
+
+        if (!file)
+            return NULL;
+        mount = BPF_CORE_READ(file, f_path.mnt);
+        dentry = BPF_CORE_READ(file, f_path.dentry);
+    }
+    set_base(scratch, (__u64)mount, (__u64)dentry);
+    if (is_unhashed(dentry))
+        scratch->flags |= SPOOR_F_DELETED;
+    return dentry;
+}
+
+/* In the scratch an entry_base lies where its path ends with the base's end. */
+#define ENTRY_BASE_OFFSET (BASE_END - sizeof(struct entry_base))
+
+static __always_inline void keep_entry_base(struct scratch *scratch, const struct entry_key *key)
+{
+    struct entry_base *base = (struct entry_base *)&scratch->bytes[ENTRY_BASE_OFFSET];
+
+    base->length = BASE_END - scratch->base_start;
+    base->flags = scratch->flags;
+    bpf_map_update_elem(&entry_bases, key, base, BPF_ANY);
+}
+
+static __noinline bool take_entry_base(struct scratch *scratch, bool second)
+{
+    struct entry_key key = {.thread = bpf_get_current_pid_tgid(), .second = second};
+    struct entry_base *base = bpf_map_lookup_elem(&entry_bases, &key);
+
+    if (!base || base->length > SPOOR_BASE_MAX)
+        return false;
+    scratch->base_start = BASE_END - base->length;
+    scratch->flags |= base->flags;
+    bpf_probe_read_kernel(&scratch->bytes[ENTRY_BASE_OFFSET], sizeof(*base), base);
+    return true;
+}
+
+/* The string without the slashes in front, as the kernel skips them; not more than a few. */
+static __always_inline const char *behind_slashes(const char *string, bool kernel)
+{
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+        char first = 0;
+
+        if (kernel)
+            bpf_probe_read_kernel(&first, 1, string);
+        else
+            bpf_probe_read_user(&first, 1, string);
+        if (first != '/')
+            break;
+        string++;
+    }
+    return string;
+}
+
+/* (dirfd, string) as a *at system call got it. Returns 0, or -1 when it cannot be read. */
+GLOBAL int set_name(struct scratch *scratch, int dirfd, __u64 address, __u32 name_flags)
+{
+    const char *string = (const char *)address;
+    bool kernel = name_flags & NAME_KERNEL;
+    char *name;
     long length;
 
+    if (!scratch)
+        return -1;
+    name = &scratch->bytes[BASE_END];
     clear_path(scratch);
+    if (name_flags & NAME_IN_ROOT)
+        string = behind_slashes(string, kernel);
     if (kernel)
         length = bpf_probe_read_kernel_str(name, SPOOR_NAME_MAX, string);
     else
@@ -189,30 +272,13 @@ static __noinline int set_name(struct scratch *scratch, int dirfd, const char *s
     if (length <= 0)
         return -1;
     scratch->name_len = (length - 1) & (SPOOR_NAME_MAX - 1);
-    if (name[0] != '/') {
-        struct vfsmount *mount;
-        struct dentry *dentry;
+    if (name[0] != '/' && !((name_flags & NAME_AT_ENTRY) && take_entry_base(scratch, name_flags & NAME_SECOND))) {
+        struct dentry *dentry = set_dir_base(scratch, dirfd);
 
-        if (dirfd == AT_FDCWD) {
-            struct fs_struct *fs = BPF_CORE_READ(current_task(), fs);
-
-            mount = BPF_CORE_READ(fs, pwd.mnt);
-            dentry = BPF_CORE_READ(fs, pwd.dentry);
-        } else {
-            struct file *file = file_of(dirfd);
-
-            if (!file)
-                return -1;
-            mount = BPF_CORE_READ(file, f_path.mnt);
-            dentry = BPF_CORE_READ(file, f_path.dentry);
-        }
-        set_base(scratch, mount, dentry);
-        if (!scratch->name_len) {
-            /* The directory itself is meant. */
+        if (!dentry)
+            return -1;
+        if (!scratch->name_len) /* the directory itself is meant */
             set_inode(scratch, BPF_CORE_READ(dentry, d_inode));
-        }
-        if (is_unhashed(dentry))
-            scratch->flags |= SPOOR_F_DELETED;
     }
     if (scratch->name_len)
         scratch->flags |= SPOOR_F_LEXICAL;
@@ -224,12 +290,10 @@ static __noinline int set_name(struct scratch *scratch, int dirfd, const char *s
 /* The working directory itself. */
 static __noinline int set_cwd(struct scratch *scratch)
 {
-    struct fs_struct *fs = BPF_CORE_READ(current_task(), fs);
-    struct dentry *dentry = BPF_CORE_READ(fs, pwd.dentry);
+    struct dentry *dentry;
 
     clear_path(scratch);
+    dentry = set_dir_base(scratch, AT_FDCWD);
     set_inode(scratch, BPF_CORE_READ(dentry, d_inode));
-    if (is_unhashed(dentry))
-        scratch->flags |= SPOOR_F_DELETED;
-    return set_base(scratch, BPF_CORE_READ(fs, pwd.mnt), dentry);
+    return 0;
 }

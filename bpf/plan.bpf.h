@@ -12,9 +12,9 @@ enum {
     O_ACCMODE = 3, O_CREAT = 0100, O_EXCL = 0200, O_TRUNC = 01000, O_NOFOLLOW = 0400000, O_TMPFILE = 020200000,
     FMODE_IS_READ = 1, FMODE_IS_WRITE = 2, FMODE_IS_CREATED = 0x100000,
     PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, MAP_SHARED = 1, MAP_SHARED_MASK = 3, MAP_ANONYMOUS = 0x20,
-    RENAME_EXCHANGE = 2,
+    RENAME_EXCHANGE = 2, RESOLVE_IN_ROOT = 0x10, VM_SHARED_AREA = 8,
     FICLONE = 0x40049409, FS_IOC_SETFLAGS = 0x40086602, FS_IOC32_SETFLAGS = 0x40046602, FS_IOC_FSSETXATTR = 0x401c5820,
-    ENOENT = 2, E2BIG = 7, EBADF = 9, EFAULT = 14, ENOTDIR = 20, EINVAL = 22, ENOSYS = 38, EINPROGRESS = 115,
+    ENOENT = 2, E2BIG = 7, EBADF = 9, EFAULT = 14, EBUSY = 16, ENOTDIR = 20, EINVAL = 22, ENOSYS = 38, EINPROGRESS = 115,
 };
 
 enum plan_kind {
@@ -25,9 +25,14 @@ enum plan_kind {
     PLAN_OPEN,  /* (dirfd, name); the result is the descriptor */
     PLAN_FD,    /* dirfd is the descriptor */
     PLAN_FDS,   /* read from dirfd, written to dirfd2 */
-    PLAN_SOCKET,
+    PLAN_SOCKET,   /* name: the address; length */
+    PLAN_MESSAGES, /* name: an array of messages with addresses; dirfd: the size of an entry, 0 for one alone */
+    PLAN_PROTECT,  /* name, name2: address and length of memory; flags: its PROT_* */
+    PLAN_AIO,      /* name: an array of pointers to requests */
     PLAN_CHDIR, /* like PLAN_NAME; on success the working directory is the object */
 };
+
+enum { SHARED_WRITES = 1, SHARED_MAY_WRITE = 2 };
 
 struct plan {
     __u32 kind;
@@ -39,9 +44,11 @@ struct plan {
     __u32 flags;
     __u32 bit; /* PLAN_FD: enum open_bit */
     __u32 open_flags;
-    __u32 shared_write; /* PLAN_FD: a mapping that can be written through as well */
-    __u32 reserved;
-    __u32 kernel_names; /* the names lie in the kernel's memory: io_uring */
+    __u32 shared;     /* PLAN_FD: a shared mapping; SHARED_* */
+    __u32 name_flags; /* enum name_flag */
+    __u32 compat;     /* a 32-bit caller: what lies in its memory has 32-bit pointers */
+    __u32 file_slot;  /* PLAN_OPEN: into io_uring's own table */
+    __u32 length;     /* PLAN_SOCKET: of the address */
 };
 
 static __always_inline void plan_name(struct plan *plan, __u32 op, __s32 dirfd, __u64 name, __u32 flags)
@@ -90,6 +97,12 @@ static __always_inline void plan_fds(struct plan *plan, __s32 from, __s32 to)
     plan->dirfd2 = to;
 }
 
+/* What was named is not there, whatever the call wanted. */
+static __always_inline bool is_absence(int error)
+{
+    return error == ENOENT || error == ENOTDIR;
+}
+
 /* The flag NOFOLLOW of a call with AT_* flags. */
 static __always_inline __u32 nofollow_of(__u64 at_flags)
 {
@@ -127,7 +140,20 @@ static __noinline int make_plan(struct plan *plan, __u32 nr, const __u64 *a)
             plan_fd(plan, SPOOR_OP_MMAP_EXEC, a[4], OPEN_MMAP_EXEC);
         else
             plan_fd(plan, SPOOR_OP_READ, a[4], OPEN_READ);
-        plan->shared_write = (a[3] & MAP_SHARED) && (a[2] & PROT_WRITE);
+        if (a[3] & MAP_SHARED)
+            plan->shared = a[2] & PROT_WRITE ? SHARED_WRITES : SHARED_MAY_WRITE;
+        break;
+    case NR_mprotect: case NR_pkey_mprotect:
+        if (!(a[2] & (PROT_WRITE | PROT_EXEC)))
+            break;
+        plan->kind = PLAN_PROTECT;
+        plan->name = a[0];
+        plan->name2 = a[1];
+        plan->flags = a[2];
+        break;
+    case NR_io_submit:
+        plan->kind = PLAN_AIO;
+        plan->name = a[2];
         break;
     case NR_sendfile:
         plan_fds(plan, a[1], a[0]);
@@ -151,18 +177,23 @@ static __noinline int make_plan(struct plan *plan, __u32 nr, const __u64 *a)
         plan_open(plan, a[0], a[1], a[2]);
         break;
     case NR_openat2: {
-        __u64 how = 0; /* struct open_how.flags */
+        struct open_how how = {};
 
         bpf_probe_read_user(&how, sizeof(how), (void *)a[2]);
-        plan_open(plan, a[0], a[1], how);
+        plan_open(plan, a[0], a[1], how.flags);
+        if (how.resolve & RESOLVE_IN_ROOT)
+            plan->name_flags = NAME_IN_ROOT;
         break;
     }
     case NR_open_by_handle_at:
         plan_open(plan, AT_FDCWD, 0, a[2]);
         break;
     case NR_stat: case NR_access: case NR_statfs: case NR_getxattr: case NR_listxattr:
+        plan_name(plan, SPOOR_OP_PROBE, AT_FDCWD, a[0], 0);
+        break;
     case NR_chroot:
         plan_name(plan, SPOOR_OP_PROBE, AT_FDCWD, a[0], 0);
+        plan->name_flags = NAME_AT_ENTRY;
         break;
     case NR_chdir:
         plan_name(plan, SPOOR_OP_PROBE, AT_FDCWD, a[0], 0);
@@ -248,12 +279,15 @@ static __noinline int make_plan(struct plan *plan, __u32 nr, const __u64 *a)
         break;
     case NR_rename:
         plan_names(plan, SPOOR_OP_RENAME, AT_FDCWD, a[0], AT_FDCWD, a[1]);
+        plan->name_flags = NAME_AT_ENTRY;
         break;
     case NR_renameat:
         plan_names(plan, SPOOR_OP_RENAME, a[0], a[1], a[2], a[3]);
+        plan->name_flags = NAME_AT_ENTRY;
         break;
     case NR_renameat2:
         plan_names(plan, SPOOR_OP_RENAME, a[0], a[1], a[2], a[3]);
+        plan->name_flags = NAME_AT_ENTRY;
         if (a[4] & RENAME_EXCHANGE)
             plan->flags |= SPOOR_F_EXCHANGE;
         break;
@@ -283,7 +317,22 @@ static __noinline int make_plan(struct plan *plan, __u32 nr, const __u64 *a)
         plan->kind = PLAN_SOCKET;
         plan->op = nr == NR_connect ? SPOOR_OP_CONNECT : SPOOR_OP_BIND;
         plan->name = a[1];
-        plan->name2 = a[2];
+        plan->length = a[2];
+        break;
+    case NR_sendto:
+        if (!a[4])
+            break;
+        plan->kind = PLAN_SOCKET;
+        plan->op = SPOOR_OP_CONNECT;
+        plan->name = a[4];
+        plan->length = a[5];
+        break;
+    case NR_sendmsg: case NR_sendmmsg:
+        plan->kind = PLAN_MESSAGES;
+        plan->op = SPOOR_OP_CONNECT;
+        plan->name = a[1];
+        if (nr == NR_sendmmsg)
+            plan->dirfd = plan->compat ? 32 : 64;
         break;
     }
     return 0;

@@ -73,6 +73,7 @@ static __noinline int add_process(struct task_struct *leader, __u64 session_id, 
         .session = session_id,
         .start_ns = BPF_CORE_READ(leader, start_boottime),
         .pid = pid_at_level(leader, level),
+        .tgid = tgid,
     };
 
     process.instance = instance_of(tgid, process.start_ns, session_id);
@@ -112,6 +113,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
     process = bpf_map_lookup_elem(&processes, &child_tgid);
     if (!process)
         return 0;
+    process->flags = from->flags;
     record.value = from->pid;
     record.aux_ns = from->start_ns;
     record.time_ns = bpf_ktime_get_boot_ns();
@@ -139,138 +141,6 @@ int BPF_PROG(on_exit, struct task_struct *task)
         record.value = BPF_CORE_READ(task, group_leader, exit_code);
     record.time_ns = bpf_ktime_get_boot_ns();
     emit_plain(&last, &record);
-    return 0;
-}
-
-/* The vm_area the dynamic loader was mapped to is found by AT_BASE of the auxiliary vector. */
-#define AUX_VECTOR_BASE 7
-#define AUX_VECTOR_MAX 28
-
-struct loader_search {
-    struct scratch *scratch;
-    __u32 found;
-    __u32 reserved;
-};
-
-static long on_loader(struct task_struct *task, struct vm_area_struct *vma, struct loader_search *search)
-{
-    struct file *file = BPF_CORE_READ(vma, vm_file);
-
-    if (!file)
-        return 0;
-    set_file(search->scratch, file);
-    search->found = 1;
-    return 0;
-}
-
-static __noinline __u64 loader_address(struct task_struct *task)
-{
-    struct mm_struct *mm = BPF_CORE_READ(task, mm);
-    void *vector = (void *)mm + bpf_core_field_offset(struct mm_struct, saved_auxv);
-
-    for (int i = 0; i < AUX_VECTOR_MAX; i++) {
-        __u64 entry[2] = {};
-
-        bpf_probe_read_kernel(entry, sizeof(entry), vector + i * sizeof(entry));
-        if (entry[0] == AUX_VECTOR_BASE)
-            return entry[1];
-        if (entry[0] == 0)
-            break;
-    }
-    return 0;
-}
-
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
-{
-    __u32 tgid = BPF_CORE_READ(task, tgid);
-    struct spoor_process *process = bpf_map_lookup_elem(&processes, &tgid);
-    struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-    struct record record = {.type = SPOOR_EV_AUX};
-    struct mm_struct *mm = BPF_CORE_READ(task, mm);
-    struct fs_struct *fs = BPF_CORE_READ(task, fs);
-    struct spoor_session *session;
-    struct scratch *scratch;
-    __u64 id, address;
-    long length;
-
-    if (process) {
-        id = process->session;
-        session = bpf_map_lookup_elem(&sessions, &id);
-        if (!session)
-            return 0;
-    } else {
-        id = session_of(task);
-        session = id ? bpf_map_lookup_elem(&sessions, &id) : NULL;
-        if (!session)
-            return 0;
-        if (!session->started) {
-            if (session->init_tgid != tgid)
-                return 0;
-            session->pid_level = pid_level(leader);
-            session->started = 1;
-        }
-        if (add_process(leader, id, session->pid_level))
-            return 0;
-        process = bpf_map_lookup_elem(&processes, &tgid);
-        if (!process)
-            return 0;
-    }
-    scratch = claim_scratch(id);
-    if (!scratch)
-        return 0;
-    record.time_ns = bpf_ktime_get_boot_ns();
-
-    clear_path(scratch);
-    set_base(scratch, BPF_CORE_READ(fs, pwd.mnt), BPF_CORE_READ(fs, pwd.dentry));
-    record.op = SPOOR_AUX_CWD;
-    if (output(scratch, process, &record))
-        goto out;
-
-    clear_path(scratch);
-    length = BPF_CORE_READ(mm, arg_end) - BPF_CORE_READ(mm, arg_start);
-    if (length >= SPOOR_NAME_MAX) {
-        length = SPOOR_NAME_MAX - 1;
-        scratch->flags |= SPOOR_F_TRUNCATED;
-    }
-    length &= SPOOR_NAME_MAX - 1;
-    if (!bpf_probe_read_user(&scratch->bytes[BASE_END], length, (void *)BPF_CORE_READ(mm, arg_start)))
-        scratch->name_len = length;
-    else
-        scratch->flags |= SPOOR_F_TRUNCATED;
-    record.op = SPOOR_AUX_ARGV;
-    if (output(scratch, process, &record))
-        goto out;
-
-    if (BPF_CORE_READ(bprm, interp) != BPF_CORE_READ(bprm, filename) &&
-        !set_name(scratch, AT_FDCWD, BPF_CORE_READ(bprm, filename), true)) {
-        record.op = SPOOR_AUX_SCRIPT;
-        if (output(scratch, process, &record))
-            goto out;
-    }
-
-    address = loader_address(task);
-    if (address) {
-        struct loader_search search = {.scratch = scratch};
-
-        clear_path(scratch);
-        bpf_find_vma(bpf_get_current_task_btf(), address, on_loader, &search, 0);
-        if (search.found) {
-            record.op = SPOOR_AUX_LOADER;
-            if (output(scratch, process, &record))
-                goto out;
-        } else {
-            COUNT(id, lost_fault);
-        }
-    }
-
-    set_file(scratch, BPF_CORE_READ(mm, exe_file));
-    record.type = SPOOR_EV_EXEC;
-    record.op = 0;
-    record.value = pid_at_level(BPF_CORE_READ(task, real_parent, group_leader), session->pid_level);
-    output(scratch, process, &record);
-out:
-    release_scratch(scratch);
     return 0;
 }
 

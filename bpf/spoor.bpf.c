@@ -25,7 +25,10 @@
 #include "path.bpf.h"
 #include "emit.bpf.h"
 #include "process.bpf.h"
+#include "exec.bpf.h"
 #include "plan.bpf.h"
+#include "open_file.bpf.h"
+#include "socket.bpf.h"
 #include "syscall.bpf.h"
 #include "uring.bpf.h"
 

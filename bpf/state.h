@@ -24,17 +24,37 @@ struct spoor_session {
     struct spoor_counters counters;
 };
 
+enum spoor_process_flag {
+    SPOOR_PROCESS_MAY_WRITE_MAPS = 1 << 0, /* has mapped a file in a way that mprotect(2) can make writable */
+};
+
 /* A process being recorded; keyed by its tgid on the host. */
 struct spoor_process {
     SPOOR_U64 session;
     SPOOR_U64 start_ns;
     SPOOR_U64 instance; /* unique per process instance and task generation: part of all dedupe keys */
     SPOOR_U32 pid;      /* in the container's namespace */
+    SPOOR_U32 tgid;     /* on the host */
+    SPOOR_U32 flags;    /* enum spoor_process_flag */
     SPOOR_U32 reserved;
+};
+
+#define SPOOR_TASK_KEYS_MAX 8
+#define SPOOR_TASK_KEY_WORDS 6
+
+/* The name of an environment variable and the '=' behind it, in words for a quick comparison: `mask`
+ * has a 0xff for each byte of `text`. All zero: no key. */
+struct spoor_task_key {
+    SPOOR_U64 text[SPOOR_TASK_KEY_WORDS];
+    SPOOR_U64 mask[SPOOR_TASK_KEY_WORDS];
+};
+
+struct spoor_task_keys {
+    struct spoor_task_key keys[SPOOR_TASK_KEYS_MAX];
 };
 
 SPOOR_ASSERT(sizeof(struct spoor_scope_key) == 16, "no hidden padding");
 SPOOR_ASSERT(sizeof(struct spoor_session) == 24 + sizeof(struct spoor_counters), "no hidden padding");
-SPOOR_ASSERT(sizeof(struct spoor_process) == 32, "no hidden padding");
+SPOOR_ASSERT(sizeof(struct spoor_process) == 40, "no hidden padding");
 
 #endif

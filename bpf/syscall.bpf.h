@@ -6,100 +6,6 @@
  */
 #pragma once
 
-/* Forgets what was known of this struct file's address: it has just been opened. */
-static __always_inline void start_open_file(const struct spoor_process *process, struct file *file, __u64 reported)
-{
-    struct open_key key = {.file = (__u64)file, .instance = process->instance};
-    struct open_state state = {
-        .dentry = (__u64)BPF_CORE_READ(file, f_path.dentry),
-        .inode = (__u64)BPF_CORE_READ(file, f_inode),
-        .reported = reported,
-    };
-
-    bpf_map_update_elem(&open_files, &key, &state, BPF_ANY);
-}
-
-static __noinline int run_open(struct scratch *scratch, struct spoor_process *process,
-                               __u32 fd, __u32 open_flags)
-{
-    struct file *file = file_of(fd);
-    struct inode *inode;
-    __u32 type, mode;
-    __u64 reported = OPEN_HERE | OPEN_PROBE;
-    int failed = 0;
-
-    if (!file)
-        return 0; /* closed by another thread already */
-    inode = BPF_CORE_READ(file, f_inode);
-    type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
-    mode = (__u32)BPF_CORE_READ(file, f_mode);
-    if (is_kernel_internal(inode))
-        return 0;
-    set_file(scratch, file);
-    if ((mode & FMODE_IS_CREATED) || (open_flags & O_TMPFILE) == O_TMPFILE) {
-        failed |= emit_access(scratch, process, SPOOR_OP_CREATE, 0, 0);
-    } else {
-        failed |= emit_access(scratch, process, SPOOR_OP_PROBE, SPOOR_F_OPEN, 0);
-        if ((open_flags & O_TRUNC) && type == S_IFREG)
-            failed |= emit_access(scratch, process, SPOOR_OP_TRUNCATE, 0, 0);
-    }
-    /* Devices and fifos: what passes through them is no file content, that they were opened is. */
-    if (type != S_IFREG && type != S_IFDIR) {
-        if (mode & FMODE_IS_READ)
-            failed |= emit_access(scratch, process, SPOOR_OP_READ, SPOOR_F_INTENT, 0);
-        if (mode & FMODE_IS_WRITE)
-            failed |= emit_access(scratch, process, SPOOR_OP_WRITE, SPOOR_F_INTENT, 0);
-    }
-    start_open_file(process, file, failed ? OPEN_HERE : reported);
-    return 0;
-}
-
-static __noinline int run_fd(struct scratch *scratch, struct spoor_process *process,
-                             struct file *file, __u32 op, __u32 bit)
-{
-    struct open_key key = {.file = (__u64)file, .instance = process->instance};
-    struct open_state fresh = {}, *state = bpf_map_lookup_elem(&open_files, &key);
-    struct inode *inode = BPF_CORE_READ(file, f_inode);
-    __u32 flags = 0;
-
-    fresh.dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
-    fresh.inode = (__u64)inode;
-    if (state && (state->dentry != fresh.dentry || state->inode != fresh.inode))
-        state = NULL;
-    if (!state || !(state->reported & OPEN_HERE))
-        flags |= SPOOR_F_INHERITED;
-    set_file(scratch, file);
-    if (emit_access(scratch, process, op, flags, 0))
-        return 0;
-    if (state)
-        __sync_fetch_and_or(&state->reported, bit);
-    else {
-        fresh.reported = bit;
-        bpf_map_update_elem(&open_files, &key, &fresh, BPF_ANY);
-    }
-    return 0;
-}
-
-/* Whether (file, bit) has not been reported: the part of run_fd that every read(2) pays for. */
-static __noinline bool is_news(const struct spoor_process *process, struct file *file, __u32 op, __u32 bit)
-{
-    struct open_key key = {.file = (__u64)file, .instance = process->instance};
-    struct open_state *state;
-    struct inode *inode;
-    __u32 type;
-
-    inode = BPF_CORE_READ(file, f_inode);
-    state = bpf_map_lookup_elem(&open_files, &key);
-    if (state && (state->reported & bit) && state->inode == (__u64)inode &&
-        state->dentry == (__u64)BPF_CORE_READ(file, f_path.dentry))
-        return false;
-    type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
-    if (is_kernel_internal(inode))
-        return false;
-    return type == S_IFREG || op == SPOOR_OP_METADATA || op == SPOOR_OP_READLINK ||
-           (type == S_IFDIR && op != SPOOR_OP_READ && op != SPOOR_OP_WRITE);
-}
-
 /* A name could not be read. That is a loss only if the kernel must have read it. */
 static __always_inline void count_fault(const struct spoor_process *process, int error)
 {
@@ -112,7 +18,7 @@ static __noinline int run_name(struct scratch *scratch, struct spoor_process *pr
 {
     __u32 flags = plan->flags;
 
-    if (set_name(scratch, plan->dirfd, (const char *)plan->name, plan->kernel_names)) {
+    if (set_name(scratch, plan->dirfd, plan->name, plan->name_flags)) {
         count_fault(process, error);
         return 0;
     }
@@ -126,11 +32,11 @@ static __noinline int run_name(struct scratch *scratch, struct spoor_process *pr
 static __always_inline int set_second(struct scratch *scratch, const struct plan *plan)
 {
     if (plan->kind == PLAN_NAMES)
-        return set_name(scratch, plan->dirfd2, (const char *)plan->name2, plan->kernel_names);
+        return set_name(scratch, plan->dirfd2, plan->name2, plan->name_flags | NAME_SECOND);
     long length;
 
     clear_path(scratch);
-    if (plan->kernel_names)
+    if (plan->name_flags & NAME_KERNEL)
         length = bpf_probe_read_kernel_str(&scratch->bytes[BASE_END], SPOOR_NAME_MAX, (const char *)plan->name2);
     else
         length = bpf_probe_read_user_str(&scratch->bytes[BASE_END], SPOOR_NAME_MAX, (const char *)plan->name2);
@@ -149,7 +55,7 @@ static __noinline int run_names(struct scratch *scratch, struct spoor_process *p
     __u64 a, b;
     __u8 one = 1;
 
-    if (set_name(scratch, plan->dirfd, (const char *)plan->name, plan->kernel_names))
+    if (set_name(scratch, plan->dirfd, plan->name, plan->name_flags))
         goto fault;
     hash_path(scratch);
     a = scratch->hash_a;
@@ -164,7 +70,7 @@ static __noinline int run_names(struct scratch *scratch, struct spoor_process *p
         return 0;
     if (output(scratch, process, &record))
         return 0;
-    if (set_name(scratch, plan->dirfd, (const char *)plan->name, plan->kernel_names))
+    if (set_name(scratch, plan->dirfd, plan->name, plan->name_flags))
         goto fault;
     record.type = SPOOR_EV_ACCESS;
     record.op = plan->op;
@@ -178,26 +84,6 @@ fault:
     return 0;
 }
 
-static __noinline int run_socket(struct scratch *scratch, struct spoor_process *process, const struct plan *plan,
-                                 int error)
-{
-    __u16 family = 0;
-    __u32 length = plan->name2;
-
-    clear_path(scratch);
-    if (bpf_probe_read_user(&family, sizeof(family), (void *)plan->name) || length > 128)
-        return 0;
-    if (family != 1 /* AF_UNIX */ && (plan->op == SPOOR_OP_BIND || (family != 2 && family != 10)))
-        return 0;
-    barrier_var(length);
-    length &= 0xff;
-    if (bpf_probe_read_user(&scratch->bytes[BASE_END], length, (void *)plan->name))
-        return 0;
-    scratch->name_len = length;
-    scratch->flags = SPOOR_F_SOCKADDR;
-    return emit_access(scratch, process, plan->op, 0, error);
-}
-
 static __always_inline int run_plan(struct scratch *scratch, struct spoor_process *process,
                                const struct plan *plan, long result)
 {
@@ -206,7 +92,7 @@ static __always_inline int run_plan(struct scratch *scratch, struct spoor_proces
     switch (plan->kind) {
     case PLAN_OPEN:
         if (!error)
-            return run_open(scratch, process, result, plan->open_flags);
+            return run_open(scratch, process, file_of(result), plan->open_flags);
         if (!plan->name)
             return 0; /* a file handle has no name */
         break;
@@ -218,7 +104,7 @@ static __always_inline int run_plan(struct scratch *scratch, struct spoor_proces
         set_cwd(scratch);
         return emit_access(scratch, process, SPOOR_OP_PROBE, 0, 0);
     case PLAN_TEXT:
-        if (error == ENOENT || error == ENOTDIR)
+        if (is_absence(error))
             break; /* the text is not looked up: it is the link's own name that lacks a directory */
         return run_names(scratch, process, plan, error);
     case PLAN_NAMES:
@@ -226,21 +112,19 @@ static __always_inline int run_plan(struct scratch *scratch, struct spoor_proces
     }
     if (plan->kind == PLAN_NAME && plan->op == SPOOR_OP_EXEC && !error)
         return 0; /* told by sched_process_exec, with the resolved program */
-    return run_name(scratch, process, plan, error == ENOENT || error == ENOTDIR ? SPOOR_OP_ABSENT : plan->op,
+    return run_name(scratch, process, plan, is_absence(error) ? SPOOR_OP_ABSENT : plan->op,
                     error);
 }
 
-static __noinline int run_file_if_news(struct spoor_process *process, struct file *file, __u32 op, __u32 bit)
+/* A shared mapping: written through, or by mprotect(2) made to be. */
+static __noinline int run_shared(struct spoor_process *process, const struct plan *plan)
 {
-    struct scratch *scratch;
+    struct file *file = file_of(plan->dirfd);
 
-    if (!file || !is_news(process, file, op, bit))
-        return 0;
-    scratch = claim_scratch(process->session);
-    if (!scratch)
-        return 0;
-    run_fd(scratch, process, file, op, bit);
-    release_scratch(scratch);
+    if (plan->shared == SHARED_WRITES)
+        return run_file_if_news(process, file, SPOOR_OP_MMAP_WRITE, OPEN_MMAP_WRITE);
+    if (file && ((__u32)BPF_CORE_READ(file, f_mode) & FMODE_IS_WRITE))
+        process->flags |= SPOOR_PROCESS_MAY_WRITE_MAPS;
     return 0;
 }
 
@@ -249,6 +133,15 @@ static __always_inline __u32 bit_of(__u32 op)
     if (op == SPOOR_OP_METADATA)
         return OPEN_METADATA;
     return op == SPOOR_OP_READLINK ? OPEN_READLINK : OPEN_PROBE;
+}
+
+static __always_inline void forget_entry(void)
+{
+    struct entry_key key = {.thread = bpf_get_current_pid_tgid()};
+
+    bpf_map_delete_elem(&entry_bases, &key);
+    key.second = 1;
+    bpf_map_delete_elem(&entry_bases, &key);
 }
 
 /* Carries a plan out, now that the call's result is known. */
@@ -261,10 +154,16 @@ static __noinline int finish_plan(struct spoor_process *process, const struct pl
     if (plan->kind == PLAN_FD) {
         if (success)
             run_file_if_news(process, file_of(plan->dirfd), plan->op, plan->bit);
-        if (success && plan->shared_write)
-            run_file_if_news(process, file_of(plan->dirfd), SPOOR_OP_MMAP_WRITE, OPEN_MMAP_WRITE);
+        if (success && plan->shared)
+            run_shared(process, plan);
         return 0;
     }
+    if (plan->kind == PLAN_PROTECT)
+        return success ? run_protect(process, plan) : 0;
+    if (plan->kind == PLAN_AIO)
+        return run_aio(process, plan, result);
+    if (plan->kind == PLAN_MESSAGES)
+        return run_messages(process, plan, result);
     if (plan->kind == PLAN_FDS) {
         if (success) {
             run_file_if_news(process, file_of(plan->dirfd), SPOOR_OP_READ, OPEN_READ);
@@ -272,7 +171,7 @@ static __noinline int finish_plan(struct spoor_process *process, const struct pl
         }
         return 0;
     }
-    if (plan->kind == PLAN_NAME && !plan->kernel_names) {
+    if (plan->kind == PLAN_NAME && !plan->name_flags) {
         /* Without a name the descriptor itself is meant: AT_EMPTY_PATH, futimens(3). */
         char first = 0;
 
@@ -288,6 +187,111 @@ static __noinline int finish_plan(struct spoor_process *process, const struct pl
         return 0;
     run_plan(scratch, process, plan, result);
     release_scratch(scratch);
+    if (plan->name_flags & NAME_AT_ENTRY)
+        forget_entry();
+    return 0;
+}
+
+/* Notes what a name that the call is about to take counts from, if it is relative. */
+static __noinline int note_base(struct spoor_process *process, int dirfd, const char *name, bool second)
+{
+    struct entry_key key = {.thread = bpf_get_current_pid_tgid(), .second = second};
+    struct scratch *scratch;
+    char first = 0;
+
+    /* A page that nobody has touched yet cannot be read here; the kernel will bring it in. */
+    if (!bpf_probe_read_user(&first, 1, name) && first == '/')
+        return 0;
+    scratch = claim_scratch(process->session);
+    if (!scratch)
+        return 0;
+    clear_path(scratch);
+    if (set_dir_base(scratch, dirfd))
+        keep_entry_base(scratch, &key);
+    release_scratch(scratch);
+    return 0;
+}
+
+#if defined(__TARGET_ARCH_x86)
+/* The arguments of a call by an i386 program, as its native counterpart has them. Returns the native
+ * number, or -1 for a call that does nothing to a file. */
+static __always_inline __s64 i386_call(struct pt_regs *regs, __s64 nr, __u64 *a)
+{
+    __u32 in_memory[6] = {};
+
+    a[0] = (__u32)regs->bx;
+    a[1] = (__u32)regs->cx;
+    a[2] = (__u32)regs->dx;
+    a[3] = (__u32)regs->si;
+    a[4] = (__u32)regs->di;
+    a[5] = (__u32)regs->bp;
+    if (nr == I386_mmap || nr == I386_socketcall) {
+        __u64 call = a[0];
+
+        if (bpf_probe_read_user(in_memory, sizeof(in_memory), (void *)(nr == I386_mmap ? a[0] : a[1])))
+            return -1; /* so could not the kernel */
+#pragma unroll
+        for (int i = 0; i < 6; i++)
+            a[i] = in_memory[i];
+        if (nr == I386_mmap)
+            return NR_mmap;
+        return call < 32 ? i386_socketcall[call] - 1 : -1;
+    }
+    return nr >= 0 && nr < 512 ? i386_native[nr] - 1 : -1;
+}
+#endif
+
+/* The current call: its native number, or -1, and its arguments. */
+static __always_inline __s64 current_call(struct pt_regs *regs, __u64 *a, bool *compat)
+{
+#if defined(__TARGET_ARCH_x86)
+    *compat = bpf_get_current_task_btf()->thread_info.status & 2 /* TS_COMPAT */;
+    if (*compat)
+        return i386_call(regs, regs->orig_ax, a);
+    a[0] = regs->di;
+    a[1] = regs->si;
+    a[2] = regs->dx;
+    a[3] = regs->r10;
+    a[4] = regs->r8;
+    a[5] = regs->r9;
+    return regs->orig_ax;
+#endif
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
+{
+    __u32 tgid = bpf_get_current_pid_tgid() >> 32;
+    struct spoor_process *process;
+    bool compat;
+    __u64 a[6];
+
+    /* Of all calls, quickly: may it be one of those below, in either table? */
+    switch (id) {
+    case NR_rename: case NR_renameat: case NR_renameat2: case NR_chroot:
+#if defined(__TARGET_ARCH_x86)
+    case I386_rename: case I386_renameat: case I386_renameat2: case I386_chroot:
+#endif
+        break;
+    default:
+        return 0;
+    }
+    process = bpf_map_lookup_elem(&processes, &tgid);
+    if (!process)
+        return 0;
+    switch (current_call(regs, a, &compat)) {
+    case NR_chroot:
+        note_base(process, AT_FDCWD, (const char *)a[0], false);
+        break;
+    case NR_rename:
+        note_base(process, AT_FDCWD, (const char *)a[0], false);
+        note_base(process, AT_FDCWD, (const char *)a[1], true);
+        break;
+    case NR_renameat: case NR_renameat2:
+        note_base(process, a[0], (const char *)a[1], false);
+        note_base(process, a[2], (const char *)a[3], true);
+        break;
+    }
     return 0;
 }
 
@@ -297,33 +301,19 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
     __u32 tgid = bpf_get_current_pid_tgid() >> 32;
     struct spoor_process *process = bpf_map_lookup_elem(&processes, &tgid);
     struct plan plan = {};
+    bool compat;
     __u64 a[6];
     __s64 nr;
 
     if (!process)
         return 0;
-#if defined(__TARGET_ARCH_x86)
-    nr = BPF_CORE_READ(regs, orig_ax);
-    if (BPF_CORE_READ(current_task(), thread_info.status) & 2 /* TS_COMPAT */) {
-        if (nr < 0 || nr >= 512 || !i386_native[nr])
-            return 0;
-        nr = i386_native[nr] - 1;
-        a[0] = (__u32)BPF_CORE_READ(regs, bx);
-        a[1] = (__u32)BPF_CORE_READ(regs, cx);
-        a[2] = (__u32)BPF_CORE_READ(regs, dx);
-        a[3] = (__u32)BPF_CORE_READ(regs, si);
-        a[4] = (__u32)BPF_CORE_READ(regs, di);
+    nr = current_call(regs, a, &compat);
+    if (nr < 0)
+        return 0;
+    if (compat) {
+        plan.compat = 1;
         result = (__s32)result;
-    } else
-#endif
-    {
-        a[0] = PT_REGS_PARM1_CORE_SYSCALL(regs);
-        a[1] = PT_REGS_PARM2_CORE_SYSCALL(regs);
-        a[2] = PT_REGS_PARM3_CORE_SYSCALL(regs);
-        a[3] = PT_REGS_PARM4_CORE_SYSCALL(regs);
-        a[4] = PT_REGS_PARM5_CORE_SYSCALL(regs);
     }
-    a[5] = 0;
     make_plan(&plan, nr, a);
     if (plan.kind != PLAN_NONE)
         finish_plan(process, &plan, result);

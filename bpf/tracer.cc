@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <csignal>
 #include <cstdarg>
+#include <cstring>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -71,6 +72,16 @@ void fit_io_uring(spoor_bpf* skeleton) {
     bpf_program__set_autoload(skeleton->progs.on_uring_complete, usable);
 }
 
+// The words that the programs compare with.
+spoor_task_key packed_key(const std::string& name) {
+    static_assert(task_key_bytes_max + 1 == sizeof spoor_task_key::text);
+    const std::string text = name + "=";
+    spoor_task_key key{};
+    std::memcpy(key.text, text.data(), text.size());
+    std::memset(key.mask, 0xff, text.size());
+    return key;
+}
+
 constexpr uint64_t bit(spoor_op op) { return uint64_t{1} << op; }
 
 }  // namespace
@@ -78,6 +89,7 @@ constexpr uint64_t bit(spoor_op op) { return uint64_t{1} << op; }
 struct Tracer::State {
     spoor_bpf* skeleton = nullptr;
     TracerLimits limits;
+    uint64_t renewals = 0;
 
     // Guards all below. Never held across a grace period but for the detaching one.
     std::mutex mutex;
@@ -105,6 +117,7 @@ struct Tracer::State {
     [[nodiscard]] int scopes() const { return bpf_map__fd(skeleton->maps.scopes); }
     [[nodiscard]] int session_map() const { return bpf_map__fd(skeleton->maps.sessions); }
     [[nodiscard]] int processes() const { return bpf_map__fd(skeleton->maps.processes); }
+    [[nodiscard]] int task_keys() const { return bpf_map__fd(skeleton->maps.task_keys); }
     [[nodiscard]] int rings() const { return bpf_map__fd(skeleton->maps.rings); }
 
     // The outer map's update waits until no program still uses the ring that was there before.
@@ -158,6 +171,7 @@ struct Tracer::State {
 
     void retire(uint64_t session) {
         bpf_map_delete_elem(session_map(), &session);
+        bpf_map_delete_elem(task_keys(), &session);
         std::lock_guard lock(mutex);
         retired.push_back(session);
         work.notify_one();
@@ -239,7 +253,16 @@ Result<std::unique_ptr<Tracer>> Tracer::load(const TracerLimits& limits, Log log
     return std::unique_ptr<Tracer>(new Tracer(std::move(state)));
 }
 
-Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, uint32_t ring_bytes) {
+Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, uint32_t ring_bytes,
+                                  const std::vector<std::string>& task_keys) {
+    spoor_task_keys keys{};
+    static_assert(task_keys_max == std::size(decltype(keys.keys){}));
+    if (task_keys.size() > task_keys_max) return errno_error("more task keys than fit", EINVAL);
+    for (size_t i = 0; i < task_keys.size(); ++i) {
+        if (task_keys[i].empty() || task_keys[i].size() > task_key_bytes_max)
+            return errno_error("a task key of " + std::to_string(task_keys[i].size()) + " bytes", EINVAL);
+        keys.keys[i] = packed_key(task_keys[i]);
+    }
     auto armed = state_->take_ring(ring_bytes);
     if (!armed) return armed;
     uint64_t session = armed->session;
@@ -251,6 +274,8 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, uin
     Status entered;
     if (bpf_map_update_elem(state_->session_map(), &session, &entry, BPF_NOEXIST) != 0)
         entered = errno_error("enter the session");
+    else if (!task_keys.empty() && bpf_map_update_elem(state_->task_keys(), &session, &keys, BPF_ANY) != 0)
+        entered = errno_error("enter the task keys");
     // The scope comes after its session: from here on programs act on it.
     else if (bpf_map_update_elem(state_->scopes(), &key, &session, BPF_NOEXIST) != 0)
         entered = errno_error("enter the cgroup");
@@ -272,6 +297,17 @@ Result<spoor_counters> Tracer::counters(uint64_t session) {
     if (bpf_map_lookup_elem(state_->session_map(), &session, &entry) != 0)
         return errno_error("read the counters");
     return entry.counters;
+}
+
+Status Tracer::renew(uint64_t session, uint32_t tgid, uint64_t start_ns) {
+    spoor_process process{};
+    if (bpf_map_lookup_elem(state_->processes(), &tgid, &process) != 0 || process.session != session ||
+        process.start_ns != start_ns)
+        return errno_error("renew process " + std::to_string(tgid), ESRCH);
+    process.instance = ++state_->renewals * 0x9e3779b97f4a7c15u ^ process.instance;
+    if (bpf_map_update_elem(state_->processes(), &tgid, &process, BPF_EXIST) != 0)
+        return errno_error("renew process " + std::to_string(tgid), errno == ENOENT ? ESRCH : errno);
+    return {};
 }
 
 Result<spoor_counters> Tracer::disarm(uint64_t session) {

@@ -12,12 +12,16 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "bpf/abi.h"
 
 namespace spoor::bpf {
+
+inline constexpr size_t task_keys_max = 8;
+inline constexpr size_t task_key_bytes_max = 47;
 
 struct TracerLimits {
     uint32_t processes = 32768;  // recorded at once, all sessions together
@@ -49,11 +53,17 @@ public:
     // (a number in this process's pid namespace, which must be the host's) on. `ring_bytes` is a
     // power of two and a multiple of the page size; limits.ring_bytes is the quick one.
     // EEXIST: the cgroup is in a session already.
-    Result<Armed> arm(const ScopeRoot& root, uint32_t init_tgid, uint32_t ring_bytes);
+    // `task_keys`: names of environment variables whose values every exec tells; at most
+    // task_keys_max, each at most task_key_bytes_max long.
+    Result<Armed> arm(const ScopeRoot& root, uint32_t init_tgid, uint32_t ring_bytes,
+                      const std::vector<std::string>& task_keys = {});
     // Gives the session a larger ring. When this returns, nothing is written to the old one any more.
     Result<UniqueFd> grow(uint64_t session, uint32_t ring_bytes);
     // What the kernel side has counted so far.
     Result<spoor_counters> counters(uint64_t session);
+    // Forgets what a process of the session has been reported for, so that it is told again: the
+    // process works for another task from now on. ESRCH: the session has no such process.
+    Status renew(uint64_t session, uint32_t tgid, uint64_t start_ns);
     // Ends a session. When this returns, its ring is final; the counters are, too. Quick when the
     // cgroup has been removed (its END record is in the ring), a grace period otherwise.
     Result<spoor_counters> disarm(uint64_t session);

@@ -39,10 +39,11 @@ static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *reques
     case IORING_OP_OPENAT: case IORING_OP_OPENAT2: {
         struct io_open *open = cmd;
 
-        if (BPF_CORE_READ(open, file_slot)) /* into the ring's own table: the result is no descriptor */
-            break;
         plan_open(plan, BPF_CORE_READ(open, dfd), name_of(BPF_CORE_READ(open, filename)),
                   BPF_CORE_READ(open, how.flags));
+        plan->file_slot = BPF_CORE_READ(open, file_slot);
+        if (BPF_CORE_READ(open, how.resolve) & RESOLVE_IN_ROOT)
+            plan->name_flags = NAME_IN_ROOT;
         break;
     }
     case IORING_OP_STATX: {
@@ -100,9 +101,41 @@ static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *reques
         plan->kind = PLAN_TEXT;
         break;
     }
+    case IORING_OP_CONNECT: {
+        struct io_connect *connect = cmd;
+
+        plan->kind = PLAN_SOCKET;
+        plan->op = SPOOR_OP_CONNECT;
+        plan->name = (__u64)BPF_CORE_READ(connect, addr);
+        plan->length = BPF_CORE_READ(connect, addr_len);
+        break;
     }
-    plan->kernel_names = 1;
+    case IORING_OP_SEND: case IORING_OP_SEND_ZC: case IORING_OP_SENDMSG: case IORING_OP_SENDMSG_ZC: {
+        struct io_async_msghdr *message = BPF_CORE_READ(request, async_data);
+
+        if (!message || !BPF_CORE_READ(message, msg.msg_name))
+            break;
+        plan->kind = PLAN_SOCKET;
+        plan->op = SPOOR_OP_CONNECT;
+        plan->name = (__u64)BPF_CORE_READ(message, msg.msg_name);
+        plan->length = BPF_CORE_READ(message, msg.msg_namelen);
+        break;
+    }
+    }
+    plan->name_flags |= NAME_KERNEL;
     return 0;
+}
+
+/* The file that an open put into the ring's own table. `slot`: counted from 1, or ~0: the kernel chose one, which
+ * is the result. */
+static __always_inline struct file *direct_file(struct io_kiocb *request, __u32 slot, long result)
+{
+    __u64 index = slot == ~0u ? result : slot - 1;
+    struct io_rsrc_node **nodes = BPF_CORE_READ(request, ctx, file_table.data.nodes);
+    struct io_rsrc_node *node = NULL;
+
+    bpf_probe_read_kernel(&node, sizeof(node), nodes + index);
+    return node ? (struct file *)(BPF_CORE_READ(node, file_ptr) & ~7ul) : NULL;
 }
 
 static __always_inline struct spoor_process *current_process(void)
@@ -110,6 +143,18 @@ static __always_inline struct spoor_process *current_process(void)
     __u32 tgid = bpf_get_current_pid_tgid() >> 32;
 
     return bpf_map_lookup_elem(&processes, &tgid);
+}
+
+static __always_inline void copy_address(char *to, const struct plan *plan, bool user)
+{
+    __u32 length = plan->length;
+
+    barrier_var(length);
+    length &= 0xff;
+    if (user)
+        bpf_probe_read_user(to, length, (void *)plan->name);
+    else
+        bpf_probe_read_kernel(to, length, (void *)plan->name);
 }
 
 SEC("tp_btf/io_uring_submit_req")
@@ -132,7 +177,10 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *request)
     pending = (struct uring_pending *)scratch->bytes;
     pending->plan = plan;
     pending->name[0] = pending->name2[0] = 0;
-    bpf_probe_read_kernel_str(pending->name, sizeof(pending->name), (void *)plan.name);
+    if (plan.kind != PLAN_SOCKET)
+        bpf_probe_read_kernel_str(pending->name, sizeof(pending->name), (void *)plan.name);
+    else if (plan.length <= ADDRESS_MAX) /* connect's address is still the caller's */
+        copy_address(pending->name, &plan, BPF_CORE_READ(request, opcode) == IORING_OP_CONNECT);
     if (plan.name2)
         bpf_probe_read_kernel_str(pending->name2, sizeof(pending->name2), (void *)plan.name2);
     if (bpf_map_update_elem(&uring_requests, &key, pending, BPF_ANY))
@@ -141,10 +189,19 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *request)
     return 0;
 }
 
+/* The address of something in a map as a mere number: the verifier forgets what it was on its way
+ * through memory. */
+static __always_inline __u64 address_of(struct scratch *scratch, const void *pointer)
+{
+    *(volatile __u64 *)&scratch->hash_a = (__u64)pointer;
+    return *(volatile __u64 *)&scratch->hash_a;
+}
+
 static __always_inline int uring_done(struct spoor_process *process, struct io_kiocb *request, long result)
 {
     struct file *file = BPF_CORE_READ(request, file);
     struct uring_pending *pending;
+    struct scratch *scratch;
     __u64 key = (__u64)request;
     struct plan plan;
 
@@ -170,9 +227,16 @@ static __always_inline int uring_done(struct spoor_process *process, struct io_k
     if (!pending)
         return 0;
     plan = pending->plan;
-    plan.name = (__u64)pending->name;
-    plan.name2 = (__u64)pending->name2;
-    finish_plan(process, &plan, result);
+    scratch = claim_scratch(process->session);
+    if (scratch) {
+        plan.name = address_of(scratch, pending->name);
+        plan.name2 = address_of(scratch, pending->name2);
+        if (plan.file_slot && result >= 0)
+            run_open(scratch, process, direct_file(request, plan.file_slot, result), plan.open_flags);
+        else
+            run_plan(scratch, process, &plan, result);
+        release_scratch(scratch);
+    }
     bpf_map_delete_elem(&uring_requests, &key);
     return 0;
 }

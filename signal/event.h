@@ -59,20 +59,26 @@ struct ProcessKey {
 struct ForkEvent {
     ProcessKey child;
     ProcessKey parent;
-    uint32_t host_pid = 0;  // the child's, in the host's pid namespace; 0: not known
+    uint32_t host_pid = 0;  // the child's, in the host's pid namespace
 };
 
 struct ExecEvent {
     ProcessKey process;
     uint32_t parent_pid = 0;  // as the kernel knew it then
-    std::string exe;          // absolute, resolved; bytes
-    std::string script;       // the `#!` file named in execve, or empty
-    std::string loader;       // the dynamic loader, or empty
+    uint32_t host_pid = 0;    // in the host's pid namespace
+    uint16_t exe_flags = 0;   // enum AccessFlag
+    uint16_t script_flags = 0;
+    std::string exe;     // absolute, resolved; bytes
+    std::string script;  // the `#!` file named in execve, or empty
+    // Scripts between `script` and `exe`: interpreters that are scripts themselves. As their `#!` lines
+    // name them, and told by the arguments, so an absolute path that is an argument of a `#!` line is
+    // among them.
+    std::vector<std::string> interpreters;
+    std::string loader;  // the dynamic loader, or empty
     std::string cwd;
     std::vector<std::string> argv;
     std::vector<std::string> environment;  // task keys only, as NAME=value
     bool argv_truncated = false;
-    uint32_t host_pid = 0;  // in the host's pid namespace; 0: not known
 };
 
 struct ExitEvent {

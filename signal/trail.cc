@@ -14,8 +14,6 @@
 namespace spoor {
 namespace {
 
-// So long an ended process's line waits for a signal that names its task, where there are tasks.
-constexpr uint64_t late_signal_ns = 2'000'000'000;
 constexpr size_t warnings_max = 200;
 
 void add_once(std::vector<std::string>& list, std::string text) {
@@ -157,8 +155,10 @@ void Trail::on(const ExecEvent& event, uint64_t time_ns) {
         made.flags = flags;
         impl_->access(made, time_ns);
     };
-    access(Op::exec, event.script, flag_lexical);  // as execve got it
-    access(Op::exec, event.exe);
+    access(Op::exec, event.script, event.script_flags);
+    for (const std::string& interpreter : event.interpreters)
+        access(Op::exec, interpreter, flag_lexical | flag_intent);
+    access(Op::exec, event.exe, event.exe_flags);
     access(Op::mmap_exec, event.loader);
 }
 
@@ -191,10 +191,8 @@ std::vector<TaskBook::HostProcess> Trail::take_kills() { return impl_->tasks.tak
 void Trail::flush() {
     Impl& trail = *impl_;
     if (!trail.active()) return;
-    if (const uint64_t now = boot_time_ns(); trail.tasks.used())
-        trail.processes.flush(now - std::min(now, late_signal_ns));
-    else
-        trail.processes.flush();
+    const uint64_t now = boot_time_ns();
+    trail.processes.flush(now - std::min(now, trail.options.process_line_delay_ns));
     trail.process_lines.flush();
     trail.log.flush();
     if (trail.log.rotations() == trail.rotations_told) return;

@@ -25,6 +25,8 @@ struct TrailOptions {
     bool write_accesses = true;                   // false: the report only
     size_t access_set_bytes = 46u * 1024 * 1024;  // memory for the report's path sets; beyond it the report
                                                   // says that it is cut
+    // So long an ended process's line waits for a signal that names its task.
+    uint64_t process_line_delay_ns = 0;
     TaskOptions tasks;
 };
 

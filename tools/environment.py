@@ -308,19 +308,27 @@ runroot = "/run/containers/storage"
     bind(fresh, "/etc/containers")
 
 
-def start_broker(run, cgroups):
+# packaging/systemd in one command: the first peer starts it, as a user of its own with two capabilities.
+AS_SERVICE = ["systemd-socket-activate", "--seqpacket", f"--listen={BROKER_SOCKET}",
+              "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs",
+              *(f"--{kind}=-all,+bpf,+perfmon" for kind in ("inh-caps", "ambient-caps", "bounding-set"))]
+
+
+def start_broker(run, cgroups, as_service):
     program = run / "bin" / "spoord"
     if not program.exists():
         return None
     BROKER_SOCKET.parent.mkdir(exist_ok=True)
     log = open(run / "spoord.log", "wb")
-    broker = subprocess.Popen([program], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
-                              preexec_fn=cgroups.enter_broker, start_new_session=True)
+    broker = subprocess.Popen([*(AS_SERVICE if as_service else []), program], stdin=subprocess.DEVNULL,
+                              stdout=log, stderr=log, cwd="/", preexec_fn=cgroups.enter_broker,
+                              start_new_session=True)
     deadline = time.monotonic() + BROKER_DEADLINE_S
     while time.monotonic() < deadline and broker.poll() is None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
             client.settimeout(BROKER_DEADLINE_S)
             try:
+                BROKER_SOCKET.chmod(0o666)  # the unit's SocketMode
                 client.connect(str(BROKER_SOCKET))
                 client.send(BROKER_HELLO)
                 if client.recv(4096):
@@ -356,7 +364,7 @@ def outer(options):
         if Path("/sys/fs/bpf").is_dir():
             mount("bpf", "/sys/fs/bpf", "bpf")
         if not options.no_broker:
-            broker = start_broker(run, cgroups)
+            broker = start_broker(run, cgroups, options.service)
         status = run_command(options, run, cgroups, user)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -531,6 +539,7 @@ def main():
     parser.add_argument("--programs", help="directory of the test programs")
     parser.add_argument("--project", help="start in a writable copy of this directory")
     parser.add_argument("--no-broker", action="store_true", help="start no spoord")
+    parser.add_argument("--service", action="store_true", help="spoord by socket activation, as a user of its own")
     parser.add_argument("--results", type=Path, help="keep what CMD leaves in /run/spoor-dev/results here")
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE")
     arguments = sys.argv[1:]

@@ -74,7 +74,7 @@ _spoorctl()
             ;;
         show)
             if [[ $cur == -* ]]; then
-                COMPREPLY=($(compgen -W '--help --json --all --processes --inputs --outputs --absent --accesses -h -a' -- "$cur"))
+                COMPREPLY=($(compgen -W '--help --json --all --processes --inputs --outputs --absent --accesses --task -h -a' -- "$cur"))
             else
                 COMPREPLY=($(compgen -d -- "$cur"))
             fi

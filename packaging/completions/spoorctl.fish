@@ -35,6 +35,7 @@ complete -c spoorctl -n "$show" -l inputs -d 'Only the inputs'
 complete -c spoorctl -n "$show" -l outputs -d 'Only the outputs'
 complete -c spoorctl -n "$show" -l absent -d 'Only what was looked for and not there'
 complete -c spoorctl -n "$show" -l accesses -d 'The log of accesses'
+complete -c spoorctl -n "$show" -x -l task -d 'The report of this task'
 
 complete -c spoorctl -n '__fish_seen_subcommand_from config' -a check -d 'Check one file'
 complete -c spoorctl -n '__fish_seen_subcommand_from config' -a show -d 'Show what all files together say'

@@ -78,6 +78,22 @@ std::string clean_id(const char* text, size_t size) {
     return id;
 }
 
+// As arm has them; nullopt: not well formed.
+std::optional<std::vector<std::string>> task_keys_of(const RequestMessage& request) {
+    std::vector<std::string> keys;
+    std::string_view rest(request.task_keys, sizeof request.task_keys);
+    while (!rest.empty() && rest.front() != '\0') {
+        size_t end = rest.find('\0');
+        if (end == std::string_view::npos || end > bpf::task_key_bytes_max ||
+            keys.size() == bpf::task_keys_max)
+            return std::nullopt;
+        keys.emplace_back(rest.substr(0, end));
+        rest.remove_prefix(end + 1);
+    }
+    if (rest.find_first_not_of('\0') != std::string_view::npos) return std::nullopt;
+    return keys;
+}
+
 Code code_of(const Error& error) {
     switch (error.code) {
         case ENOTDIR:
@@ -145,6 +161,8 @@ ReplyMessage Connection::answer(const RequestMessage& request, const std::vector
             return arm(request, fds, ring);
         case Request::grow:
             return grow(request, ring);
+        case Request::renew:
+            return renew(request);
         case Request::stats:
         case Request::disarm: {
             if (!armed_) return refusal(Code::bad_request, "no session on this connection");
@@ -171,9 +189,11 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     if (!root) return refusal(code_of(root.error()), root.error().message);
     auto init = pid_of_pidfd(fds[1].get());
     if (!init) return refusal(Code::bad_process, init.error().message);
+    auto task_keys = task_keys_of(request);
+    if (!task_keys) return refusal(Code::bad_request, "the task keys are malformed");
     uint32_t ring_bytes =
         std::bit_ceil(std::clamp(request.ring_bytes, quota_.ring_bytes_min, quota_.ring_bytes_max));
-    auto granted = tracer_.arm(*root, *init, ring_bytes);
+    auto granted = tracer_.arm(*root, *init, ring_bytes, *task_keys);
     if (!granted) {
         bool taken = granted.error().code == EEXIST;
         return refusal(taken ? Code::already_traced : Code::unavailable,
@@ -189,6 +209,19 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     ReplyMessage reply{};
     reply.ring_bytes = ring_bytes;
     return reply;
+}
+
+// The tracer checks that the process is one of this session: no tenant reaches another's.
+ReplyMessage Connection::renew(const RequestMessage& request) {
+    if (!armed_) return refusal(Code::bad_request, "no session on this connection");
+    if (auto renewed = tracer_.renew(session_, request.pid, request.start_ns); !renewed) {
+        bool gone = renewed.error().code == ESRCH;
+        ReplyMessage reply{};  // a process that ended meanwhile is nothing for the log
+        reply.code = static_cast<int32_t>(gone ? Code::bad_process : Code::unavailable);
+        renewed.error().message.copy(reply.text, sizeof reply.text - 1);
+        return reply;
+    }
+    return {};
 }
 
 ReplyMessage Connection::grow(const RequestMessage& request, UniqueFd& ring) {

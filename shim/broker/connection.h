@@ -36,6 +36,7 @@ public:
 private:
     ReplyMessage answer(const RequestMessage& request, const std::vector<UniqueFd>& fds, UniqueFd& ring);
     ReplyMessage arm(const RequestMessage& request, const std::vector<UniqueFd>& fds, UniqueFd& ring);
+    ReplyMessage renew(const RequestMessage& request);
     ReplyMessage grow(const RequestMessage& request, UniqueFd& ring);
     [[nodiscard]] ReplyMessage refusal(Code code, const std::string& text) const;
 

@@ -78,6 +78,8 @@ CLI::App* add_show(CLI::App& app, ShowOptions& show, bool (&only)[4]) {
     verb->add_flag("--outputs", only[2], "only the outputs");
     verb->add_flag("--absent", only[3], "only what was looked for and not there");
     verb->add_flag("--accesses", show.accesses, "the log of accesses (with --json: too)");
+    verb->add_option("--task", show.task, "the report of this task (with --json: the file as it is)")
+        ->type_name("ID");
     verb->footer(show_footer);
     return verb;
 }

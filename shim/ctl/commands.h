@@ -18,6 +18,7 @@ struct ShowOptions {
     bool json = false;
     bool all = false;
     bool accesses = false;
+    std::string task;  // its report; empty: the whole container
     Sections sections;
 };
 

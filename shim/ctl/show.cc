@@ -2,6 +2,7 @@
 
 #include "shim/ctl/commands.h"
 #include "shim/ctl/json_output.h"
+#include "shim/ctl/task_report.h"
 #include "shim/ctl/text.h"
 
 namespace spoor::ctl {
@@ -47,6 +48,26 @@ int show_accesses(const VolumeReader& volume, const ShowOptions& options) {
     return exit_failure;
 }
 
+int show_task(const VolumeReader& volume, const ShowOptions& options) {
+    auto report = volume.task_report_text(options.task);
+    if (!report) {
+        complain(report.error().code == ENOENT ? "there is no report of task " + options.task
+                                               : report.error().message);
+        return exit_failure;
+    }
+    Style style = Style::of_stdout();
+    if (options.all) style.row_limit = 0;
+    auto text = options.json ? std::move(report) : task_report_text(*report, style);
+    if (!text) {
+        complain(text.error().message);
+        return exit_failure;
+    }
+    if (std::fwrite(text->data(), 1, text->size(), stdout) == text->size() && std::fflush(stdout) == 0)
+        return 0;
+    complain(errno_error("write").message);
+    return exit_failure;
+}
+
 }  // namespace
 
 int show_command(const ShowOptions& options) {
@@ -55,6 +76,7 @@ int show_command(const ShowOptions& options) {
         complain(volume.error().message);
         return exit_failure;
     }
+    if (!options.task.empty()) return show_task(*volume, options);
     if (options.json) {
         auto written = write_json(stdout, &*volume, JsonParts{.exit_code = {}, .accesses = options.accesses});
         if (written) return volume->session() ? 0 : exit_failure;

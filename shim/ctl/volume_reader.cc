@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "base/files.h"
+#include "signal/task_signal.h"
 #include "signal/volume.h"
 
 namespace spoor::ctl {
@@ -63,9 +64,13 @@ Result<std::string> VolumeReader::session_text() const {
 }
 
 Result<std::string> VolumeReader::report_text(size_t limit) const {
+    return task_report_text(container_task, limit);
+}
+
+Result<std::string> VolumeReader::task_report_text(std::string_view task_id, size_t limit) const {
     auto tasks = open_at(trace_.get(), tasks_directory, O_RDONLY | O_DIRECTORY);
     if (!tasks) return std::move(tasks).error();
-    return read_regular(tasks->get(), "-.json", limit);
+    return read_regular(tasks->get(), task_file_name(task_id) + ".json", limit);
 }
 
 Status VolumeReader::each_line(const std::string& name, const TakeLine& take, bool* stopped) const {

@@ -25,6 +25,9 @@ public:
     [[nodiscard]] Result<std::string> session_text() const;
     // The container's own report, at most `limit` bytes. ENOENT: there is none (yet).
     [[nodiscard]] Result<std::string> report_text(size_t limit = 512u << 20) const;
+    // A task's.
+    [[nodiscard]] Result<std::string> task_report_text(std::string_view task_id,
+                                                       size_t limit = 512u << 20) const;
 
     // Calls `take` with each whole line, without its newline, until it returns false. A line longer
     // than the limit is EFBIG. ENOENT: no such file.

@@ -81,6 +81,14 @@ Error refusal(const ReplyMessage& reply) {
     return Error{errno_of(static_cast<Code>(reply.code)), "spoord refused: " + text};
 }
 
+RequestMessage message_for(Request request) {
+    RequestMessage message{};
+    message.magic = magic;
+    message.version = version;
+    message.request = static_cast<uint16_t>(request);
+    return message;
+}
+
 bool send_request(int socket, const RequestMessage& request, const int (&fds)[2]) {
     RequestMessage copy = request;
     iovec part{&copy, sizeof copy};
@@ -201,14 +209,7 @@ Result<Client::Reply> Client::exchange(const RequestMessage& request, const int 
     return reply;
 }
 
-Result<Client::Reply> Client::call(Request request, uint32_t ring_bytes, const std::string& container_id,
-                                   const int (&fds)[2], Deadline deadline) {
-    RequestMessage message{};
-    message.magic = magic;
-    message.version = version;
-    message.request = static_cast<uint16_t>(request);
-    message.ring_bytes = ring_bytes;
-    container_id.copy(message.container_id, sizeof message.container_id - 1);
+Result<Client::Reply> Client::call(RequestMessage message, const int (&fds)[2], Deadline deadline) {
     auto reply = exchange(message, fds, deadline);
     if (!reply) {
         // Out of step, or gone: an answer that comes late must not be taken for the next one.
@@ -220,7 +221,9 @@ Result<Client::Reply> Client::call(Request request, uint32_t ring_bytes, const s
 }
 
 Result<Client::Reply> Client::call(Request request, uint32_t ring_bytes, Deadline deadline) {
-    return call(request, ring_bytes, {}, no_fds, deadline);
+    RequestMessage message = message_for(request);
+    message.ring_bytes = ring_bytes;
+    return call(message, no_fds, deadline);
 }
 
 Result<GrantedRing> Client::take_ring(Result<Reply> reply, const char* what) {
@@ -234,9 +237,28 @@ Result<GrantedRing> Client::take_ring(Result<Reply> reply, const char* what) {
 }
 
 Result<GrantedRing> Client::arm(const std::string& container_id, int cgroup, int pidfd, uint32_t ring_bytes,
-                                Deadline deadline) {
+                                const std::vector<std::string>& task_keys, Deadline deadline) {
+    RequestMessage message = message_for(Request::arm);
+    message.ring_bytes = ring_bytes;
+    container_id.copy(message.container_id, sizeof message.container_id - 1);
+    size_t at = 0;
+    for (const std::string& key : task_keys) {
+        if (at + key.size() + 1 > sizeof message.task_keys)
+            return Error{EINVAL, "start tracing: the task keys are longer than spoord takes"};
+        key.copy(message.task_keys + at, key.size());
+        at += key.size() + 1;
+    }
     const int fds[2] = {cgroup, pidfd};
-    return take_ring(call(Request::arm, ring_bytes, container_id, fds, deadline), "start tracing");
+    return take_ring(call(message, fds, deadline), "start tracing");
+}
+
+Status Client::renew(uint32_t host_pid, uint64_t start_ns, Deadline deadline) {
+    RequestMessage message = message_for(Request::renew);
+    message.pid = host_pid;
+    message.start_ns = start_ns;
+    auto reply = call(message, no_fds, deadline);
+    if (!reply) return std::move(reply).error();
+    return {};
 }
 
 Result<GrantedRing> Client::grow(uint32_t ring_bytes, Deadline deadline) {

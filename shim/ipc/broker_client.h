@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -50,8 +51,11 @@ public:
     void close() { socket_.reset(); }
 
     // Starts tracing the cgroup whose directory is `cgroup`; both descriptors stay the caller's.
+    // `task_keys`: names of environment variables that every exec is to tell (bpf/tracer.h's limits).
     Result<GrantedRing> arm(const std::string& container_id, int cgroup, int pidfd, uint32_t ring_bytes,
-                            Deadline deadline);
+                            const std::vector<std::string>& task_keys, Deadline deadline);
+    // The process has a new task: what it does is told again. ESRCH: it has ended.
+    Status renew(uint32_t host_pid, uint64_t start_ns, Deadline deadline);
     Result<spoor_counters> stats(Deadline deadline);
     // A larger ring; nothing is written to the old one any more. EDQUOT: it may not grow so far.
     Result<GrantedRing> grow(uint32_t ring_bytes, Deadline deadline);
@@ -65,8 +69,7 @@ private:
     };
     explicit Client(UniqueFd socket) : socket_(std::move(socket)) {}
 
-    Result<Reply> call(Request request, uint32_t ring_bytes, const std::string& container_id,
-                       const int (&fds)[2], Deadline deadline);
+    Result<Reply> call(RequestMessage message, const int (&fds)[2], Deadline deadline);
     Result<Reply> call(Request request, uint32_t ring_bytes, Deadline deadline);
     Result<Reply> exchange(const RequestMessage& request, const int (&fds)[2], Deadline deadline);
     Result<GrantedRing> take_ring(Result<Reply> reply, const char* what);

@@ -20,6 +20,7 @@ enum class Request : uint16_t {
     stats = 3,   // the session's counters
     grow = 4,    // double the ring; the reply carries the new ring's fd; the old one is final
     disarm = 5,  // stop; the reply carries the final counters
+    renew = 6,   // tell again what the process `pid` that began at `start_ns` does: it has a new task
 };
 
 enum class Code : int32_t {
@@ -37,10 +38,12 @@ enum class Code : int32_t {
 struct RequestMessage {
     uint32_t magic;
     uint16_t version;
-    uint16_t request;     // Request
-    uint32_t ring_bytes;  // arm: wanted size, a power of two; grow: wanted size
-    uint32_t reserved;
+    uint16_t request;        // Request
+    uint32_t ring_bytes;     // arm: wanted size, a power of two; grow: wanted size
+    uint32_t pid;            // renew: in the host's pid namespace, as the records have it
+    uint64_t start_ns;       // renew
     char container_id[256];  // arm: for the audit log; NUL-ended
+    char task_keys[232];     // arm: names of environment variables, each NUL-ended; the rest is zero
 };
 
 struct ReplyMessage {
@@ -59,6 +62,6 @@ struct ReplyMessage {
 
 enum class Family : uint32_t { none = 0, syscall_exit = 1, fentry = 2, lsm = 3 };
 
-static_assert(sizeof(RequestMessage) == 272 && sizeof(ReplyMessage) == 360);
+static_assert(sizeof(RequestMessage) == 512 && sizeof(ReplyMessage) == 360);
 
 }  // namespace spoor::broker

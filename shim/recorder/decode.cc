@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -36,6 +37,23 @@ std::vector<std::string> split_arguments(std::string_view text) {
         text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     }
     return arguments;
+}
+
+// The kernel makes a script's arguments, for each `#!` line (fs/binfmt_script.c): the interpreter, the
+// line's one argument if any, and the script; for a chain again in front of that. So absolute paths
+// between the first and the script that execve was given name the scripts in the middle.
+std::vector<std::string> scripts_between(const std::vector<std::string>& argv, const std::string& script) {
+    constexpr size_t chain_max = 5;  // bprm->recursion_depth
+    std::vector<std::string> found;
+    if (script.empty()) return found;
+    for (size_t i = 1; i < argv.size() && i <= 2 * chain_max; ++i) {
+        if (argv[i] == script) {
+            std::reverse(found.begin(), found.end());  // as they were executed
+            return found;
+        }
+        if (argv[i].starts_with('/')) found.push_back(join_path({}, argv[i]));
+    }
+    return {};
 }
 
 template <class T>
@@ -117,7 +135,8 @@ void Decoder::decode(std::span<const std::byte> record) {
     const ProcessKey process{head.pid, head.start_ns};
     switch (head.type) {
         case SPOOR_EV_FORK:
-            sink_.on(ForkEvent{process, {static_cast<uint32_t>(head.value), head.aux_ns}}, head.time_ns);
+            sink_.on(ForkEvent{process, {static_cast<uint32_t>(head.value), head.aux_ns}, head.host_pid},
+                     head.time_ns);
             break;
         case SPOOR_EV_EXEC:
             return decode_exec(head, base, name, std::move(parts));
@@ -186,7 +205,10 @@ void Decoder::decode_exec(const spoor_event& head, std::string_view base, std::s
     ExecEvent event;
     event.process = {head.pid, head.start_ns};
     event.parent_pid = static_cast<uint32_t>(head.value);
+    event.host_pid = head.host_pid;
+    event.exe_flags = head.flags;
     event.exe = join_path(base, name);
+    std::string script_name;
     for (Part& part : parts) {
         switch (part.kind) {
             case SPOOR_AUX_CWD:
@@ -198,6 +220,8 @@ void Decoder::decode_exec(const spoor_event& head, std::string_view base, std::s
                 break;
             case SPOOR_AUX_SCRIPT:
                 event.script = join_path(part.base, part.name);
+                event.script_flags = part.flags;
+                script_name = std::move(part.name);
                 break;
             case SPOOR_AUX_LOADER:
                 event.loader = join_path(part.base, part.name);
@@ -210,6 +234,7 @@ void Decoder::decode_exec(const spoor_event& head, std::string_view base, std::s
                 break;
         }
     }
+    event.interpreters = scripts_between(event.argv, script_name);
     sink_.on(event, head.time_ns);
 }
 

@@ -21,6 +21,13 @@
 namespace spoor {
 namespace {
 
+// What names a process's task in its environment (Nx).
+const std::vector<std::string>& task_keys() {
+    static const std::vector<std::string> keys{"NX_TASK_TARGET_PROJECT", "NX_TASK_TARGET_TARGET",
+                                               "NX_TASK_TARGET_CONFIGURATION", "NX_WORKSPACE_ROOT"};
+    return keys;
+}
+
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
@@ -325,6 +332,7 @@ Status SessionLoop::start_tracing(pid_t pid) {
     TrailOptions options;
     options.rotate_bytes = job_.rotate_bytes;
     options.write_accesses = job_.write_accesses;
+    options.process_line_delay_ns = 2'000'000'000;
     options.tasks = task_options();
     auto inbox = TaskInbox::open(volume_->agent());
     if (!inbox) session.warnings.push_back("task signals are not seen: " + inbox.error().message);
@@ -354,13 +362,13 @@ Status SessionLoop::start_tracing(pid_t pid) {
 }
 
 Result<broker::GrantedRing> SessionLoop::ask_broker(int cgroup, int pidfd, broker::Deadline deadline) {
-    auto granted = broker_->arm(job_.container_id, cgroup, pidfd, job_.ring_bytes, deadline);
+    auto granted = broker_->arm(job_.container_id, cgroup, pidfd, job_.ring_bytes, task_keys(), deadline);
     if (granted || broker_->connected() || granted.error().code == ETIMEDOUT) return granted;
     // spoord was restarted since the container's set-up began.
     auto again = environment_.connect_broker(job_, deadline);
     if (!again) return std::move(again).error();
     *broker_ = std::move(*again);
-    return broker_->arm(job_.container_id, cgroup, pidfd, job_.ring_bytes, deadline);
+    return broker_->arm(job_.container_id, cgroup, pidfd, job_.ring_bytes, task_keys(), deadline);
 }
 
 Session SessionLoop::facts() const {

@@ -12,15 +12,6 @@ namespace {
 
 constexpr auto checkpoint_interval = std::chrono::seconds(10);
 
-// TEMPORARY until Client::renew is there.
-template <class Client>
-Status renew(Client& client, uint32_t host_pid, uint64_t start_ns, broker::Deadline deadline) {
-    if constexpr (requires { client.renew(host_pid, start_ns, deadline); })
-        return client.renew(host_pid, start_ns, deadline);
-    else
-        return {};
-}
-
 const char* const broker_lost_reason = "the broker went away";
 
 }  // namespace
@@ -83,7 +74,7 @@ void TracedSession::serve_tasks() {
     }
     for (const auto& renewal : trail_.take_renewals()) {
         if (renewal.host_pid == 0 || !broker_.connected()) continue;
-        auto renewed = renew(broker_, renewal.host_pid, renewal.process.start_ns, call_deadline());
+        auto renewed = broker_.renew(renewal.host_pid, renewal.process.start_ns, call_deadline());
         if (!broker_.connected()) note_lost_broker();
         if (!renewed && renewed.error().code != ESRCH && !std::exchange(cannot_renew_, true))
             trail_.add_warning("a process that changed hands may be missing repeated accesses: " +

@@ -8,16 +8,16 @@ import struct
 
 MAGIC = 0x53504F52
 VERSION = 1
-HELLO, ARM, STATS, GROW, DISARM = 1, 2, 3, 4, 5
+HELLO, ARM, STATS, GROW, DISARM, RENEW = 1, 2, 3, 4, 5, 6
 OK, BAD_REQUEST, BAD_VERSION, NOT_A_CGROUP, NOT_OWNER, ALREADY_TRACED, QUOTA, UNAVAILABLE, BAD_PROCESS = range(9)
-REQUEST = struct.Struct("=IHHII256s")
+REQUEST = struct.Struct("=IHHIIQ256s232s")
 REPLY = struct.Struct("=IHHiI8QIIQQ256s")
 EVENT = struct.Struct("=IBBHQQQQIIiIHHI")
 EV_FORK, EV_EXEC, EV_EXIT, EV_ACCESS, EV_AUX, EV_END = 1, 2, 3, 4, 5, 6
 
 
-def request(kind, ring_bytes=0, container=b"test", magic=MAGIC, version=VERSION):
-    return REQUEST.pack(magic, version, kind, ring_bytes, 0, container)
+def request(kind, ring_bytes=0, container=b"test", magic=MAGIC, version=VERSION, pid=0, start=0, keys=b""):
+    return REQUEST.pack(magic, version, kind, ring_bytes, pid, start, container, keys)
 
 
 class Reply:
@@ -58,8 +58,11 @@ class Peer:
         self.send(data, fds)
         return self.receive()
 
-    def arm(self, cgroup, pidfd, ring_bytes=1 << 19):
-        return self.ask(request(ARM, ring_bytes), [cgroup, pidfd])
+    def arm(self, cgroup, pidfd, ring_bytes=1 << 19, keys=b""):
+        return self.ask(request(ARM, ring_bytes, keys=keys), [cgroup, pidfd])
+
+    def renew(self, pid, start):
+        return self.ask(request(RENEW, pid=pid, start=start))
 
     def close(self):
         self.socket.close()
@@ -76,6 +79,7 @@ class Ring:
         self.position = 0
 
     def records(self):
+        """(type, op, flags, pid, value, base, name, start, host pid) of each that is new."""
         (end,) = struct.unpack_from("=Q", self.data, 0)
         while self.position < end:
             at = mmap.PAGESIZE + (self.position & (self.size - 1))
@@ -84,5 +88,19 @@ class Ring:
             kind, op, flags, pid, value, base_len, name_len = (
                 head[1], head[2], head[3], head[8], head[10], head[12], head[13])
             payload = self.data[at + 8 + EVENT.size : at + 8 + EVENT.size + base_len + name_len]
-            yield kind, op, flags, pid, value, payload[:base_len], payload[base_len:]
+            yield kind, op, flags, pid, value, payload[:base_len], payload[base_len:], head[5], head[14]
             self.position += 8 + ((length & 0x3FFFFFFF) + 7) // 8 * 8
+
+
+def as_user(uid, body):
+    """Runs body() as `uid` in a child; True if it returned True."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            os._exit(0 if body() else 1)
+        except BaseException:
+            os._exit(2)
+    return os.waitpid(pid, 0)[1] == 0

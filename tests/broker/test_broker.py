@@ -3,23 +3,10 @@
 import os
 import resource
 import struct
+import threading
 
 import peer
 import pytest
-
-
-def as_user(uid, body):
-    """Runs body() as `uid` in a child; True if it returned True."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.setgroups([])
-            os.setresgid(uid, uid, uid)
-            os.setresuid(uid, uid, uid)
-            os._exit(0 if body() else 1)
-        except BaseException:
-            os._exit(2)
-    return os.waitpid(pid, 0)[1] == 0
 
 
 def test_hello_states_the_family(connect):
@@ -65,7 +52,7 @@ def test_other_versions_are_refused_by_name(connect):
     assert reply.code == peer.BAD_VERSION and "version" in reply.text
 
 
-@pytest.mark.parametrize("kind", [0, 6, 65535, peer.STATS, peer.GROW, peer.DISARM])
+@pytest.mark.parametrize("kind", [0, 7, 65535, peer.STATS, peer.GROW, peer.DISARM, peer.RENEW])
 def test_requests_out_of_place(connect, kind):
     assert connect().ask(peer.request(kind)).code == peer.BAD_REQUEST
 
@@ -110,7 +97,7 @@ def test_another_users_cgroup(spoord, box):
         granted = peer.Peer(spoord).arm(own.fd, own.pidfd)
         return refused.code == peer.NOT_OWNER and not refused.fds and granted.code == peer.OK
 
-    assert as_user(65534, attack)
+    assert peer.as_user(65534, attack)
 
 
 def test_one_session_a_cgroup_and_a_connection(connect, box):
@@ -135,6 +122,73 @@ def test_a_child_cgroup_belongs_to_the_session(connect, box):
     os.rmdir(child)
     container.remove()
     assert b"true" in b" ".join(r[5] for r in ring.records() if r[0] == peer.EV_EXEC)
+
+
+AUX_ENV = 6
+
+
+def test_an_exec_tells_its_task_keys(connect, box):
+    container, client = box(), connect()
+    reply = client.arm(container.fd, container.pidfd, keys=b"SPOOR_TASK\0OTHER_KEY\0")
+    assert reply.code == peer.OK, reply.text
+    ring = peer.Ring(reply.fds[0], reply.ring_bytes)
+    # Strings longer than a record can hold stand before, between and behind.
+    long = "$(printf %09000d 0)"
+    assert container.run(f"env -i A={long} SPOOR_TASKS=no XSPOOR_TASK=no SPOOR_TASK=web:build B={long} "
+                         f"OTHER_KEY= C=SPOOR_TASK=no /bin/true") == 0
+    container.remove()
+    records = list(ring.records())
+    assert [r[6] for r in records if r[0] == peer.EV_AUX and r[1] == AUX_ENV] == [b"SPOOR_TASK=web:build", b"OTHER_KEY="]
+    assert not any(client.ask(peer.request(peer.DISARM)).lost)
+
+
+@pytest.mark.parametrize("keys", [b"x" * 48 + b"\0", b"a\0" * 9, b"a\0\0b\0", b"x" * 232])
+def test_malformed_task_keys(connect, box, keys):
+    container = box()
+    assert connect().arm(container.fd, container.pidfd, keys=keys).code == peer.BAD_REQUEST
+
+
+@pytest.mark.parametrize("renewed", [True, False])
+def test_a_renewed_process_is_told_again(connect, box, tmp_path, renewed):
+    container, client = box(), connect()
+    wanted, fifo = tmp_path / "wanted", tmp_path / "fifo"
+    wanted.write_text("x\n")
+    os.mkfifo(fifo)
+    reply = client.arm(container.fd, container.pidfd)
+    ring = peer.Ring(reply.fds[0], reply.ring_bytes)
+    running = threading.Thread(target=container.run, args=(f"read x < {wanted}; read x < {fifo}; read x < {wanted}",))
+    running.start()
+    with open(fifo, "w"):  # opens when the shell has come there
+        records = list(ring.records())
+        shell = next(r for r in records if r[0] == peer.EV_EXEC)
+        start, pid = shell[7:9]
+        assert pid == container.pid
+        if renewed:
+            assert client.renew(pid, start).code == peer.OK
+        assert client.renew(pid, start + 1).code == peer.BAD_PROCESS
+        assert client.renew(os.getpid(), start).code == peer.BAD_PROCESS
+    running.join()
+    records += ring.records()
+    read_op = 1
+    reads = [r for r in records if r[:2] == (peer.EV_ACCESS, read_op) and r[5] == str(wanted).encode()]
+    assert len(reads) == (2 if renewed else 1)
+    assert client.renew(pid, start).code == peer.BAD_PROCESS  # it has ended
+
+
+def test_nobody_renews_what_another_traces(connect, box, tmp_path):
+    mine, theirs, attacker, victim = box(), box(), connect(), connect()
+    attacker.arm(mine.fd, mine.pidfd)
+    grant = victim.arm(theirs.fd, theirs.pidfd)
+    ring = peer.Ring(grant.fds[0], grant.ring_bytes)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    running = threading.Thread(target=theirs.run, args=(f"read x < {fifo}",))
+    running.start()
+    with open(fifo, "w"):
+        start, pid = next(r for r in ring.records() if r[0] == peer.EV_EXEC)[7:9]
+        assert attacker.renew(pid, start).code == peer.BAD_PROCESS
+        assert victim.renew(pid, start).code == peer.OK
+    running.join()
 
 
 def test_rings_grow_within_the_quota(connect, box):

@@ -12,7 +12,6 @@ import subprocess
 
 import pytest
 
-from gaps import known_gaps
 from harness import PROGRAMS, Trail, session_of, until
 
 KEYS = {"time", "pid", "start", "op", "path", "pathBytes", "to", "toBytes", "error", "flags"}
@@ -128,12 +127,7 @@ def check_process(run, pid, line, rows):
         assert {row["start"] for row in rows} == set(instances), "the instances share their rows"
 
 
-GAPS = known_gaps()
-
-
-@pytest.mark.parametrize("name", [
-    pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=GAPS[name])) if name in GAPS else name
-    for name in CASES])
+@pytest.mark.parametrize("name", CASES)
 def test_case(request, name):
     run = request.getfixturevalue("cut_run" if name in CUT else "main_run")
     line = run.lines[name]

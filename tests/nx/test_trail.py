@@ -63,11 +63,12 @@ class Trail:
         self.trace = volume / "trace"
         self.session = json.loads((self.trace / "session.json").read_text())
 
-    def report(self, task):
+    def report(self, task, warnings=()):
+        """`warnings`: what is to be warned of; None: whatever."""
         report = json.loads((self.trace / "tasks" / f"{task}.json").read_text())
         assert report["taskId"] == task
         assert report["spoor"]["complete"] is True, report["spoor"]["reasons"]
-        assert report["spoor"]["warnings"] == [], report["spoor"]["warnings"]
+        assert warnings is None or report["spoor"]["warnings"] == list(warnings), report["spoor"]["warnings"]
         return report
 
     def unexpected(self, task):
@@ -143,3 +144,24 @@ def test_an_nx_within_a_task(workspace):
     assert trail.tasks() == {"outer:all", "one:build:release"}
     assert trail.unexpected("one:build:release") == PLANTED["one:build"]
     assert not any("libs/one/dist" in path for path in trail.report("outer:all")["outputs"])
+
+
+def test_the_plugin_alone(workspace):
+    modules = workspace.directory / "node_modules/@spoor"
+    modules.mkdir()
+    shutil.copytree(HERE / "adaptor", modules / "nx")
+    workspace.change(workspace.directory / "nx.json", lambda content: content.update(plugins=["@spoor/nx"]))
+    trail = workspace.run("run-many", "-t", "build", preload=False)
+    assert trail.tasks() == BUILDS
+    assert trail.unexpected("one:build") == PLANTED["one:build"]
+    assert trail.unexpected("two:build") == PLANTED["two:build"]
+
+
+def test_without_the_adaptor_tasks_are_known_and_not_judged(workspace):
+    trail = workspace.run("run-many", "-t", "build", preload=False)
+    assert trail.tasks() == BUILDS
+    for task in BUILDS:
+        report = trail.report(task, warnings=None)
+        assert report["unexpectedReads"] == [] and report["unexpectedWrites"] == []
+        assert report["spoor"]["declaration"]["judgesReads"] is False
+    assert "libs/one/README.md" in trail.report("one:build", warnings=None)["inputs"]

@@ -197,6 +197,8 @@ IGNORED = set("""close close_range dup dup2 dup3 fcntl flock lseek fadvise64 rea
     memfd_create fstatfs fchdir getcwd tee vmsplice pidfd_open pidfd_getfd pidfd_send_signal
     exit exit_group wait4 waitid kill tkill tgkill rt_sigqueueinfo arch_prctl prctl set_tid_address
     mq_open mq_unlink perf_event_open umask""".split())
+# name: the index of the argument that holds a socket address
+ADDRESSES = {"connect": 1, "bind": 1, "sendto": 4, "sendmsg": 1, "sendmmsg": 1}
 NEW_PROCESS = ("fork", "vfork", "clone", "clone3")
 
 
@@ -253,7 +255,7 @@ class Reader:
             self._by_descriptor(call, process, "write", 0)
         elif call.name in ("execve", "execveat"):
             self._exec(call, process)
-        elif call.name in ("connect", "bind"):
+        elif call.name in ADDRESSES:
             self._socket(call, process)
         elif call.name == "fchdir" and call.ok:
             process.fs.cwd = call.descriptor(0).path
@@ -424,22 +426,21 @@ class Reader:
             self._add(process, "mmap-exec", self._files.resolve(interpreter))
 
     def _socket(self, call, process):
-        text = call.arguments[1]
+        text = call.arguments[ADDRESSES[call.name]]
+        op = "bind" if call.name == "bind" else "connect"
         error = "" if call.error == "EINPROGRESS" else call.error
         unix = re.search(r'sun_path=(@?)"([^"]*)"', text)
         inet = re.search(r'sin6?_port=htons\((\d+)\).*(?:inet_addr\(|inet_pton\(AF_INET6, )"([^"]*)"', text)
         address = None
         if unix:
             name = bytes.fromhex(unix[2].replace("\\x", ""))
-            address = b"unix:@" + name.replace(b"\0", b"@") if unix[1] else b"unix:" + self._socket_name(name)
-        elif inet and call.name == "connect":
+            path = join(process.fs.cwd, name)
+            if not unix[1] and error in ("ENOENT", "ENOTDIR"):
+                return self._add(process, "absent", path, error=error)
+            address = b"unix:@" + name.replace(b"\0", b"@") if unix[1] else b"unix:" + path
+        elif inet and op == "connect":
             host = bytes.fromhex(inet[2].replace("\\x", ""))
             six = "AF_INET6" in text
             address = b"inet:" + (b"[" + host + b"]" if six else host) + b":" + inet[1].encode()
         if address is not None:
-            self._add(process, call.name, address, error=error)
-
-    @staticmethod
-    def _socket_name(name):
-        parts = [part for part in name.split(b"/") if part not in (b"", b".")]
-        return (b"/" if name.startswith(b"/") else b"") + b"/".join(parts)
+            self._add(process, op, address, error=error)

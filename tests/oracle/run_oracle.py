@@ -22,7 +22,7 @@ import programs
 import strace_parse
 import trail as trails
 
-TRACED = "%file,%process,%desc,connect,bind"
+TRACED = "%file,%process,%desc,connect,bind,sendto,sendmsg,sendmmsg"
 STRACE = ["strace", "-f", "--seccomp-bpf", "-yy", "-xx", "-s", "0", "-e", f"trace={TRACED}"]
 
 

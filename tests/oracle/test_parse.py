@@ -173,8 +173,12 @@ def test_sockets():
         7 connect(3<TCP:[1]>, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = -1 EINPROGRESS (Operation now in progress)
         7 connect(3<TCPv6:[1]>, {sa_family=AF_INET6, sin6_port=htons(9), sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "::1", &sin6_addr), sin6_scope_id=0}, 28) = 0
         7 bind(3<TCP:[1]>, {sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
+        7 connect(3<UNIX-STREAM:[1]>, {sa_family=AF_UNIX, sun_path="s/t"}, 9) = -1 ECONNREFUSED (Connection refused)
+        7 sendto(3<UDP:[1]>, "x", 1, 0, {sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("10.0.0.1")}, 16) = 1
+        7 sendto(3<TCP:[1]>, "x", 1, 0, NULL, 0) = 1
         7 bind(3<UNIX-STREAM:[1]>, {sa_family=AF_UNIX, sun_path="/s"}, 5) = 0""") == {
-            ("connect", "unix:/run/x", "ENOENT"), ("connect", "unix:@abs"), ("connect", "inet:127.0.0.1:80"),
+            ("absent", "/run/x", "ENOENT"), ("connect", "unix:@abs"), ("connect", "inet:127.0.0.1:80"),
+            ("connect", "unix:/w/s/t", "ECONNREFUSED"), ("connect", "inet:10.0.0.1:53"),
             ("connect", "inet:[::1]:9"), ("bind", "unix:/s")}
 
 

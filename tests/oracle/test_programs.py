@@ -14,13 +14,7 @@ import strace_parse
 LEAST_ACCESSES = {"webpack": 5000, "npm_install": 3000, "cmake": 3000, "gcc": 1500, "git": 1500}
 
 
-# A call that moves its caller's own directory is reported against the directory's new name: names are
-# joined when the call returns. docs/coverage.md lists it among the gaps.
-MOVES_ITSELF = pytest.mark.xfail(strict=True, reason="a relative name is joined to the directory's name afterwards")
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=MOVES_ITSELF) if name == "moving" else name
-                                  for name in programs.PROGRAMS])
+@pytest.mark.parametrize("name", programs.PROGRAMS)
 def test_trail_and_strace_agree(tmp_path, name):
     work, out = tmp_path / "work", tmp_path / "out"
     work.mkdir()

@@ -77,7 +77,7 @@ static void with_script_chain(void)
     make_script("outer", at("script"));
 }
 CASE(execve_script_chain, "exec", "execve, #! script whose interpreter is a script", (.setup = with_script_chain),
-     (DID_WITH("exec", "outer", "lexical") DID_WITH("exec", "script", "lexical") STARTED("prog")))
+     (DID_WITH("exec", "outer", "lexical") DID_WITH("exec", "script", "lexical intent") STARTED("prog")))
 {
     OK(execve_(at("outer")));
 }

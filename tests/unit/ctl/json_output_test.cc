@@ -68,7 +68,7 @@ TEST_F(JsonOutput, WithoutAVolumeThereIsNothing) {
 }
 
 TEST_F(JsonOutput, AFailedWriteIsToldOf) {
-    std::FILE* full = std::fopen("/dev/full", "w");
+    std::FILE* full = std::fopen("/dev/full", "we");
     ASSERT_TRUE(full);
     EXPECT_FALSE(write_json(full, nullptr, {}));
     std::fclose(full);

@@ -135,9 +135,9 @@ TEST_F(Podman, TheProgramHasTheSignalsThatTheCallerHad) {
 }
 
 TEST_F(Podman, StandardOutputCanBeKeptFree) {
-    int out = ::dup(1), err = ::dup(2);
-    int captured = ::open((root + "/out").c_str(), O_RDWR | O_CREAT, 0600);
-    int captured_error = ::open((root + "/err").c_str(), O_RDWR | O_CREAT, 0600);
+    int out = ::fcntl(1, F_DUPFD_CLOEXEC, 0), err = ::fcntl(2, F_DUPFD_CLOEXEC, 0);
+    int captured = ::open((root + "/out").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int captured_error = ::open((root + "/err").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     ::dup2(captured, 1);
     ::dup2(captured_error, 2);
     auto code = run_program({"/bin/sh", "-c", "echo to-stdout"}, true);

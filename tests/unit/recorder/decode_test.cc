@@ -234,6 +234,36 @@ TEST_F(DecodeTest, ExecWithAllParts) {
     EXPECT_EQ(decoder.anomalies().total(), 0u);
 }
 
+// argv as fs/binfmt_script.c makes it: the interpreter, the line's argument, the script, level by level.
+TEST_F(DecodeTest, ScriptsInTheMiddleOfAChain) {
+    auto chain = [this](const std::string& argv) {
+        feed(make_record(head_of(SPOOR_EV_AUX, SPOOR_AUX_ARGV), "", argv));
+        feed(make_record(head_of(SPOOR_EV_AUX, SPOOR_AUX_SCRIPT), "/ws", "./a"));
+        feed(make_record(head_of(SPOOR_EV_EXEC), "/bin/prog"));
+        return got.execs.back().interpreters;
+    };
+    EXPECT_THAT(chain("/bin/prog\0./a\0/x\0"s), testing::IsEmpty());
+    EXPECT_THAT(chain("/bin/prog\0-e\0./a\0"s), testing::IsEmpty());
+    EXPECT_THAT(chain("/bin/prog\0/s/b\0./a\0"s), ElementsAre("/s/b"));
+    EXPECT_THAT(chain("/bin/prog\0-e\0/s/c\0-x\0//s/./b\0./a\0/y\0"s), ElementsAre("/s/b", "/s/c"));
+    // The script's own name does not come: nothing is known of what stands there.
+    EXPECT_THAT(chain("/bin/prog\0/s/b\0/s/c\0"s), testing::IsEmpty());
+    EXPECT_THAT(chain(""), testing::IsEmpty());
+}
+
+TEST_F(DecodeTest, ProcessesCarryTheHostsNumber) {
+    auto fork = head_of(SPOOR_EV_FORK);
+    fork.host_pid = 4711;
+    feed(make_record(fork));
+    auto exec = head_of(SPOOR_EV_EXEC);
+    exec.host_pid = 4712;
+    exec.flags = SPOOR_F_MEMORY;
+    feed(make_record(exec, "/memfd:x"));
+    EXPECT_EQ(got.forks.at(0).host_pid, 4711u);
+    EXPECT_EQ(got.execs.at(0).host_pid, 4712u);
+    EXPECT_EQ(got.execs.at(0).exe_flags, flag_memory);
+}
+
 TEST_F(DecodeTest, PartsOfTheWrongKindAreOrphans) {
     feed(make_record(head_of(SPOOR_EV_AUX, SPOOR_AUX_CWD), "/ws"));
     feed(make_record(head_of(SPOOR_EV_ACCESS, SPOOR_OP_READ), "/x"));

@@ -1,5 +1,6 @@
 #include "shim/recorder/ring.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -195,7 +196,7 @@ TEST(Ring, ProducerInAnotherThreadLosesNothing) {
 
 TEST(RingMap, MapsTheKernelsLayout) {
     FakeRing ring(8192);
-    auto mapped = Ring::map(UniqueFd(::dup(ring.fd())), ring.size());
+    auto mapped = Ring::map(UniqueFd(::fcntl(ring.fd(), F_DUPFD_CLOEXEC, 0)), ring.size());
     ASSERT_TRUE(mapped) << mapped.error().message;
     Ring moved = std::move(*mapped);
     ASSERT_TRUE(ring.put("through the mapping"));
@@ -207,7 +208,7 @@ TEST(RingMap, MapsTheKernelsLayout) {
 TEST(RingMap, RefusesImpossibleSizes) {
     for (size_t size : {size_t{0}, size_t{100}, size_t{4097}, size_t{1} << 40}) {
         FakeRing ring(4096);
-        EXPECT_FALSE(Ring::map(UniqueFd(::dup(ring.fd())), size)) << size;
+        EXPECT_FALSE(Ring::map(UniqueFd(::fcntl(ring.fd(), F_DUPFD_CLOEXEC, 0)), size)) << size;
     }
 }
 

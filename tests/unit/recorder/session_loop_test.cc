@@ -31,8 +31,6 @@ using test::TempDir;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
-using ::testing::Not;
 
 constexpr auto patience = std::chrono::seconds(20);
 

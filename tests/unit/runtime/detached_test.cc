@@ -47,7 +47,8 @@ std::string run(const std::string& script) {
 }
 
 TEST(Detached, HasOnlyTheDescriptorsItWasGiven) {
-    const UniqueFd leaked(::open("/dev/zero", O_RDONLY));  // without O_CLOEXEC, as conmon's are
+    // Without O_CLOEXEC, as conmon's are.
+    const UniqueFd leaked(::open("/dev/zero", O_RDONLY));  // NOLINT(android-cloexec-open)
     ASSERT_EQ(::fcntl(leaked.get(), F_DUPFD, 200), 200);
     EXPECT_EQ(run("i=0; while [ $i -lt 256 ]; do [ -e /proc/$$/fd/$i ] && echo $i; i=$((i+1)); done"),
               "0\n1\n2\n3\n");
@@ -57,8 +58,8 @@ TEST(Detached, HasOnlyTheDescriptorsItWasGiven) {
 
 TEST(Detached, KeepsTheirOrder) {
     const test::TempDir dir;
-    const UniqueFd first(::open(dir.write("first", "1").c_str(), O_RDONLY));
-    const UniqueFd second(::open(dir.write("second", "2").c_str(), O_RDONLY));
+    const UniqueFd first(::open(dir.write("first", "1").c_str(), O_RDONLY | O_CLOEXEC));
+    const UniqueFd second(::open(dir.write("second", "2").c_str(), O_RDONLY | O_CLOEXEC));
     Pipe pipe;
     // Numbers that collide with those they shall get.
     auto process = start_detached(

@@ -91,7 +91,7 @@ TEST_F(Program, PassesEverythingOnUntouched) {
         ::sigprocmask(SIG_BLOCK, &set, nullptr);
         ::signal(SIGPIPE, SIG_IGN);
         ::signal(SIGHUP, SIG_IGN);
-        const int fd = ::open("/dev/zero", O_RDONLY);
+        const int fd = ::open("/dev/zero", O_RDONLY | O_CLOEXEC);
         ::dup2(fd, 7);
         ::close(fd);
         ::close(0);

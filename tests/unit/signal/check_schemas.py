@@ -16,7 +16,7 @@ for path in sorted(schema_dir.glob("*.schema.json")):
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema", path
     validators[path.name.split(".")[0]] = jsonschema.Draft202012Validator(schema)
-assert sorted(validators) == ["access", "process", "report", "session", "task"], sorted(validators)
+assert sorted(validators) == ["access", "process", "report", "session", "task", "violation"], sorted(validators)
 
 
 def strict(text):
@@ -100,6 +100,18 @@ with tempfile.TemporaryDirectory() as top:
                      "reasons", "lost", "declared")
             if not value and key not in empty:
                 failures.append(f"the sample's report has nothing under {key}")
+
+        report = strict((trace / "tasks" / "web:build.json").read_bytes().decode())
+        check("report", report, "tasks/web:build.json")
+        described = set(validators["report"].schema["properties"]["spoor"]["properties"])
+        only_elsewhere = {"omittedAccesses", "omittedProcesses", "outputsBytes", "expectedInputsNotReadBytes",
+                          "expectedOutputsNotWrittenBytes"}
+        assert described - set(report["spoor"]) == only_elsewhere, described - set(report["spoor"])
+        assert report["unexpectedReads"] and report["unexpectedWrites"], report
+        violations = [strict(line) for line in (trace / "violations.jsonl").read_bytes().decode().splitlines()]
+        for violation in violations:
+            check("violation", violation, "violations.jsonl")
+        assert set().union(*violations) == set(validators["violation"].schema["properties"])
 
 access = {"time": "2024-05-01T10:00:00.000123Z", "pid": 7, "start": 1, "op": "read", "path": "/a"}
 valid("access", access, "access")

@@ -258,7 +258,8 @@ TEST(ProcessTableProperty, OrderAndRepeatsDoNotMatter) {
                     t.on(exec(key, "/bin/" + std::to_string(i) + "." + std::to_string(n), {"x"}, parent.pid),
                          key.start_ns + 1 + n);
                 });
-            int status = static_cast<int>(random() % 2 ? exited(random() % 256) : 1 + random() % 15);
+            int status = random() % 2 ? exited(static_cast<int>(random() % 256))
+                                      : static_cast<int>(1 + random() % 15);
             events.push_back([=](ProcessTable& t) { t.on(ExitEvent{key, status}, key.start_ns + 50); });
             events.push_back([=](ProcessTable& t) { t.seen(key); });
         }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "signal/declared_judge.h"
 #include "signal/names.h"
 #include "signal/trail.h"
 
@@ -69,6 +70,39 @@ void fill(Trail& trail) {
     trail.flush();
 }
 
+// A task with all that a task's report can hold.
+void fill_task(Trail& trail) {
+    uint64_t now = boot_time_ns();
+    auto signal = [&](const std::string& json) {
+        if (auto parsed = parse_task_signal(json)) trail.on(std::move(*parsed), now, {});
+    };
+    ProcessKey worker{20, now}, helper{21, now + 1};
+    ExecEvent exec;
+    exec.process = worker;
+    exec.exe = "/bin/worker";
+    exec.cwd = "/w";
+    exec.argv = {"worker"};
+    trail.on(exec, now);
+    for (const char* id : {"outer", "web:build"})
+        signal(
+            std::string(
+                R"({"schema":"spoor.task/1","event":"start","pid":20,"workspaceRoot":"/w","projectRoot":"web",
+            "project":"web","projects":{"web":"web"},"mode":"strict","parent":"outer","taskId":")") +
+            id + R"(","declared":{"inputs":["in","unread","../bad"],"outputs":["dist","unwritten"]}})");
+    trail.on(ForkEvent{helper, worker}, now + 1);
+    trail.on(access(helper, Op::read, "/w/web/secret"), now + 2);
+    trail.on(access(helper, Op::read, "/w/\xff"), now + 3);
+    trail.on(access(helper, Op::write, "/w/web/undeclared"), now + 4);
+    trail.on(access(helper, Op::write, "/w/gone"), now + 5);
+    trail.on(access(helper, Op::remove, "/w/gone"), now + 6);
+    trail.on(access(helper, Op::connect, "inet:192.0.2.1:443"), now + 7);
+    trail.on(access(helper, Op::read, "/lib/excluded"), now + 8);
+    trail.on(access(helper, Op::write, "/tmp/excluded"), now + 8);
+    signal(R"({"schema":"spoor.task/1","event":"end","taskId":"web:build","status":"failure","code":1})");
+    signal(R"({"schema":"spoor.task/1","event":"end","taskId":"outer"})");
+    trail.on(ExitEvent{helper, 0}, now + 9);
+}
+
 int write_all_of(const std::string& top) {
     for (const char* name : {"/full", "/untraced", "/live"}) ::mkdir((top + name).c_str(), 0755);
     if (!write_untraced_session(top + "/untraced", "c3", "", "no broker")) return 1;
@@ -84,9 +118,11 @@ int write_all_of(const std::string& top) {
         facts.lexical_ops = 0xfc00;
         TrailOptions options;
         options.rotate_bytes = 4096;
+        options.tasks.make_judge = declared_judge({});
         Trail trail(std::move(*volume), facts, options);
         if (!trail.begin()) return 1;
         fill(trail);
+        fill_task(trail);
         trail.add_warning("a warning");
         if (std::string(name) == "/live") continue;
         if (!trail.finish({10, 10}, {})) return 1;

@@ -15,7 +15,6 @@ using test::content;
 using test::put;
 using test::TemporaryDirectory;
 using testing::ElementsAre;
-using testing::HasSubstr;
 
 Session sample() {
     Session session;

@@ -20,9 +20,7 @@ using test::lines;
 using test::put;
 using test::TemporaryDirectory;
 using testing::Contains;
-using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
 using Json = nlohmann::json;
 
 Session facts() {

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Socket addresses: connect(2), bind(2), and messages that are sent with an address.
+ */
+#pragma once
+
+enum { FAMILY_UNIX = 1, FAMILY_INET = 2, FAMILY_INET6 = 10, SUN_PATH = 2, SUN_PATH_MAX = 108, ADDRESS_MAX = 128 };
+
+static __always_inline long read_address(void *to, __u32 size, const struct plan *plan, __u32 offset)
+{
+    const void *from = (const void *)(plan->name + offset);
+
+    return plan->name_flags & NAME_KERNEL ? bpf_probe_read_kernel(to, size, from) : bpf_probe_read_user(to, size, from);
+}
+
+/* A unix socket that is not there: its path, like any other name. */
+static __noinline int run_absent_socket(struct scratch *scratch, struct spoor_process *process,
+                                        const struct plan *plan, int error)
+{
+    char *name = &scratch->bytes[BASE_END];
+    const char *path = (const char *)(plan->name + SUN_PATH);
+    __u32 room = plan->length - SUN_PATH;
+    long length;
+
+    if (plan->name_flags & NAME_KERNEL)
+        length = bpf_probe_read_kernel_str(name, SUN_PATH_MAX + 1, path);
+    else
+        length = bpf_probe_read_user_str(name, SUN_PATH_MAX + 1, path);
+    if (length <= 1)
+        return 0;
+    length--;
+    if (length > room)
+        length = room; /* no NUL ends it */
+    scratch->name_len = length & 0x7f;
+    scratch->flags |= SPOOR_F_LEXICAL;
+    return emit_access(scratch, process, SPOOR_OP_ABSENT, 0, error);
+}
+
+static __noinline int run_socket(struct scratch *scratch, struct spoor_process *process, const struct plan *plan,
+                                 int error)
+{
+    __u16 family = 0;
+    __u32 length = plan->length;
+    char first = 0;
+
+    clear_path(scratch);
+    if (length > ADDRESS_MAX || read_address(&family, sizeof(family), plan, 0))
+        return 0;
+    if (family != FAMILY_UNIX && (plan->op == SPOOR_OP_BIND || (family != FAMILY_INET && family != FAMILY_INET6)))
+        return 0;
+    if (family == FAMILY_UNIX && length > SUN_PATH) {
+        read_address(&first, 1, plan, SUN_PATH);
+        if (first && first != '/')
+            set_dir_base(scratch, AT_FDCWD);
+        if (first && is_absence(error))
+            return run_absent_socket(scratch, process, plan, error);
+        if (first)
+            scratch->flags |= SPOOR_F_LEXICAL;
+    }
+    barrier_var(length);
+    length &= 0xff;
+    if (read_address(&scratch->bytes[BASE_END], length, plan, 0))
+        return 0;
+    scratch->name_len = length;
+    scratch->flags |= SPOOR_F_SOCKADDR;
+    return emit_access(scratch, process, plan->op, 0, error);
+}
+
+struct message_walk {
+    struct spoor_process *process;
+    __u64 at; /* of the caller: struct user_msghdr, or mmsghdr, which begins with one */
+    __u32 size;
+    __u32 compat;
+    int error;
+    __u32 reserved;
+};
+
+static long message_step(__u32 index, struct message_walk *walk)
+{
+    struct plan plan = {.kind = PLAN_SOCKET, .op = SPOOR_OP_CONNECT};
+    struct spoor_process *process = walk->process;
+    __u32 compat_head[2] = {}; /* name, length */
+    struct scratch *scratch;
+
+    if (walk->compat) {
+        bpf_probe_read_user(compat_head, sizeof(compat_head), (void *)walk->at);
+        plan.name = compat_head[0];
+        plan.length = compat_head[1];
+    } else {
+        bpf_probe_read_user(&plan.name, 8, (void *)walk->at);
+        bpf_probe_read_user(&plan.length, 4, (void *)(walk->at + 8));
+    }
+    walk->at += walk->size;
+    if (!plan.name)
+        return 0;
+    scratch = claim_scratch(process->session);
+    if (!scratch)
+        return 0;
+    run_socket(scratch, process, &plan, walk->error);
+    release_scratch(scratch);
+    return 0;
+}
+
+static __always_inline int run_messages(struct spoor_process *process, const struct plan *plan, long result)
+{
+    struct message_walk walk = {.process = process, .at = plan->name, .size = plan->dirfd, .compat = plan->compat};
+    __u32 count = 1;
+
+    if (result < 0)
+        walk.error = -result;
+    else if (plan->dirfd)
+        count = result;
+    bpf_loop(count, message_step, &walk, 0);
+    return 0;
+}
