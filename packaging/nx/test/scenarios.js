@@ -4,7 +4,7 @@
 const assert = require("node:assert");
 const fs = require("node:fs");
 const path = require("node:path");
-const { test } = require("node:test");
+const { describe, test } = require("node:test");
 
 const { PACKAGE, Workspace, of, only } = require("./support.js");
 
@@ -60,11 +60,15 @@ function threeBuilds(workspace, signals) {
     assert.ok(three.inputs.includes("libs/three/src/\\[slug\\] \\{a,b\\}.txt"), JSON.stringify(three.inputs));
 }
 
+// Two at a time: nx waits much of the time.
 function scenarios(version) {
-    const workspaceOf = (t, volume) => new Workspace(t, version, volume);
-    const named = (name) => `nx ${version}: ${name}`;
+    describe(`nx ${version}`, { concurrency: 2 }, () => tests(version));
+}
 
-    test(named("three builds without a daemon, then from the cache"), async (t) => {
+function tests(version) {
+    const workspaceOf = (t, volume) => new Workspace(t, version, volume);
+
+    test("three builds without a daemon, then from the cache", async (t) => {
         const workspace = workspaceOf(t);
         succeeded(await workspace.run(["run-many", "-t", "build", "--parallel=3"]));
         threeBuilds(workspace, workspace.volume.signals.slice());
@@ -78,14 +82,14 @@ function scenarios(version) {
         }
     });
 
-    test(named("three builds with a daemon, which stays out of it"), async (t) => {
+    test("three builds with a daemon, which stays out of it", async (t) => {
         const workspace = workspaceOf(t);
         succeeded(await workspace.run(["run-many", "-t", "build"], { NX_DAEMON: "true" }));
         threeBuilds(workspace, workspace.volume.finish());
         assert.ok(fs.existsSync(path.join(workspace.root, ".nx/workspace-data/d")), "there was a daemon");
     });
 
-    test(named("globs in place of files"), async (t) => {
+    test("globs in place of files", async (t) => {
         const workspace = workspaceOf(t);
         succeeded(await workspace.run(["build", "two"], { SPOOR_NX_INPUTS: "globs" }));
         const { inputs, dependenciesOutputs } = lifeOf(workspace.volume.finish(), "two:build").start.declared;
@@ -94,7 +98,7 @@ function scenarios(version) {
         assert.deepStrictEqual(dependenciesOutputs, ["libs/one/dist"]);
     });
 
-    test(named("a process starts when its task has been taken in"), async (t) => {
+    test("a process starts when its task has been taken in", async (t) => {
         const workspace = workspaceOf(t, { delayMs: 300 });
         succeeded(await workspace.run(["build", "one"]));
         const { start } = lifeOf(workspace.volume.finish(), "one:build");
@@ -102,7 +106,7 @@ function scenarios(version) {
         assert.ok(!workspace.read("libs/one/at-start.seen").includes(name), "the start was still there");
     });
 
-    test(named("a batch: one worker, each task's own end"), async (t) => {
+    test("a batch: one worker, each task's own end", async (t) => {
         const workspace = workspaceOf(t);
         succeeded(await workspace.run(["run-many", "-t", "pack", "--batch"]));
         const signals = workspace.volume.finish();
@@ -115,7 +119,7 @@ function scenarios(version) {
         }
     });
 
-    test(named("nx within a task"), async (t) => {
+    test("nx within a task", async (t) => {
         const workspace = workspaceOf(t);
         succeeded(await workspace.run(["all", "outer"]));
         const signals = workspace.volume.finish();
@@ -124,7 +128,7 @@ function scenarios(version) {
         assert.ok(pids(signals, "one:build:release").includes(pidOf(workspace, "one")));
     });
 
-    test(named("a continuous task, and one that needs it"), async (t) => {
+    test("a continuous task, and one that needs it", async (t) => {
         const workspace = workspaceOf(t);
         succeeded(await workspace.run(["e2e", "web"]));
         const signals = workspace.volume.finish();
@@ -133,7 +137,7 @@ function scenarios(version) {
         assert.ok(pids(signals, "web:serve").includes(Number(workspace.read("apps/web/e2e.seen"))));
     });
 
-    test(named("a pseudo-terminal"), async (t) => {
+    test("a pseudo-terminal", async (t) => {
         const workspace = workspaceOf(t);
         const seen = await workspace.execute(["script", "-qec", `${workspace.nx} build one`, "/dev/null"], {
             NODE_OPTIONS: `--require ${PACKAGE}/preload.js`,
@@ -144,7 +148,7 @@ function scenarios(version) {
         assert.ok(pids(signals, "one:build").includes(pidOf(workspace, "one")), JSON.stringify(signals));
     });
 
-    test(named("an interrupted run ends its tasks"), async (t) => {
+    test("an interrupted run ends its tasks", async (t) => {
         const workspace = workspaceOf(t);
         let nx;
         const run = workspace.run(["serve", "web"], {}, (child) => (nx = child));
@@ -154,7 +158,7 @@ function scenarios(version) {
         lifeOf(workspace.volume.finish(), "web:serve");
     });
 
-    test(named("failed and skipped tasks"), async (t) => {
+    test("failed and skipped tasks", async (t) => {
         const workspace = workspaceOf(t);
         const { code } = await workspace.run(["after-fail", "one"]);
         assert.notStrictEqual(code, 0);
@@ -166,7 +170,7 @@ function scenarios(version) {
         ]);
     });
 
-    test(named("the plugin alone tells of results and patterns"), async (t) => {
+    test("the plugin alone tells of results and patterns", async (t) => {
         const workspace = workspaceOf(t);
         workspace.change("nx.json", (text) => JSON.stringify({ ...JSON.parse(text), plugins: ["@spoor/nx"] }));
         succeeded(await workspace.execute([workspace.nx, "run-many", "-t", "build"]));
@@ -180,21 +184,21 @@ function scenarios(version) {
         assert.deepStrictEqual(of(signals, "two:build", "pid"), []);
     });
 
-    test(named("the plugin beside the preload says nothing twice"), async (t) => {
+    test("the plugin beside the preload says nothing twice", async (t) => {
         const workspace = workspaceOf(t);
         workspace.change("nx.json", (text) => JSON.stringify({ ...JSON.parse(text), plugins: ["@spoor/nx"] }));
         succeeded(await workspace.run(["run-many", "-t", "build"], { NX_DAEMON: "true" }));
         threeBuilds(workspace, workspace.volume.finish());
     });
 
-    test(named("the plugin in the nx process itself is the whole adaptor"), async (t) => {
+    test("the plugin in the nx process itself is the whole adaptor", async (t) => {
         const workspace = workspaceOf(t);
         workspace.change("nx.json", (text) => JSON.stringify({ ...JSON.parse(text), plugins: ["@spoor/nx"] }));
         succeeded(await workspace.execute([workspace.nx, "run-many", "-t", "build"], { NX_ISOLATE_PLUGINS: "false" }));
         threeBuilds(workspace, workspace.volume.finish());
     });
 
-    test(named("spoor-nx declare asks nx"), async (t) => {
+    test("spoor-nx declare asks nx", async (t) => {
         const workspace = workspaceOf(t);
         const spoorNx = path.join(PACKAGE, "bin/spoor-nx.js");
         succeeded(await workspace.execute([spoorNx, "declare", "three:build", "--pid", "42"]));
