@@ -33,22 +33,21 @@ class Workspace:
         change(content)
         path.write_text(json.dumps(content))
 
-    def run(self, *arguments, environment=None, preload=True):
-        """nx in a traced container, without its cache; the run has to succeed. Returns its volume."""
+    def run(self, *arguments, options=(), code=0, preload=True):
+        """nx in a traced container, without its cache; has to end with `code`. `options`: podman's."""
         self.runs += 1
         volume = self.volumes / f"trail-{self.runs}"
         volume.mkdir()
         variables = {"NX_DAEMON": "false", "NX_NO_CLOUD": "true", "NX_TUI": "false", "SPOOR_DEBUG": "1"}
         if preload:
             variables["NODE_OPTIONS"] = f"--require {ADAPTOR}/preload.js"
-        variables.update(environment or {})
         done = subprocess.run(
             ["spoorctl", "run", "--json", "--volume", volume, "-w", self.directory,
-             f"--podman-arg=-v={HERE}/adaptor:{ADAPTOR}:ro", "--",
+             f"--podman-arg=-v={HERE}/adaptor:{ADAPTOR}:ro", *(f"--podman-arg={option}" for option in options), "--",
              "env", *(f"{key}={value}" for key, value in variables.items()),
              "node_modules/.bin/nx", *arguments, "--skip-nx-cache"],
             capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == code, done.stderr
         assert "\nspoor: " not in done.stderr, done.stderr
         trail = Trail(volume)
         assert trail.session["complete"] is True, trail.session
@@ -129,6 +128,18 @@ def test_after_the_suggestions_nothing_is_left(workspace):
     assert again.tasks() == BUILDS
     for task in BUILDS:
         assert again.unexpected(task) == (set(), set()), task
+
+
+def test_strict(workspace):
+    """The first undeclared access ends the task, and nx does not start what depends on it."""
+    trail = workspace.run("run-many", "-t", "build", options=["--annotation=io.spoor.mode=strict"], code=1)
+    spoor = trail.report("one:build")["spoor"]
+    assert (spoor["mode"], spoor["status"]) == ("strict", "failure")
+    assert trail.unexpected("one:build")[1] & PLANTED["one:build"][1]
+    for task in ("two:build", "three:build"):
+        report = trail.report(task)
+        assert report["spoor"]["status"] == "skipped"
+        assert report["processTree"] == []
 
 
 def test_a_batch(workspace):
