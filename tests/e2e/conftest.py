@@ -6,7 +6,7 @@ import pytest
 
 from harness import PROGRAMS, ROOTFUL, Footprint, Podman, processes, until
 
-APPLETS = "sh ls cat echo true false id kill sleep ps mkdir touch mv env seq head tail setsid".split()
+APPLETS = "sh ls cat echo true false id kill sleep ps mkdir touch mv env seq head tail setsid unshare stat".split()
 
 
 def pytest_collection_modifyitems(items):

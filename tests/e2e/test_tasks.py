@@ -199,6 +199,22 @@ def test_a_worker_that_serves_tasks_in_turn(agent):
     assert "dist/1" not in tasks["t2"]["outputs"] and "dist/2" not in tasks["t1"]["outputs"]
 
 
+def test_an_agent_in_a_pid_namespace_of_its_own(agent):
+    tasks = agent(f"""
+        echo "$AGENT" > agent.sh
+        unshare -pf sh -c '. ./agent.sh
+          space=$(stat -L -c %i /proc/self/ns/pid)
+          sh -c "sleep 0.5; cat secret.env" & inner=$!
+          start t $inner ",\\"pidNamespace\\":$space{DECLARED}"
+          start nobody 1000 ",\\"pidNamespace\\":$space"
+          wait $inner
+          signal end t'
+    """, "--cap-add=SYS_ADMIN", environment=[f"AGENT={AGENT}"])
+    assert tasks["t"]["spoor"]["warnings"] == []
+    assert in_workspace(tasks["t"]["inputs"]) == {"secret.env"}
+    assert "pid 1000" in tasks["nobody"]["spoor"]["warnings"][0]
+
+
 def test_by_environment_alone(agent):
     tasks = agent("""
         export NX_WORKSPACE_ROOT=/ws NX_TASK_TARGET_TARGET=build
