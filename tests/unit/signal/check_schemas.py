@@ -128,12 +128,16 @@ for change, why in [({"complete": True, "lost": 3}, "complete and lost"), ({"com
 start = {"schema": "spoor.task/1", "event": "start", "taskId": "web:build", "pid": 123, "workspaceRoot": "/ws",
          "projectRoot": "apps/web", "declared": {"inputs": ["**/*.ts"], "outputs": []}}
 valid("task", start, "task")
-valid("task", {"schema": "spoor.task/1", "event": "end", "taskId": "web:build"}, "task end")
+for event in [{"event": "start"}, {"event": "start", "mode": "strict", "parent": "web:all", "projects": {"web": "apps/web"}},
+              {"event": "pid", "pid": 5, "pidNamespace": 4026531836}, {"event": "inputs", "inputs": ["**/*.ts", "!a"]},
+              {"event": "outputs", "outputs": []}, {"event": "status", "status": "local-cache"},
+              {"event": "end"}, {"event": "end", "status": "failure", "code": 3}]:
+    valid("task", {"schema": "spoor.task/1", "taskId": "web:build", **event}, f"task {event}")
 for change, why in [({"event": "stop"}, "an unknown event"), ({"taskId": "-"}, "the container's id"), ({"taskId": ""}, "no id"),
-                    ({"pid": 0}, "pid 0"), ({"workspaceRoot": "ws"}, "a relative root"), ({"declared": {"inputs": "x"}}, "a glob that is no list")]:
+                    ({"pid": 0}, "pid 0"), ({"workspaceRoot": "ws"}, "a relative root"), ({"declared": {"inputs": "x"}}, "a glob that is no list"),
+                    ({"mode": "kill"}, "an unknown mode"), ({"projects": {"web": 1}}, "a root that is no text"), ({"event": "inputs"}, "no inputs"),
+                    ({"code": "0"}, "a code that is text")]:
     invalid("task", {**start, **change}, why)
-invalid("task", {**start, "event": "inputs"}, "event inputs without inputs")
-valid("task", {k: v for k, v in start.items() if k != "pid"}, "a start without pid")
 
 print("\n".join(failures) or "schemas hold")
 sys.exit(1 if failures else 0)

@@ -1,0 +1,3 @@
+"use strict";
+
+require("./scenarios.js").scenarios(24);
