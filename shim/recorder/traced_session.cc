@@ -58,6 +58,7 @@ bool TracedSession::drain(size_t records_max) {
 void TracedSession::take_what_is_there() {
     grow_if_needed();
     take_records(ring_->reader().size() / sizeof(spoor_event));
+    release_if_drained();
 }
 
 void TracedSession::take_signal(TaskSignal signal) {
