@@ -28,12 +28,12 @@ def test_the_session_is_there_before_the_first_instruction(podman, volume):
 
 def test_the_trace_cannot_be_forged(podman, volume):
     done = podman.run("spoor", "busybox", "sh", "-c",
-                      "echo x > /run/spoor/trace/session.json; touch /run/spoor/trace/new; touch /run/spoor/agent/x.json",
+                      "echo x > /run/spoor/trace/session.json; touch /run/spoor/trace/new; touch /run/spoor/agent/note",
                       volume=volume)
     assert done.code == 0, done
     assert done.err.count("Read-only file system") == 2, done
     assert Trail(volume).session["state"] == "finished"
-    assert (volume / "agent" / "x.json").exists()
+    assert (volume / "agent" / "note").exists()
 
 
 def test_another_place_for_the_volume(podman, volume):
