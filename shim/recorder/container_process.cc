@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "signal/declared_judge.h"
 
 namespace spoor {
 namespace {
@@ -108,6 +109,21 @@ Result<UniqueFd> open_directory_in(pid_t host_pid, const std::string& path) {
     UniqueFd directory(static_cast<int>(::syscall(SYS_openat2, root->get(), path.c_str(), &how, sizeof how)));
     if (!directory) return errno_error(path);
     return directory;
+}
+
+TaskOptions task_options_of(const Job& job, pid_t init_pid) {
+    TaskOptions options;
+    options.mode = task_mode_named(job.mode).value_or(TaskMode::warn);
+    const uint64_t own_namespace = pid_namespace_of(init_pid);
+    options.find_nested = [own_namespace](uint32_t pid, uint64_t pid_namespace,
+                                          const Attribution& processes) {
+        return find_in_namespace(pid, pid_namespace, own_namespace, processes);
+    };
+    DeclaredJudgeOptions judge;
+    // The container's first process has the container's files, once it runs.
+    judge.open_workspace = [init_pid](const std::string& root) { return open_directory_in(init_pid, root); };
+    options.make_judge = declared_judge(std::move(judge));
+    return options;
 }
 
 }  // namespace spoor

@@ -11,7 +11,8 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "signal/attribution.h"
+#include "shim/ipc/job.h"
+#include "signal/task_book.h"
 
 namespace spoor {
 
@@ -28,5 +29,9 @@ std::optional<ProcessKey> find_in_namespace(uint32_t pid, uint64_t pid_namespace
 
 // Opens a directory as the process sees it, following links within its root only.
 Result<UniqueFd> open_directory_in(pid_t host_pid, const std::string& path);
+
+// How the tasks of a container are to be kept: its mode, and how its processes and its workspaces are
+// reached. `init_pid`: its first process.
+[[nodiscard]] TaskOptions task_options_of(const Job& job, pid_t init_pid);
 
 }  // namespace spoor

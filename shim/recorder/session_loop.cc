@@ -16,7 +16,6 @@
 #include "shim/ipc/private_broker.h"
 #include "shim/recorder/container_process.h"
 #include "shim/recorder/own_volumes.h"
-#include "signal/declared_judge.h"
 
 namespace spoor {
 namespace {
@@ -218,21 +217,6 @@ void SessionLoop::take_signals(bool all) {
     if (session_->unflushed() && !flush_due_) flush_due_ = steady_clock::now() + flush_interval;
 }
 
-TaskOptions SessionLoop::task_options() const {
-    TaskOptions options;
-    options.mode = task_mode_named(job_.mode).value_or(TaskMode::warn);
-    const uint64_t own_namespace = pid_namespace_of(init_pid_);
-    options.find_nested = [own_namespace](uint32_t pid, uint64_t pid_namespace,
-                                          const Attribution& processes) {
-        return find_in_namespace(pid, pid_namespace, own_namespace, processes);
-    };
-    DeclaredJudgeOptions judge;
-    // The container's first process has the container's files, once it runs.
-    judge.open_workspace = [this](const std::string& root) { return open_directory_in(init_pid_, root); };
-    options.make_judge = declared_judge(std::move(judge));
-    return options;
-}
-
 void SessionLoop::on_signal() {
     signalfd_siginfo info{};
     while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
@@ -333,7 +317,7 @@ Status SessionLoop::start_tracing(pid_t pid) {
     options.rotate_bytes = job_.rotate_bytes;
     options.write_accesses = job_.write_accesses;
     options.process_line_delay_ns = 2'000'000'000;
-    options.tasks = task_options();
+    options.tasks = task_options_of(job_, init_pid_);
     auto inbox = TaskInbox::open(volume_->agent());
     if (!inbox) session.warnings.push_back("task signals are not seen: " + inbox.error().message);
     Trail trail(std::move(*volume_), std::move(session), options);

@@ -87,7 +87,6 @@ private:
     void drain();
     // The agent's signals: some of those that wait, or at the end all.
     void take_signals(bool all);
-    [[nodiscard]] TaskOptions task_options() const;
     [[nodiscard]] bool cgroup_gone() const;
     void conclude(SessionState state, std::vector<std::string> reasons);
     void remove_own_volume();
