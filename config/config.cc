@@ -50,6 +50,17 @@ void read_root(Section& root, Config& config) {
         accesses.boolean("write", config.accesses.write);
         accesses.size("rotate", config.accesses.rotate);
     });
+    root.section("tasks", [&](Section& tasks) {
+        tasks.boolean("default_exclusions", config.tasks.default_exclusions);
+        tasks.texts("exclude_reads", config.tasks.exclude_reads);
+        tasks.texts("exclude_writes", config.tasks.exclude_writes);
+        tasks.section("variables", [&](Section& variables) {
+            variables.variable("project", config.tasks.variables.project);
+            variables.variable("target", config.tasks.variables.target);
+            variables.variable("configuration", config.tasks.variables.configuration);
+            variables.variable("workspace_root", config.tasks.variables.workspace_root);
+        });
+    });
     root.section("log", [&](Section& log) {
         log.absolute_path("file", config.log.file);
         log.choice("level", level_words, [&](size_t i) { config.log.level = level_words[i]; });

@@ -52,6 +52,18 @@ struct Config {
         bool write = true;
         uint64_t rotate = 256u * 1024 * 1024;  // bytes; 0: never
     } accesses;
+    struct Tasks {
+        bool default_exclusions = true;  // docs/declarations.md
+        // Patterns of what no task has to declare.
+        std::vector<std::string> exclude_reads, exclude_writes;
+        // The environment variables that tell a process's task; empty: not looked for.
+        struct Variables {
+            std::string project = "NX_TASK_TARGET_PROJECT";
+            std::string target = "NX_TASK_TARGET_TARGET";
+            std::string configuration = "NX_TASK_TARGET_CONFIGURATION";
+            std::string workspace_root = "NX_WORKSPACE_ROOT";
+        } variables;
+    } tasks;
     struct Log {
         std::string file;  // of the recorder; empty: none
         std::string level = "info";

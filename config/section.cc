@@ -107,6 +107,33 @@ void Section::text(std::string_view key, std::string& out) {
     if (const std::string* value = scalar(key, "a word", mark)) out = *value;
 }
 
+void Section::variable(std::string_view key, std::string& out) {
+    constexpr std::string_view wanted = "the name of an environment variable, or \"\"";
+    constexpr size_t longest = 47;
+    YAML::Mark mark;
+    const std::string* value = scalar(key, wanted, mark);
+    if (value == nullptr) return;
+    const auto allowed = [](char c) {
+        return c == '_' || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    };
+    if (value->size() > longest || !std::all_of(value->begin(), value->end(), allowed))
+        return wrong(mark, key, wanted, "'" + *value + "'");
+    out = *value;
+}
+
+void Section::texts(std::string_view key, std::vector<std::string>& out) {
+    constexpr std::string_view wanted = "a list of words";
+    const Entry* entry = take(key);
+    if (entry == nullptr) return;
+    if (!entry->value.IsSequence()) return wrong(entry->key_mark, key, wanted, kind_of(entry->value));
+    std::vector<std::string> texts;
+    for (const auto& item : entry->value) {
+        if (!item.IsScalar()) return wrong(item.Mark(), key, wanted, kind_of(item));
+        texts.push_back(item.Scalar());
+    }
+    out = std::move(texts);
+}
+
 void Section::absolute_path(std::string_view key, std::string& out) {
     YAML::Mark mark;
     const std::string* value = scalar(key, path_wanted, mark);

@@ -29,6 +29,9 @@ public:
     void boolean(std::string_view key, bool& out);
     void number(std::string_view key, uint32_t& out);
     void text(std::string_view key, std::string& out);
+    // The name of an environment variable, of at most 47 bytes (spoord compares no longer ones), or "".
+    void variable(std::string_view key, std::string& out);
+    void texts(std::string_view key, std::vector<std::string>& out);
     void absolute_path(std::string_view key, std::string& out);
     void absolute_paths(std::string_view key, std::vector<std::string>& out);
     void duration(std::string_view key, std::chrono::milliseconds& out, std::chrono::milliseconds least,

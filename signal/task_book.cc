@@ -22,6 +22,7 @@ constexpr int nesting_max = 64;
 size_t bytes_of(const AccessEvent& event) { return sizeof(event) + event.path.size() + event.to.size() + 16; }
 
 std::string_view value_of(const ExecEvent& event, std::string_view name) {
+    if (name.empty()) return {};
     for (std::string_view entry : event.environment)
         if (entry.starts_with(name) && entry.substr(name.size()).starts_with('='))
             return entry.substr(name.size() + 1);
@@ -97,11 +98,11 @@ bool TaskBook::is_within(TaskNumber inner, TaskNumber outer) const {
 }
 
 TaskNumber TaskBook::named_by(const ExecEvent& event, uint64_t time_ns) {
-    std::string_view project = value_of(event, "NX_TASK_TARGET_PROJECT");
-    std::string_view target = value_of(event, "NX_TASK_TARGET_TARGET");
+    std::string_view project = value_of(event, options_.variables.project);
+    std::string_view target = value_of(event, options_.variables.target);
     if (project.empty() || target.empty()) return 0;
     std::string id = std::string(project) + ":" + std::string(target);
-    if (auto configuration = value_of(event, "NX_TASK_TARGET_CONFIGURATION"); !configuration.empty())
+    if (auto configuration = value_of(event, options_.variables.configuration); !configuration.empty())
         id += ":" + std::string(configuration);
     if (id.size() > task_id_bytes_max) {
         warn_("a process's environment names a task in more than " + std::to_string(task_id_bytes_max) +
@@ -111,7 +112,7 @@ TaskNumber TaskBook::named_by(const ExecEvent& event, uint64_t time_ns) {
     Task* task = open_task(id, time_ns);
     if (task == nullptr) return 0;
     if (task->context.project.empty()) task->context.project = project;
-    if (auto root = value_of(event, "NX_WORKSPACE_ROOT");
+    if (auto root = value_of(event, options_.variables.workspace_root);
         task->context.workspace_root.empty() && root.starts_with('/'))
         task->context.workspace_root = root;
     return task->number;

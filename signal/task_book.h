@@ -42,9 +42,18 @@
 
 namespace spoor {
 
+// The environment variables that tell a process's task; one that is empty is not looked for.
+struct TaskVariables {
+    std::string project = "NX_TASK_TARGET_PROJECT";
+    std::string target = "NX_TASK_TARGET_TARGET";
+    std::string configuration = "NX_TASK_TARGET_CONFIGURATION";
+    std::string workspace_root = "NX_WORKSPACE_ROOT";
+};
+
 struct TaskOptions {
     TaskMode mode = TaskMode::warn;  // of the container: see TaskBook::mode_for
-    JudgeMaker make_judge;           // none: nothing is judged
+    TaskVariables variables;
+    JudgeMaker make_judge;  // none: nothing is judged
     // The process that a number means in a pid namespace nested in the container's (its inode), if
     // that can be told. Asked with the tree of all processes.
     std::function<std::optional<ProcessKey>(uint32_t pid, uint64_t pid_namespace, const Attribution&)>

@@ -28,6 +28,13 @@ std::string optional_path(const char* indent, const char* key, const std::string
     return std::string(indent) + key + ": " + quoted(path) + "\n";
 }
 
+// A list in a section.
+std::string list(const char* key, const std::vector<std::string>& items) {
+    std::string out = std::string("  ") + key + (items.empty() ? ": []\n" : ":\n");
+    for (const std::string& item : items) out += "    - " + quoted(item) + "\n";
+    return out;
+}
+
 }  // namespace
 
 std::string config_text(const Config& config) {
@@ -46,11 +53,18 @@ std::string config_text(const Config& config) {
     out += optional_path("  ", "program", config.broker.program, "beside spoor, else in /usr/libexec/spoor");
     out += std::string("  private: ") + (config.broker.start_private ? "auto" : "never") + "\n";
     out += "volumes:\n  keep: " + std::to_string(config.volumes.keep) + "\n";
-    out += config.volumes.roots.empty() ? "  roots: []\n" : "  roots:\n";
-    for (const std::string& root : config.volumes.roots) out += "    - " + quoted(root) + "\n";
+    out += list("roots", config.volumes.roots);
     out += "ring:\n  initial: " + size(config.ring.initial) + "\n  max: " + size(config.ring.max) + "\n";
     out += std::string("accesses:\n  write: ") + yes_no(config.accesses.write) +
            "\n  rotate: " + size(config.accesses.rotate) + "\n";
+    out += std::string("tasks:\n  default_exclusions: ") + yes_no(config.tasks.default_exclusions) + "\n";
+    out += list("exclude_reads", config.tasks.exclude_reads) +
+           list("exclude_writes", config.tasks.exclude_writes);
+    const auto& variables = config.tasks.variables;
+    out += "  variables:\n    project: " + quoted(variables.project) +
+           "\n    target: " + quoted(variables.target) +
+           "\n    configuration: " + quoted(variables.configuration) +
+           "\n    workspace_root: " + quoted(variables.workspace_root) + "\n";
     out += "log:\n" + optional_path("  ", "file", config.log.file, "none");
     out += "  level: " + quoted(config.log.level) + "\n";
     return out;

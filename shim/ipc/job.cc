@@ -50,6 +50,18 @@ public:
         }
     }
 
+    void read(const char* key, std::vector<std::string>& out) {
+        if (!problem_.empty()) return;
+        auto found = object_.find(key);
+        if (found == object_.end()) return fail(key, "is missing");
+        if (!found->is_array()) return fail(key, "is no array");
+        out.clear();
+        for (const auto& value : *found) {
+            if (!value.is_string()) return fail(key, "holds something else than strings");
+            out.push_back(value.get<std::string>());
+        }
+    }
+
     [[nodiscard]] const std::string& problem() const { return problem_; }
 
 private:
@@ -84,6 +96,10 @@ std::string to_json(const Job& job) {
         {"keepVolumes", job.keep_volumes},
         {"rotateBytes", job.rotate_bytes},
         {"writeAccesses", job.write_accesses},
+        {"defaultExclusions", job.default_exclusions},
+        {"excludeReads", job.exclude_reads},
+        {"excludeWrites", job.exclude_writes},
+        {"taskVariables", job.task_variables},
         {"logFile", job.log_file},
         {"logLevel", job.log_level},
     });
@@ -117,8 +133,14 @@ Result<Job> parse_job(std::string_view json) {
     fields.read("keepVolumes", job.keep_volumes);
     fields.read("rotateBytes", job.rotate_bytes);
     fields.read("writeAccesses", job.write_accesses);
+    fields.read("defaultExclusions", job.default_exclusions);
+    fields.read("excludeReads", job.exclude_reads);
+    fields.read("excludeWrites", job.exclude_writes);
+    fields.read("taskVariables", job.task_variables);
     fields.read("logFile", job.log_file);
     fields.read("logLevel", job.log_level);
+    if (fields.problem().empty() && job.task_variables.size() != 4)
+        return Error{EINVAL, "the job's field 'taskVariables' does not hold four names"};
     if (!fields.problem().empty()) return Error{EINVAL, "the job's field " + fields.problem()};
     return job;
 }

@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -31,6 +32,11 @@ struct Job {
     uint32_t keep_volumes = 64;                  // finished own volumes that stay beside this one
     uint64_t rotate_bytes = 256u * 1024 * 1024;  // accesses.jsonl; 0: never
     bool write_accesses = true;
+    bool default_exclusions = true;
+    std::vector<std::string> exclude_reads, exclude_writes;  // patterns of the operator, for all tasks
+    // Environment variables that tell a process's task: project, target, configuration, workspace root.
+    std::vector<std::string> task_variables = {"NX_TASK_TARGET_PROJECT", "NX_TASK_TARGET_TARGET",
+                                               "NX_TASK_TARGET_CONFIGURATION", "NX_WORKSPACE_ROOT"};
     std::string log_file;  // empty: no log
     std::string log_level = "info";
 };

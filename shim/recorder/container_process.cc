@@ -111,6 +111,12 @@ Result<UniqueFd> open_directory_in(pid_t host_pid, const std::string& path) {
     return directory;
 }
 
+std::vector<std::string> task_keys_of(const Job& job) {
+    std::vector<std::string> keys = job.task_variables;
+    std::erase(keys, "");
+    return keys;
+}
+
 TaskOptions task_options_of(const Job& job, pid_t init_pid) {
     TaskOptions options;
     options.mode = task_mode_named(job.mode).value_or(TaskMode::warn);
@@ -119,7 +125,11 @@ TaskOptions task_options_of(const Job& job, pid_t init_pid) {
                                           const Attribution& processes) {
         return find_in_namespace(pid, pid_namespace, own_namespace, processes);
     };
+    options.variables = {job.task_variables.at(0), job.task_variables.at(1), job.task_variables.at(2),
+                         job.task_variables.at(3)};
     DeclaredJudgeOptions judge;
+    judge.default_exclusions = job.default_exclusions;
+    judge.operators = {{"", "", job.exclude_reads, job.exclude_writes}};
     // The container's first process has the container's files, once it runs.
     judge.open_workspace = [init_pid](const std::string& root) { return open_directory_in(init_pid, root); };
     options.make_judge = declared_judge(std::move(judge));

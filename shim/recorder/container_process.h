@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -29,6 +30,9 @@ std::optional<ProcessKey> find_in_namespace(uint32_t pid, uint64_t pid_namespace
 
 // Opens a directory as the process sees it, following links within its root only.
 Result<UniqueFd> open_directory_in(pid_t host_pid, const std::string& path);
+
+// The environment variables that spoord is to tell of each program.
+[[nodiscard]] std::vector<std::string> task_keys_of(const Job& job);
 
 // How the tasks of a container are to be kept: its mode, and how its processes and its workspaces are
 // reached. `init_pid`: its first process.

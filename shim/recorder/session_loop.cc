@@ -20,13 +20,6 @@
 namespace spoor {
 namespace {
 
-// What names a process's task in its environment (Nx).
-const std::vector<std::string>& task_keys() {
-    static const std::vector<std::string> keys{"NX_TASK_TARGET_PROJECT", "NX_TASK_TARGET_TARGET",
-                                               "NX_TASK_TARGET_CONFIGURATION", "NX_WORKSPACE_ROOT"};
-    return keys;
-}
-
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
@@ -354,13 +347,14 @@ Status SessionLoop::start_tracing(pid_t pid) {
 }
 
 Result<broker::GrantedRing> SessionLoop::ask_broker(int cgroup, int pidfd, broker::Deadline deadline) {
-    auto granted = broker_->arm(job_.container_id, cgroup, pidfd, job_.ring_bytes, task_keys(), deadline);
+    auto granted =
+        broker_->arm(job_.container_id, cgroup, pidfd, job_.ring_bytes, task_keys_of(job_), deadline);
     if (granted || broker_->connected() || granted.error().code == ETIMEDOUT) return granted;
     // spoord was restarted since the container's set-up began.
     auto again = environment_.connect_broker(job_, deadline);
     if (!again) return std::move(again).error();
     *broker_ = std::move(*again);
-    return broker_->arm(job_.container_id, cgroup, pidfd, job_.ring_bytes, task_keys(), deadline);
+    return broker_->arm(job_.container_id, cgroup, pidfd, job_.ring_bytes, task_keys_of(job_), deadline);
 }
 
 Session SessionLoop::facts() const {

@@ -126,6 +126,12 @@ Job make_job(const Config& config, const Container& container, const CommandLine
         if (is_executable(broker)) job.broker_program = broker;
     }
     job.on_unavailable = to_string(config.on_unavailable);
+    job.default_exclusions = config.tasks.default_exclusions;
+    job.exclude_reads = config.tasks.exclude_reads;
+    job.exclude_writes = config.tasks.exclude_writes;
+    const auto& variables = config.tasks.variables;
+    job.task_variables = {variables.project, variables.target, variables.configuration,
+                          variables.workspace_root};
     job.freeze = config.on_pressure == OnPressure::freeze;
     job.setup_deadline_ms = static_cast<uint32_t>(config.setup_deadline.count());
     job.ring_bytes = config.ring.initial;

@@ -115,6 +115,10 @@ trace: false
 mode: strict
 on_unavailable: refuse
 on_pressure: freeze
+tasks:
+  default_exclusions: false
+  exclude_reads: ["**/*.log"]
+  variables: {project: MY_PROJECT, configuration: ""}
 setup_deadline: 750ms
 state_root: /var/lib/spoor
 mount: /trail
@@ -144,6 +148,11 @@ log:
     EXPECT_EQ(config.mode, Mode::strict);
     EXPECT_EQ(config.on_unavailable, OnUnavailable::refuse);
     EXPECT_EQ(config.on_pressure, OnPressure::freeze);
+    EXPECT_FALSE(config.tasks.default_exclusions);
+    EXPECT_THAT(config.tasks.exclude_reads, ElementsAre("**/*.log"));
+    EXPECT_EQ(config.tasks.variables.project, "MY_PROJECT");
+    EXPECT_EQ(config.tasks.variables.target, "NX_TASK_TARGET_TARGET");
+    EXPECT_EQ(config.tasks.variables.configuration, "");
     EXPECT_EQ(config.setup_deadline.count(), 750);
     EXPECT_EQ(config.state_root, "/var/lib/spoor");
     EXPECT_EQ(config.mount, "/trail");
@@ -191,6 +200,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Fault{"mode: loud\n", "1:7", "'mode' wants one of off warn strict, not 'loud'"},
                     Fault{"on_unavailable: fail\n", "1:17", "one of run refuse"},
                     Fault{"on_pressure: wait\n", "1:14", "one of report freeze"},
+                    Fault{"tasks: {variables: {project: A-B}}\n", "1:30",
+                          "the name of an environment variable"},
+                    Fault{"tasks: {exclude_reads: x}\n", "1:9", "a list of words"},
                     Fault{"setup_deadline: 2\n", "1:17", "a duration like 2s or 500ms"},
                     Fault{"setup_deadline: 1h\n", "1:17", "a duration"},
                     Fault{"setup_deadline: 601s\n", "1:17", "to 600s"},
@@ -259,6 +271,13 @@ TEST(Yaml, AsShipped) {
     EXPECT_EQ(shown.accesses.write, standard.accesses.write);
     EXPECT_EQ(shown.accesses.rotate, standard.accesses.rotate);
     EXPECT_NE(shown.log.file, standard.log.file);
+    EXPECT_EQ(shown.tasks.default_exclusions, standard.tasks.default_exclusions);
+    EXPECT_EQ(shown.tasks.exclude_reads, standard.tasks.exclude_reads);
+    EXPECT_EQ(shown.tasks.exclude_writes, standard.tasks.exclude_writes);
+    EXPECT_EQ(shown.tasks.variables.project, standard.tasks.variables.project);
+    EXPECT_EQ(shown.tasks.variables.target, standard.tasks.variables.target);
+    EXPECT_EQ(shown.tasks.variables.configuration, standard.tasks.variables.configuration);
+    EXPECT_EQ(shown.tasks.variables.workspace_root, standard.tasks.variables.workspace_root);
     EXPECT_EQ(shown.log.level, standard.log.level);
 }
 

@@ -23,6 +23,10 @@ Job unusual_job() {
     job.broker_program = "/b";
     job.on_unavailable = "refuse";
     job.freeze = true;
+    job.default_exclusions = false;
+    job.exclude_reads = {"a", "b"};
+    job.exclude_writes = {"c"};
+    job.task_variables = {"P", "T", "", "W"};
     job.setup_deadline_ms = 7;
     job.ring_bytes = 8;
     job.ring_max_bytes = 9;
@@ -56,6 +60,10 @@ TEST(Job, SurvivesTheJourney) {
     EXPECT_EQ(read->broker_program, job.broker_program);
     EXPECT_EQ(read->on_unavailable, job.on_unavailable);
     EXPECT_EQ(read->freeze, job.freeze);
+    EXPECT_EQ(read->default_exclusions, job.default_exclusions);
+    EXPECT_EQ(read->exclude_reads, job.exclude_reads);
+    EXPECT_EQ(read->exclude_writes, job.exclude_writes);
+    EXPECT_EQ(read->task_variables, job.task_variables);
     EXPECT_EQ(read->setup_deadline_ms, job.setup_deadline_ms);
     EXPECT_EQ(read->ring_bytes, job.ring_bytes);
     EXPECT_EQ(read->ring_max_bytes, job.ring_max_bytes);
