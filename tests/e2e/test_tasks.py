@@ -342,8 +342,10 @@ def test_hostile_signals_harm_nobody(agent, workspace):
         cat /ws/huge > huge.json & kill $! || true
         for name in 1 2 3 4 5 6 7 8 9; do for more in 1 2 3 4 5 6 7 8 9 0; do echo x > flood-$name$more.json; done; done
         cd /ws
-        start good $$
-        cat src/a.ts
+        sh -c 'sleep 0.2; cat src/a.ts' &
+        good=$!
+        start good $good
+        wait $good
         signal end good
     """)
     assert in_workspace(tasks["good"]["inputs"]) == {"src/a.ts"}
