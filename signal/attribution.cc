@@ -108,11 +108,13 @@ void Attribution::settle(Id top, Changes& changes) {
     }
 }
 
-Attribution::Changes Attribution::on_environment(ProcessKey process, TaskNumber task) {
+uint64_t Attribution::environment(ProcessKey process) const { return nodes_[find(process)].environment; }
+
+Attribution::Changes Attribution::on_environment(ProcessKey process, uint64_t name, TaskNumber task) {
     Id id = find(process);
     if (id == 0) return {};
     Node& node = nodes_[id];
-    if (std::exchange(node.environment, task) == task || task == 0) return {};
+    if (std::exchange(node.environment, name) == name || task == 0) return {};
     node.own_environment = task;
     // A claim outlives the exec of another program, but not the start of a task that is nested.
     if (!node.claims.empty() &&

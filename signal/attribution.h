@@ -53,8 +53,12 @@ public:
     // An exec, or anything else that shows that the process is there. `parent_pid` is used if no
     // fork of it was seen.
     void seen(ProcessKey process, uint32_t parent_pid = 0, uint32_t host_pid = 0);
-    // What its environment at exec names; 0: nothing.
-    Changes on_environment(ProcessKey process, TaskNumber task);
+    // Its environment at exec names a task. `name` stands for the task's id, 0 for none: a task that has
+    // ended and one that is begun again under the same id are not told apart by it, so that what is
+    // left of the old one does not begin it again. To be called if environment() is another name.
+    Changes on_environment(ProcessKey process, uint64_t name, TaskNumber task);
+    // The name at its last exec, or its parent's.
+    [[nodiscard]] uint64_t environment(ProcessKey process) const;
     void on_exit(ProcessKey process, uint64_t time_ns);
 
     // A signal gives the process to a task.
@@ -85,7 +89,7 @@ private:
         bool own = false;  // has its tasks by rule 1 or 2
         bool used = false;
         bool has_worked = false;         // for any task, ever
-        TaskNumber environment = 0;      // what its environment names
+        uint64_t environment = 0;        // what its environment names
         TaskNumber own_environment = 0;  // rule 2: the same, if it counts
         std::vector<TaskNumber> claims;  // rule 1
         std::vector<TaskNumber> tasks;   // the outcome

@@ -97,25 +97,29 @@ bool TaskBook::is_within(TaskNumber inner, TaskNumber outer) const {
     return false;
 }
 
-TaskNumber TaskBook::named_by(const ExecEvent& event, uint64_t time_ns) {
+void TaskBook::take_environment(const ExecEvent& event, uint64_t time_ns) {
     std::string_view project = value_of(event, options_.variables.project);
     std::string_view target = value_of(event, options_.variables.target);
-    if (project.empty() || target.empty()) return 0;
-    std::string id = std::string(project) + ":" + std::string(target);
-    if (auto configuration = value_of(event, options_.variables.configuration); !configuration.empty())
+    std::string id;
+    if (!project.empty() && !target.empty()) id = std::string(project) + ":" + std::string(target);
+    if (auto configuration = value_of(event, options_.variables.configuration);
+        !id.empty() && !configuration.empty())
         id += ":" + std::string(configuration);
     if (id.size() > task_id_bytes_max) {
         warn_("a process's environment names a task in more than " + std::to_string(task_id_bytes_max) +
               " bytes");
-        return 0;
+        id.clear();
     }
-    Task* task = open_task(id, time_ns);
-    if (task == nullptr) return 0;
-    if (task->context.project.empty()) task->context.project = project;
-    if (auto root = value_of(event, options_.variables.workspace_root);
-        task->context.workspace_root.empty() && root.starts_with('/'))
-        task->context.workspace_root = root;
-    return task->number;
+    const uint64_t name = id.empty() ? 0 : hash_(1, id) | 1;
+    if (attribution_.environment(event.process) == name) return;
+    Task* task = id.empty() ? nullptr : open_task(id, time_ns);
+    if (task != nullptr) {
+        if (task->context.project.empty()) task->context.project = project;
+        auto root = value_of(event, options_.variables.workspace_root);
+        if (task->context.workspace_root.empty() && root.starts_with('/'))
+            task->context.workspace_root = root;
+    }
+    apply(attribution_.on_environment(event.process, name, task == nullptr ? 0 : task->number));
 }
 
 // Something comes in again: the report that may stand there is not the last.
@@ -151,7 +155,7 @@ void TaskBook::on(const ForkEvent& event, uint64_t) {
 void TaskBook::on(const ExecEvent& event, uint64_t time_ns) {
     attribution_.seen(event.process, event.parent_pid, event.host_pid);
     claim_waiting(event.process);
-    apply(attribution_.on_environment(event.process, named_by(event, time_ns)));
+    take_environment(event, time_ns);
     for (TaskNumber number : attribution_.tasks(event.process))
         if (Task* task = numbered(number); task != nullptr && !task->settled())
             settle_if_known(*task, time_ns);

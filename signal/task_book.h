@@ -119,7 +119,7 @@ private:
 
     Task* open_task(const std::string& id, uint64_t time_ns);
     [[nodiscard]] Task* numbered(TaskNumber number);
-    TaskNumber named_by(const ExecEvent& event, uint64_t time_ns);
+    void take_environment(const ExecEvent& event, uint64_t time_ns);
     [[nodiscard]] bool is_within(TaskNumber inner, TaskNumber outer) const;
     void take_facts(Task& task, TaskSignal& signal);
     void settle_if_known(Task& task, uint64_t time_ns);

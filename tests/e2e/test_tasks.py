@@ -41,9 +41,9 @@ def workspace(tmp_path):
 def agent(podman, workspace, volume):
     """Runs a script as the container's first process and returns what the volume holds then."""
 
-    def run(script, *options, code=0, environment=()):
+    def run(script, *options, code=0, environment=(), runtime="spoor"):
         variables = [f"--env={entry}" for entry in environment]
-        done = podman.run("spoor", "-v", f"{workspace}:/ws", *variables, *options, "localhost/busybox", "sh", "-c",
+        done = podman.run(runtime, "-v", f"{workspace}:/ws", *variables, *options, "localhost/busybox", "sh", "-c",
                           AGENT + script, volume=volume)
         assert done.code == code, done
         return Tasks(volume)
@@ -342,8 +342,10 @@ def test_hostile_signals_harm_nobody(agent, workspace):
         cat /ws/huge > huge.json & kill $! || true
         for name in 1 2 3 4 5 6 7 8 9; do for more in 1 2 3 4 5 6 7 8 9 0; do echo x > flood-$name$more.json; done; done
         cd /ws
-        start good $$
-        cat src/a.ts
+        sh -c 'sleep 0.2; cat src/a.ts' &
+        good=$!
+        start good $good
+        wait $good
         signal end good
     """)
     assert in_workspace(tasks["good"]["inputs"]) == {"src/a.ts"}
@@ -409,3 +411,18 @@ def test_spoorctl_shows_a_tasks_report(agent, volume):
     assert missing.code != 0 and "web:test" in missing.err, missing
 
 
+def test_what_the_operator_excludes_and_names(agent, with_settings):
+    spoor = with_settings("""
+tasks:
+  exclude_reads: ["**/*.env"]
+  variables: {project: CI_PART, target: CI_STEP, configuration: "", workspace_root: ""}
+""")
+    tasks = agent(f"""
+        signal start web:build ",\\"workspaceRoot\\":\\"/ws\\"{DECLARED}"
+        CI_PART=web CI_STEP=build NX_TASK_TARGET_PROJECT=no NX_TASK_TARGET_TARGET=no sh -c 'cat secret.env other.txt'
+        signal end web:build
+    """, runtime=spoor)
+    report = tasks["web:build"]
+    assert paths(report["filesRead"]) == {"secret.env", "other.txt"}
+    assert [entry["path"] for entry in report["unexpectedReads"]] == ["other.txt"]
+    assert not (tasks.trace / "tasks" / "no:no.json").exists()

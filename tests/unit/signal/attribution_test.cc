@@ -39,11 +39,11 @@ struct AttributionTest : testing::Test {
 TEST_F(AttributionTest, TheEnvironmentIsInheritedAndTheInnerOneWins) {
     tree.seen(process(1));
     fork(2, 1);
-    EXPECT_THAT(pids(tree.on_environment(process(2), 7)), ElementsAre(2));
+    EXPECT_THAT(pids(tree.on_environment(process(2), 7, 7)), ElementsAre(2));
     fork(3, 2);
     EXPECT_THAT(of(3), ElementsAre(7u));
-    EXPECT_THAT(tree.on_environment(process(3), 7), IsEmpty());  // exec with the same
-    EXPECT_THAT(tree.on_environment(process(3), 8), testing::SizeIs(1));
+    EXPECT_THAT(tree.on_environment(process(3), 7, 7), IsEmpty());  // exec with the same
+    EXPECT_THAT(tree.on_environment(process(3), 8, 8), testing::SizeIs(1));
     EXPECT_THAT(of(2), ElementsAre(7u));
     EXPECT_THAT(of(3), ElementsAre(8u));
     EXPECT_THAT(of(1), IsEmpty());
@@ -51,9 +51,9 @@ TEST_F(AttributionTest, TheEnvironmentIsInheritedAndTheInnerOneWins) {
 
 TEST_F(AttributionTest, AnEmptiedEnvironmentLeavesTheProcessWithItsTree) {
     tree.seen(process(1));
-    tree.on_environment(process(1), 7);
+    tree.on_environment(process(1), 7, 7);
     fork(2, 1);
-    EXPECT_THAT(tree.on_environment(process(2), 0), IsEmpty());
+    EXPECT_THAT(tree.on_environment(process(2), 0, 0), IsEmpty());
     EXPECT_THAT(of(2), ElementsAre(7u));
     fork(3, 2);
     EXPECT_THAT(of(3), ElementsAre(7u));
@@ -90,12 +90,12 @@ TEST_F(AttributionTest, AClaimOfTheOuterTaskLeavesTheInnerAlone) {
 TEST_F(AttributionTest, AWorkerServesOneTaskAfterTheOther) {
     tree.seen(process(1));
     fork(2, 1);
-    tree.on_environment(process(2), 5);  // started by its first task
+    tree.on_environment(process(2), 5, 5);  // started by its first task
     fork(3, 2);
     EXPECT_THAT(pids(tree.claim(6, process(2))), UnorderedElementsAre(2, 3));
     // Its helpers have the first task's values in their environment still.
     fork(4, 2);
-    EXPECT_THAT(tree.on_environment(process(4), 5), IsEmpty());
+    EXPECT_THAT(tree.on_environment(process(4), 5, 5), IsEmpty());
     EXPECT_THAT(of(4), ElementsAre(6u));
     std::vector<ProcessKey> members{process(2), process(3), process(4)};
     tree.release(5, members);

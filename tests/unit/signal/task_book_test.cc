@@ -358,6 +358,27 @@ TEST_F(TaskBookTest, ASignalTakesAWorkerFromTheTaskThatStartedIt) {
     EXPECT_THAT(paths(report("web:build:production")["inputs"]), UnorderedElementsAre("/bin/tool", "first"));
 }
 
+TEST_F(TaskBookTest, WhatIsLeftOfAnEndedTaskDoesNotBeginItAgain) {
+    begin();
+    fork(2);
+    execute(2, web_environment);
+    read(2, "/ws/first");
+    signal("end", "web:build:production");
+    start("second", 2);
+    fork(3, 2);
+    execute(3, web_environment);
+    read(3, "/ws/helper");
+    signal("end", "second");
+    EXPECT_THAT(paths(report("second")["inputs"]), UnorderedElementsAre("/bin/tool", "helper"));
+    EXPECT_THAT(paths(report("web:build:production")["inputs"]), Contains("first"));
+    // But another run does.
+    fork(4);
+    execute(4, web_environment);
+    read(4, "/ws/again");
+    finish();
+    EXPECT_THAT(paths(report("web:build:production")["inputs"]), UnorderedElementsAre("/bin/tool", "again"));
+}
+
 TEST_F(TaskBookTest, EventsInAnyOrder) {
     begin();
     signal("inputs", "t", R"("inputs":["src"])");
