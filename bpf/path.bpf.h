@@ -251,6 +251,16 @@ static __always_inline const char *behind_slashes(const char *string, bool kerne
     return string;
 }
 
+/* The call is over, or its thread. */
+static __always_inline void forget_entry(void)
+{
+    struct entry_key key = {.thread = bpf_get_current_pid_tgid()};
+
+    bpf_map_delete_elem(&entry_bases, &key);
+    key.second = 1;
+    bpf_map_delete_elem(&entry_bases, &key);
+}
+
 /* (dirfd, string) as a *at system call got it. Returns 0, or -1 when it cannot be read. */
 GLOBAL int set_name(struct scratch *scratch, int dirfd, __u64 address, __u32 name_flags)
 {

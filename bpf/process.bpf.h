@@ -129,7 +129,10 @@ int BPF_PROG(on_exit, struct task_struct *task)
     struct spoor_process *process = bpf_map_lookup_elem(&processes, &tgid), last;
     struct record record = {.type = SPOOR_EV_EXIT};
 
-    if (!process || BPF_CORE_READ(signal, live.counter) > 0)
+    if (!process)
+        return 0;
+    forget_entry(); /* killed in the middle of one */
+    if (BPF_CORE_READ(signal, live.counter) > 0)
         return 0;
     last = *process;
     /* Several threads may get here at once, only one takes the entry out. */

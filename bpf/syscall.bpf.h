@@ -135,15 +135,6 @@ static __always_inline __u32 bit_of(__u32 op)
     return op == SPOOR_OP_READLINK ? OPEN_READLINK : OPEN_PROBE;
 }
 
-static __always_inline void forget_entry(void)
-{
-    struct entry_key key = {.thread = bpf_get_current_pid_tgid()};
-
-    bpf_map_delete_elem(&entry_bases, &key);
-    key.second = 1;
-    bpf_map_delete_elem(&entry_bases, &key);
-}
-
 /* Carries a plan out, now that the call's result is known. */
 static __noinline int finish_plan(struct spoor_process *process, const struct plan *plan, long result)
 {
