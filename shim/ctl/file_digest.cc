@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdio>
+#include <cstring>
 #include <ctime>
 #include <memory>
 

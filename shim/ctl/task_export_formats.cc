@@ -116,9 +116,9 @@ std::optional<std::string> percent_encoded(std::string_view bytes) {
     size_t valid = valid_utf8_prefix(bytes);
     std::string out = percent(bytes, [&](size_t at, unsigned char byte) {
         bool encode = (formula && at == 0) || byte < 0x20 || byte == 0x7f;
-        if (at >= valid) {
-            // The byte that ended the valid ones; what comes behind it may be valid again.
-            encode |= at == valid;
+        if (at == valid) {
+            // What comes behind a byte that is no UTF-8 may be valid again.
+            encode = true;
             valid = at + 1 + valid_utf8_prefix(bytes.substr(at + 1));
         }
         // The first byte of a wide character takes the others with it.

@@ -34,6 +34,10 @@ Result<UniqueFd> open_regular(int dir, const std::string& name) {
 Result<std::string> read_regular(int dir, const std::string& name, size_t limit) {
     auto fd = open_regular(dir, name);
     if (!fd) return std::move(fd).error();
+    struct stat st {};
+    // Told before it is read: it may be sparse and endless.
+    if (::fstat(fd->get(), &st) == 0 && static_cast<uint64_t>(st.st_size) > limit)
+        return Error{EFBIG, name + ": larger than " + std::to_string(limit) + " bytes"};
     auto text = read_fd(fd->get(), limit);
     if (!text) return std::move(text).error().context(name);
     return text;
