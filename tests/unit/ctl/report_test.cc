@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "shim/ctl/file_digest.h"
@@ -282,6 +283,28 @@ TEST_F(Report, HostileReportsAreErrors) {
     changed("/spoor/listed", {{"a", 1}}, "listed is of type object");
     changed("/spoor/inputsBytes", {{{"index", 9}, {"bytes", "YQ=="}}}, "an index past the end");
     changed("/processTree/0", Json::object(), "pid is missing");
+}
+
+// What the recorder's own library writes, with all that a report can hold.
+TEST_F(Report, ReadsWhatTheRecorderWrites) {
+    write("sample/x", "");
+    ASSERT_EQ(std::system((std::string(SIGNAL_SAMPLE) + " " + root + "/sample").c_str()), 0);
+    auto sample = [&](const std::string& options) {
+        return spoorctl("report " + options + " " + root + "/sample/full 2>/dev/null");
+    };
+    Json tasks = Json::parse(sample("--format nx-sandbox").text, nullptr, false);
+    ASSERT_EQ(tasks.size(), 2u);
+    EXPECT_EQ(tasks[0]["taskId"], "outer");
+    EXPECT_EQ(tasks[1]["taskId"], "web:build");
+    EXPECT_EQ(tasks[1]["unexpectedReads"][0]["path"], "web/secret");
+    const std::string csv = sample("--format csv --task=- --task web:build").text;
+    EXPECT_THAT(csv, HasSubstr("-,read,/w/read%FF%0A,2,percent\r\n"));
+    EXPECT_THAT(csv, HasSubstr("-,absent,/w/absent,2,\r\n"));
+    EXPECT_THAT(csv, HasSubstr("-,list,/w/list,2,\r\n"));
+    EXPECT_THAT(csv, HasSubstr("web:build,unexpected-read,%FF,21,percent\r\n"));
+    EXPECT_THAT(csv, HasSubstr("web:build,expected-input-not-read,unread,,\r\n"));
+    Output cache = spoorctl("report --format ultracache --commit " + commit + " " + root + "/sample/full");
+    EXPECT_EQ(cache.code, 1) << cache.text;
 }
 
 TEST_F(Report, HugeAndSpecialFilesAreErrors) {
