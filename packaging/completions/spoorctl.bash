@@ -9,7 +9,7 @@ _spoorctl()
 
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-            run | show | config | doctor)
+            run | show | report | config | doctor)
                 verb=${COMP_WORDS[i]}
                 break
                 ;;
@@ -18,7 +18,7 @@ _spoorctl()
 
     case $verb in
         '')
-            COMPREPLY=($(compgen -W 'run show config doctor --help --version' -- "$cur"))
+            COMPREPLY=($(compgen -W 'run show report config doctor --help --version' -- "$cur"))
             ;;
         run)
             # Behind the options stands a command of its own.
@@ -78,6 +78,24 @@ _spoorctl()
             else
                 COMPREPLY=($(compgen -d -- "$cur"))
             fi
+            ;;
+        report)
+            case $prev in
+                --format)
+                    COMPREPLY=($(compgen -W 'json nx-sandbox ultracache intoto csv' -- "$cur"))
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -f -- "$cur"))
+                    ;;
+                --task | --commit) ;;
+                *)
+                    if [[ $cur == -* ]]; then
+                        COMPREPLY=($(compgen -W '--help --task --format --output --commit --root -h' -- "$cur"))
+                    else
+                        COMPREPLY=($(compgen -d -- "$cur"))
+                    fi
+                    ;;
+            esac
             ;;
         config)
             if [[ $prev == config ]]; then

@@ -1,6 +1,6 @@
 # fish completion for spoorctl
 
-set -l verbs run show config doctor
+set -l verbs run show report config doctor
 set -l none "not __fish_seen_subcommand_from $verbs"
 
 complete -c spoorctl -f
@@ -8,6 +8,7 @@ complete -c spoorctl -s h -l help -d 'Print help'
 complete -c spoorctl -n "$none" -l version -d 'Print the version'
 complete -c spoorctl -n "$none" -a run -d 'Run a command in a container and show its trail'
 complete -c spoorctl -n "$none" -a show -d 'Show the trail in a volume'
+complete -c spoorctl -n "$none" -a report -d 'Write the reports of tasks in a format of other tools'
 complete -c spoorctl -n "$none" -a config -d "Check or show spoor's configuration"
 complete -c spoorctl -n "$none" -a doctor -d 'Say whether containers can be traced here'
 
@@ -36,6 +37,14 @@ complete -c spoorctl -n "$show" -l outputs -d 'Only the outputs'
 complete -c spoorctl -n "$show" -l absent -d 'Only what was looked for and not there'
 complete -c spoorctl -n "$show" -l accesses -d 'The log of accesses'
 complete -c spoorctl -n "$show" -x -l task -d 'The report of this task'
+
+set -l report '__fish_seen_subcommand_from report'
+complete -c spoorctl -n "$report" -a '(__fish_complete_directories)'
+complete -c spoorctl -n "$report" -x -l task -d 'Only this task'
+complete -c spoorctl -n "$report" -x -l format -a 'json nx-sandbox ultracache intoto csv' -d 'The format'
+complete -c spoorctl -n "$report" -r -F -l output -d 'Write to this file'
+complete -c spoorctl -n "$report" -x -l commit -d 'The commit that the tasks ran on'
+complete -c spoorctl -n "$report" -x -l root -a '(__fish_complete_directories)' -d 'The workspace, whose files are digested'
 
 complete -c spoorctl -n '__fish_seen_subcommand_from config' -a check -d 'Check one file'
 complete -c spoorctl -n '__fish_seen_subcommand_from config' -a show -d 'Show what all files together say'

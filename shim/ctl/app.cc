@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <optional>
+#include <set>
 
 #include "shim/ctl/commands.h"
 #include "shim/ctl/text.h"
@@ -15,6 +16,9 @@ constexpr const char* run_footer =
     "\n"
     "Exit code: CMD's own; 125: spoorctl or podman failed; 126, 127: CMD cannot be run, is not there.";
 constexpr const char* show_footer = "Exit code: 0; 1: the volume cannot be read; 2: wrong usage.";
+constexpr const char* report_footer =
+    "Exit code: 0; 1: a report is missing, makes no sense, or is not complete and ultracache was asked\n"
+    "for; 2: wrong usage.";
 constexpr const char* footer =
     "Exit codes: 0; 1: failed; 2: wrong usage. `run` passes on the command's own: see spoorctl run --help.\n"
     "Manual: spoorctl(1).";
@@ -84,6 +88,30 @@ CLI::App* add_show(CLI::App& app, ShowOptions& show, bool (&only)[4]) {
     return verb;
 }
 
+CLI::App* add_report(CLI::App& app, ReportOptions& report) {
+    CLI::App* verb = app.add_subcommand("report", "Write the reports of tasks in a format of other tools");
+    verb->add_option("VOLUME", report.volume, "the volume, or its trace directory")->required();
+    verb->add_option("--task", report.tasks,
+                     "only this task; may be repeated; - is the whole container\n"
+                     "(default: all tasks that have a report)")
+        ->type_name("ID")
+        ->expected(1)
+        ->take_all();
+    verb->add_option("--format", report.format, "the format (default: json)")
+        ->type_name("FORMAT")
+        ->check(CLI::IsMember(std::set<std::string>(std::begin(report_formats), std::end(report_formats))));
+    verb->add_option("--output", report.output, "write to this file, as a whole or not at all")
+        ->type_name("FILE");
+    verb->add_option("--commit", report.commit, "ultracache: the commit that the tasks ran on")
+        ->type_name("SHA");
+    verb->add_option("--root", report.root,
+                     "intoto: the workspace as this machine sees it, whose files are digested\n"
+                     "(for task -: the container's root)")
+        ->type_name("DIR");
+    verb->footer(report_footer);
+    return verb;
+}
+
 // The index of `run`'s first "--", or of the end.
 int options_end(int argc, const char* const* argv) {
     if (argc < 2 || std::string_view(argv[1]) != "run") return argc;
@@ -137,10 +165,12 @@ int run_app(int argc, const char* const* argv) {
 
     RunArguments run;
     ShowOptions show;
+    ReportOptions report;
     bool only[4] = {};
     std::string config_file;
     CLI::App* run_verb = add_run(app, run);
     CLI::App* show_verb = add_show(app, show, only);
+    CLI::App* report_verb = add_report(app, report);
     CLI::App* config = app.add_subcommand("config", "Check or show spoor's configuration");
     config->require_subcommand(1);
     CLI::App* config_check = config->add_subcommand("check", "Check one file");
@@ -166,6 +196,7 @@ int run_app(int argc, const char* const* argv) {
         return do_run(run, std::move(words), after_dashes);
     }
     if (show_verb->parsed()) return do_show(show, only);
+    if (report_verb->parsed()) return report_command(report);
     if (config_check->parsed()) return config_check_command(config_file);
     if (config_show->parsed()) return config_show_command();
     if (doctor->parsed()) return doctor_command();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "shim/ctl/podman.h"
 #include "shim/ctl/print.h"
@@ -22,8 +23,20 @@ struct ShowOptions {
     Sections sections;
 };
 
+// Tasks by their ids; none: all that have a report, without the whole container's.
+struct ReportOptions {
+    std::string volume;
+    std::vector<std::string> tasks;
+    std::string format = "json";  // one of report_formats
+    std::string output;           // empty or "-": stdout
+    std::string commit;           // ultracache
+    std::string root;             // intoto: the workspace, or the container's root for task "-"
+};
+inline constexpr const char* report_formats[] = {"json", "nx-sandbox", "ultracache", "intoto", "csv"};
+
 int run_command(RunOptions options, bool all);
 int show_command(const ShowOptions& options);
+int report_command(const ReportOptions& options);
 int config_check_command(const std::string& file);
 int config_show_command();
 int doctor_command();

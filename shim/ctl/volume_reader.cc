@@ -1,5 +1,6 @@
 #include "shim/ctl/volume_reader.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/file.h>
@@ -7,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "base/files.h"
 #include "signal/task_signal.h"
@@ -15,6 +17,7 @@
 namespace spoor::ctl {
 namespace {
 
+constexpr size_t most_reports = 100'000;
 constexpr size_t session_limit = 16u << 20;
 constexpr size_t line_limit = 8u << 20;  // ARG_MAX of a command line, escaped
 
@@ -31,6 +34,10 @@ Result<UniqueFd> open_regular(int dir, const std::string& name) {
 Result<std::string> read_regular(int dir, const std::string& name, size_t limit) {
     auto fd = open_regular(dir, name);
     if (!fd) return std::move(fd).error();
+    struct stat st {};
+    // Told before it is read: it may be sparse and endless.
+    if (::fstat(fd->get(), &st) == 0 && static_cast<uint64_t>(st.st_size) > limit)
+        return Error{EFBIG, name + ": larger than " + std::to_string(limit) + " bytes"};
     auto text = read_fd(fd->get(), limit);
     if (!text) return std::move(text).error().context(name);
     return text;
@@ -68,9 +75,34 @@ Result<std::string> VolumeReader::report_text(size_t limit) const {
 }
 
 Result<std::string> VolumeReader::task_report_text(std::string_view task_id, size_t limit) const {
+    return report_file_text(task_file_name(task_id) + ".json", limit);
+}
+
+Result<std::string> VolumeReader::report_file_text(const std::string& file, size_t limit) const {
     auto tasks = open_at(trace_.get(), tasks_directory, O_RDONLY | O_DIRECTORY);
     if (!tasks) return std::move(tasks).error();
-    return read_regular(tasks->get(), task_file_name(task_id) + ".json", limit);
+    return read_regular(tasks->get(), file, limit);
+}
+
+Result<std::vector<std::string>> VolumeReader::report_files() const {
+    auto tasks = open_at(trace_.get(), tasks_directory, O_RDONLY | O_DIRECTORY);
+    if (!tasks) return std::move(tasks).error();
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::fdopendir(tasks->get()), ::closedir);
+    if (!directory) return errno_error(tasks_directory);
+    (void)tasks->release();  // the stream closes it
+    std::vector<std::string> files;
+    for (;;) {
+        errno = 0;
+        const dirent* entry = ::readdir(directory.get());
+        if (!entry && errno != 0) return errno_error(tasks_directory);
+        if (!entry) break;
+        const std::string_view name = entry->d_name;
+        if (name.starts_with('.') || !name.ends_with(".json")) continue;  // a report that is being written
+        if (files.size() == most_reports) return Error{EFBIG, "more than 100,000 reports"};
+        files.emplace_back(name);
+    }
+    std::sort(files.begin(), files.end());
+    return files;
 }
 
 Status VolumeReader::each_line(const std::string& name, const TakeLine& take, bool* stopped) const {

@@ -8,12 +8,16 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "signal/session.h"
 
 namespace spoor::ctl {
+
+// The largest report that is read, in bytes.
+inline constexpr size_t report_limit = 512u << 20;
 
 class VolumeReader {
 public:
@@ -24,10 +28,15 @@ public:
     [[nodiscard]] Result<Session> session() const { return read_session(trace_.get()); }
     [[nodiscard]] Result<std::string> session_text() const;
     // The container's own report, at most `limit` bytes. ENOENT: there is none (yet).
-    [[nodiscard]] Result<std::string> report_text(size_t limit = 512u << 20) const;
+    [[nodiscard]] Result<std::string> report_text(size_t limit = report_limit) const;
     // A task's.
     [[nodiscard]] Result<std::string> task_report_text(std::string_view task_id,
-                                                       size_t limit = 512u << 20) const;
+                                                       size_t limit = report_limit) const;
+    // The names of all reports' files in trace/tasks/, sorted; EFBIG: more than can have been written
+    // by a recorder. And the text of one of them.
+    [[nodiscard]] Result<std::vector<std::string>> report_files() const;
+    [[nodiscard]] Result<std::string> report_file_text(const std::string& file,
+                                                       size_t limit = report_limit) const;
 
     // Calls `take` with each whole line, without its newline, until it returns false. A line longer
     // than the limit is EFBIG. ENOENT: no such file.

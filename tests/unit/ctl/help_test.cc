@@ -1,6 +1,5 @@
 // The program as it is typed; its manual and completions know all of its options.
 #include <gmock/gmock.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <regex>
@@ -13,21 +12,6 @@ namespace {
 
 using testing::HasSubstr;
 
-struct Output {
-    int code = -1;
-    std::string text;
-};
-
-Output spoorctl(const std::string& arguments) {
-    std::FILE* pipe = ::popen((std::string(SPOORCTL_PROGRAM) + " " + arguments + " 2>&1").c_str(), "r");
-    Output output;
-    char buffer[4096];
-    while (size_t got = std::fread(buffer, 1, sizeof buffer, pipe)) output.text.append(buffer, got);
-    int status = ::pclose(pipe);
-    output.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    return output;
-}
-
 std::set<std::string> options_of(const std::string& verb) {
     std::string help = spoorctl(verb + " --help").text;
     std::set<std::string> options;
@@ -39,7 +23,8 @@ std::set<std::string> options_of(const std::string& verb) {
 }
 
 TEST(Help, EveryVerbHasIt) {
-    for (const char* verb : {"", "run", "show", "config", "config check", "config show", "doctor"}) {
+    for (const char* verb :
+         {"", "run", "show", "report", "config", "config check", "config show", "doctor"}) {
         Output help = spoorctl(std::string(verb) + " --help");
         EXPECT_EQ(help.code, 0) << verb;
         EXPECT_THAT(help.text, HasSubstr("Usage: spoorctl")) << verb;
@@ -53,7 +38,7 @@ TEST(Help, ManualAndCompletionsKnowEveryOption) {
         auto text = read_file(std::string(SOURCE_ROOT) + "/" + file, 1u << 20);
         ASSERT_TRUE(text) << file;
         bool fish = std::string_view(file).ends_with(".fish");
-        for (const char* verb : {"", "run", "show"}) {
+        for (const char* verb : {"", "run", "show", "report"}) {
             for (std::string option : options_of(verb)) {
                 if (fish) option = "-l " + option.substr(2);
                 // roff writes a hyphen that is to stay one as \-.
@@ -70,6 +55,12 @@ TEST(Help, WrongUsageHasItsOwnExitCode) {
     EXPECT_EQ(spoorctl("dance").code, 2);
     EXPECT_EQ(spoorctl("show").code, 2);
     EXPECT_EQ(spoorctl("show --nonsense /").code, 2);
+    EXPECT_EQ(spoorctl("report").code, 2);
+    EXPECT_EQ(spoorctl("report --format xml /").code, 2);
+    EXPECT_EQ(spoorctl("report --format ultracache /").code, 2);
+    EXPECT_EQ(spoorctl("report --format ultracache --commit main /").code, 2);
+    EXPECT_EQ(spoorctl("report --format intoto /").code, 2);
+    EXPECT_EQ(spoorctl("report --root / /").code, 2);
     EXPECT_EQ(spoorctl("run").code, 125);
     EXPECT_EQ(spoorctl("run --nonsense -- true").code, 125);
     EXPECT_EQ(spoorctl("run --nonsense true").code, 125);
@@ -81,8 +72,8 @@ TEST(Help, WrongUsageHasItsOwnExitCode) {
 }
 
 TEST(Help, ErrorsAreOneLine) {
-    for (const char* arguments :
-         {"dance", "show /nonexistent", "config check /nonexistent", "run --nonsense x"}) {
+    for (const char* arguments : {"dance", "show /nonexistent", "report /nonexistent",
+                                  "config check /nonexistent", "run --nonsense x"}) {
         std::string text = spoorctl(arguments).text;
         EXPECT_THAT(text, testing::StartsWith("spoorctl: ")) << arguments;
         EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;

@@ -4,13 +4,31 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
+#include <cstdio>
 #include <fstream>
 #include <string>
 
 #include "base/files.h"
 
 namespace spoor::ctl {
+
+// What the program says, on stdout and stderr, and how it ends.
+struct Output {
+    int code = -1;
+    std::string text;
+};
+
+inline Output spoorctl(const std::string& arguments) {
+    std::FILE* pipe = ::popen((std::string(SPOORCTL_PROGRAM) + " " + arguments + " 2>&1").c_str(), "r");
+    Output output;
+    char buffer[4096];
+    while (size_t got = std::fread(buffer, 1, sizeof buffer, pipe)) output.text.append(buffer, got);
+    int status = ::pclose(pipe);
+    output.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return output;
+}
 
 class InDirectory : public testing::Test {
 protected:
