@@ -46,7 +46,8 @@ TracedSession::TracedSession(broker::Client broker, Ring ring, Trail trail, Ring
       next_checkpoint_(std::chrono::steady_clock::now() + checkpoint_interval) {}
 
 bool TracedSession::drain(size_t records_max) {
-    grow_if_needed();
+    // What came while a ring grew says nothing about the new one: a round without growing first.
+    if (!std::exchange(just_grown_, false)) grow_if_needed();
     hold_if_needed();
     const bool more = take_records(records_max);
     release_if_drained();
@@ -164,6 +165,7 @@ void TracedSession::grow_if_needed() {
     old_corruptions_ += reader.corruptions();
     ring_ = std::make_unique<Ring>(std::move(*larger));
     ++ring_generation_;
+    just_grown_ = true;
     trail_.set_ring_bytes(bytes);
     log_.info("the ring grew to " + std::to_string(bytes) + " bytes");
 }

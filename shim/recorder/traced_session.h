@@ -113,6 +113,7 @@ private:
 
     unsigned ring_generation_ = 0;
     bool may_grow_ = true;
+    bool just_grown_ = false;
     bool cannot_renew_ = false, cannot_kill_ = false;  // told
     bool lost_broker_ = false;
     uint64_t received_ = 0;

@@ -99,8 +99,9 @@ def test_freeze_holds_the_container_until_the_ring_is_drained(podman, storm, vol
         trail.session["warnings"]
 
 
-def test_a_storm_is_traced_to_the_last_file(podman, storm, volume):
-    done = podman.run("spoor", "-v", f"{storm}:/data", "storm", "/bin/sh", "-c", storm_command(2000), volume=volume)
+def test_a_storm_is_traced_to_the_last_file(podman, storm, volume, with_settings):
+    spoor = with_settings("on_pressure: freeze\nring: {max: 4MiB}\n")
+    done = podman.run(spoor, "-v", f"{storm}:/data", "storm", "/bin/sh", "-c", storm_command(2000), volume=volume)
     assert done.code == 0, done
     trail = finished_trail(volume)
     assert files_read(trail) == [FILES] * PROCESSES
