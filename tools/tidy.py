@@ -74,7 +74,9 @@ def main():
     parser.add_argument("root", type=os.path.realpath)
     parser.add_argument("build", type=os.path.realpath)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--programs", action="store_true", help="leave out the tests")
     options = parser.parse_args()
+    tests = os.path.join(options.root, "tests/") if options.programs else None
 
     started = time.monotonic()
     version = subprocess.run([CLANG_TIDY, "--version"], check=True, capture_output=True, text=True).stdout
@@ -89,6 +91,8 @@ def main():
     for entry in entries:
         path = os.path.join(entry["directory"], entry["file"])
         if not path.endswith(".cc") or not path.startswith(options.root + "/") or path.startswith(options.build + "/"):
+            continue
+        if tests and path.startswith(tests):
             continue
         name = key(entry, dependencies, common)
         if name and (stamps / name).exists():
