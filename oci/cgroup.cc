@@ -140,7 +140,10 @@ Result<ContainerCgroup> open_first(pid_t pid, const std::string& proc,
         shared = shared || attempt->found == Found::shared;
     }
     if (shared) return Error{EBUSY, "the container shares the cgroup of its manager (cgroups disabled?)"};
-    return Error{ENOENT, "no mounted cgroup hierarchy shows the container"};
+    std::string looked_for;
+    for (const std::string_view controller : controllers)
+        looked_for.append(looked_for.empty() ? "" : ", ").append(controller.empty() ? "cgroup2" : controller);
+    return Error{ENOENT, "no mounted cgroup hierarchy shows the container (looked for " + looked_for + ")"};
 }
 
 }  // namespace

@@ -5,9 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+
+#include "tests/support/temp_dir.h"
 
 namespace spoor {
 namespace {
@@ -20,12 +21,10 @@ namespace fs = std::filesystem;
 // A procfs and cgroup trees made of plain files. "@" in the mountinfo stands for their directory.
 class Cgroup : public testing::Test {
 protected:
-    Cgroup() : dir_(testing::TempDir() + "spoor-cgroup-XXXXXX") {
-        dir_ = ::mkdtemp(dir_.data());
+    Cgroup() {
         fs::create_directories(dir_ + "/proc/self");
         fs::create_directories(dir_ + "/proc/7");
     }
-    ~Cgroup() override { fs::remove_all(dir_); }
 
     void write(const std::string& name, std::string text) {
         for (size_t at = 0; (at = text.find('@', at)) != std::string::npos;) text.replace(at, 1, dir_);
@@ -58,7 +57,8 @@ protected:
         "32 20 0:29 / @/cg/pids rw - cgroup cgroup rw,pids\n"
         "33 20 0:30 / @/cg/freezer rw - cgroup cgroup rw,freezer\n"
         "34 20 0:31 / @/cg/unified rw - cgroup2 cgroup2 rw\n";
-    std::string dir_;
+    test::TempDir directory_;
+    const std::string& dir_ = directory_.path();
 };
 
 TEST_F(Cgroup, OnV2) {
@@ -142,6 +142,47 @@ TEST_F(Cgroup, OutsideTheNamespaceNothingIsFound) {
     EXPECT_EQ(open().error().code, ENOENT);
     host("0::/me\n", "0::/c1\n", "30 20 0:26 /.. @/cg rw - cgroup2 none rw\n");
     EXPECT_EQ(open().error().code, ENOENT);
+}
+
+TEST_F(Cgroup, WhatWasLookedForIsTold) {
+    host("4:memory:/\n", "4:memory:/c1\n", v1_mounts);
+    EXPECT_THAT(open().error().message, HasSubstr("(looked for cgroup2, pids, freezer)"));
+    EXPECT_THAT(open_container_freezer(7, dir_ + "/proc").error().message,
+                HasSubstr("(looked for cgroup2, freezer)"));
+}
+
+// What is written to it, and where that arrives.
+TEST_F(Cgroup, TheFreezerOfV2) {
+    make("cg/c1");
+    std::ofstream(dir_ + "/cg/c1/cgroup.freeze") << "0";
+    host("0::/me\n", "0::/c1\n", v2_mount);
+    const auto freezer = open_container_freezer(7, dir_ + "/proc");
+    ASSERT_TRUE(freezer) << freezer.error().message;
+    EXPECT_EQ(freezer->thaw, "0");
+    ASSERT_EQ(::write(freezer->file.get(), freezer->freeze.data(), freezer->freeze.size()), 1);
+    EXPECT_EQ(directory_.read("cg/c1/cgroup.freeze"), "1");
+}
+
+TEST_F(Cgroup, TheFreezerOfV1IsInItsOwnHierarchy) {
+    make("cg/pids/c1");
+    make("cg/freezer/c2");
+    std::ofstream(dir_ + "/cg/freezer/c2/freezer.state") << "THAWED";
+    host("8:pids:/\n6:freezer:/\n", "8:pids:/c1\n6:freezer:/c2\n", v1_mounts);
+    const auto freezer = open_container_freezer(7, dir_ + "/proc");
+    ASSERT_TRUE(freezer) << freezer.error().message;
+    EXPECT_EQ(freezer->freeze, "FROZEN");
+    EXPECT_EQ(freezer->thaw, "THAWED");
+    ASSERT_EQ(::write(freezer->file.get(), freezer->freeze.data(), freezer->freeze.size()), 6);
+    EXPECT_EQ(directory_.read("cg/freezer/c2/freezer.state"), "FROZEN");
+}
+
+TEST_F(Cgroup, WithoutAFreezerNothingIsFrozen) {
+    make("cg/c1");
+    host("0::/me\n", "0::/c1\n", v2_mount);
+    const auto freezer = open_container_freezer(7, dir_ + "/proc");
+    ASSERT_FALSE(freezer);
+    EXPECT_EQ(freezer.error().code, ENOENT);
+    EXPECT_THAT(freezer.error().message, HasSubstr("cg/c1/cgroup.freeze"));
 }
 
 TEST_F(Cgroup, EndedProcesses) {
