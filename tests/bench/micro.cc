@@ -3,7 +3,6 @@
 // program on one core, nothing else of a container in it: for what tracing costs a container, see
 // the other benchmarks.
 #include <benchmark/benchmark.h>
-#include <stdlib.h>
 
 #include <cstring>
 #include <optional>
@@ -11,31 +10,15 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/files.h"
 #include "shim/recorder/decode.h"
 #include "signal/access_set.h"
 #include "signal/json_text.h"
 #include "signal/trail.h"
+#include "tests/support/temp_dir.h"
 
 namespace {
 
 using namespace spoor;
-
-// Where the trails of these benchmarks go; removed with what is in it.
-class Directory {
-public:
-    Directory() {
-        char name[] = "/tmp/spoor-micro.XXXXXX";
-        if (const char* made = ::mkdtemp(name)) path_ = made;
-    }
-    Directory(const Directory&) = delete;
-    Directory& operator=(const Directory&) = delete;
-    ~Directory() { (void)remove_tree(path_); }
-    [[nodiscard]] const std::string& path() const { return path_; }
-
-private:
-    std::string path_;
-};
 
 // The `i`th of many files as a JavaScript project has them: packages, a few levels, short names.
 std::string file_name(size_t i) {
@@ -184,7 +167,7 @@ BENCHMARK_CAPTURE(json_names, no_utf8, std::string("/workspace/caf\xe9/latin-1.t
 
 // -------------------------------------------------------------------------------------------- trail
 
-std::optional<Trail> trail_in(const Directory& directory, benchmark::State& state) {
+std::optional<Trail> trail_in(const test::TempDir& directory, benchmark::State& state) {
     auto volume = Volume::open(directory.path());
     if (!volume) {
         state.SkipWithError(volume.error().message.c_str());
@@ -203,7 +186,7 @@ std::optional<Trail> trail_in(const Directory& directory, benchmark::State& stat
 
 // From event to line, in the set and in the file.
 void trail_accesses(benchmark::State& state) {
-    const Directory directory;
+    const test::TempDir directory;
     const ProcessKey process{1, boot_time_ns()};
     const auto events = accesses(10'000, process);
     for (auto step : state) {
@@ -226,7 +209,7 @@ BENCHMARK(trail_accesses)->Unit(benchmark::kMillisecond);
 // fork, exec, exit: one line in processes.jsonl.
 void trail_processes(benchmark::State& state) {
     constexpr uint32_t count = 1'000;
-    const Directory directory;
+    const test::TempDir directory;
     for (auto step : state) {
         (void)step;
         state.PauseTiming();
@@ -253,7 +236,7 @@ BENCHMARK(trail_processes)->Unit(benchmark::kMillisecond);
 // From the end of a container that read so many files (and wrote a tenth as many) to its report and
 // the final session.json, both on disk.
 void trail_report(benchmark::State& state) {
-    const Directory directory;
+    const test::TempDir directory;
     const ProcessKey process{1, boot_time_ns()};
     auto read = accesses(static_cast<size_t>(state.range(0)), process);
     auto written = accesses(read.size() / 10, process, Op::create);

@@ -1,7 +1,6 @@
 // Tasks: what judging costs an access, and how long a task's report takes after its end (the promise is
 // 200 ms for 100,000 accesses).
 #include <benchmark/benchmark.h>
-#include <stdlib.h>
 
 #include <optional>
 #include <string>
@@ -9,28 +8,13 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/files.h"
 #include "signal/declared_judge.h"
 #include "signal/trail.h"
+#include "tests/support/temp_dir.h"
 
 namespace {
 
 using namespace spoor;
-
-class Directory {
-public:
-    Directory() {
-        char name[] = "/tmp/spoor-micro.XXXXXX";
-        if (const char* made = ::mkdtemp(name)) path_ = made;
-    }
-    Directory(const Directory&) = delete;
-    Directory& operator=(const Directory&) = delete;
-    ~Directory() { (void)remove_tree(path_); }
-    [[nodiscard]] const std::string& path() const { return path_; }
-
-private:
-    std::string path_;
-};
 
 constexpr uint32_t pid = 7;
 
@@ -56,7 +40,7 @@ TaskSignal started(size_t patterns) {
     return signal;
 }
 
-std::optional<Trail> trail_with_task(const Directory& directory, ProcessKey process, size_t patterns,
+std::optional<Trail> trail_with_task(const test::TempDir& directory, ProcessKey process, size_t patterns,
                                      benchmark::State& state) {
     auto volume = Volume::open(directory.path());
     if (!volume) {
@@ -93,7 +77,7 @@ void put_accesses(Trail& trail, ProcessKey process, size_t count, size_t undecla
 
 // From event to verdict.
 void task_accesses(benchmark::State& state) {
-    const Directory directory;
+    const test::TempDir directory;
     constexpr size_t count = 100'000;
     for (auto step : state) {
         (void)step;
@@ -114,7 +98,7 @@ BENCHMARK(task_accesses)->Unit(benchmark::kMillisecond);
 
 // From a task's end to its report on disk. Arguments: accesses, patterns, every nth file is undeclared.
 void task_end(benchmark::State& state) {
-    const Directory directory;
+    const test::TempDir directory;
     const auto count = static_cast<size_t>(state.range(0));
     for (auto step : state) {
         (void)step;

@@ -3,22 +3,27 @@
 
 #include <stdlib.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
 #include <string>
+#include <system_error>
 
 namespace spoor::test {
 
 class TempDir {
 public:
-    TempDir() : path_(std::filesystem::temp_directory_path() / "spoor-runtime-XXXXXX") {
-        path_ = ::mkdtemp(path_.data());
+    TempDir() : path_(std::filesystem::temp_directory_path() / "spoor-test-XXXXXX") {
+        if (::mkdtemp(path_.data()) == nullptr) std::abort();
     }
     TempDir(const TempDir&) = delete;
     TempDir& operator=(const TempDir&) = delete;
-    ~TempDir() { std::filesystem::remove_all(path_); }
+    ~TempDir() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
 
     [[nodiscard]] const std::string& path() const { return path_; }
     [[nodiscard]] std::string operator/(const std::string& name) const { return path_ + "/" + name; }
@@ -26,7 +31,7 @@ public:
     std::string write(const std::string& name, const std::string& text, bool executable = false) const {
         const std::filesystem::path file = *this / name;
         std::filesystem::create_directories(file.parent_path());
-        std::ofstream(file) << text;
+        std::ofstream(file, std::ios::binary) << text;
         if (executable)
             std::filesystem::permissions(file, std::filesystem::perms::owner_exec,
                                          std::filesystem::perm_options::add);

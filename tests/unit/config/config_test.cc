@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
+
+#include "tests/support/temp_dir.h"
 
 namespace spoor {
 namespace {
@@ -15,24 +15,14 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 using testing::StartsWith;
-namespace fs = std::filesystem;
 
 class Layers : public testing::Test {
 protected:
-    Layers() : root_(testing::TempDir() + "spoor-config-XXXXXX") {
-        root_ = ::mkdtemp(root_.data());
-        environment_.system_file = root_ + "/etc/spoor.yaml";
-    }
-    ~Layers() override { fs::remove_all(root_); }
+    Layers() { environment_.system_file = root_ / "etc/spoor.yaml"; }
 
-    std::string write(const std::string& name, const std::string& text) {
-        const fs::path path = root_ + "/" + name;
-        fs::create_directories(path.parent_path());
-        std::ofstream(path) << text;
-        return path;
-    }
+    std::string write(const std::string& name, const std::string& text) { return root_.write(name, text); }
 
-    std::string root_;
+    test::TempDir root_;
     ConfigEnvironment environment_;
 };
 
@@ -55,7 +45,7 @@ TEST_F(Layers, LaterOnesWinKeyByKey) {
     write("etc/spoor.yaml",
           "runtime: /a\nring: {initial: 1MiB, max: 16MiB}\nvolumes: {roots: [/one, /two], keep: 3}\n");
     write("xdg/spoor/spoor.yaml", "runtime: /b\nring: {initial: 2MiB}\nvolumes: {roots: [/three]}\n");
-    environment_.xdg_config_home = root_ + "/xdg";
+    environment_.xdg_config_home = root_ / "xdg";
     environment_.spoor_config = write("last.yaml", "mode: strict\n");
     const auto loaded = load_config(environment_);
     ASSERT_THAT(loaded.errors, IsEmpty());
@@ -81,7 +71,7 @@ TEST_F(Layers, AreFoundAsTheXdgSpecificationSays) {
 }
 
 TEST_F(Layers, TheOneThatIsNamedMustExist) {
-    environment_.spoor_config = root_ + "/nothing.yaml";
+    environment_.spoor_config = root_ / "nothing.yaml";
     const auto loaded = load_config(environment_);
     ASSERT_THAT(loaded.errors, SizeIs(1));
     EXPECT_THAT(loaded.errors[0].message, HasSubstr("nothing.yaml: No such file"));
@@ -92,7 +82,7 @@ TEST_F(Layers, AFaultNamesItsFileAndLeavesTheRest) {
     environment_.spoor_config = write("last.yaml", "mode: warn\n");
     const auto loaded = load_config(environment_);
     ASSERT_THAT(loaded.errors, SizeIs(1));
-    EXPECT_THAT(loaded.errors[0].message, StartsWith(root_ + "/etc/spoor.yaml:2:8: "));
+    EXPECT_THAT(loaded.errors[0].message, StartsWith(root_ / "etc/spoor.yaml:2:8: "));
     EXPECT_EQ(loaded.config.runtime, "/a");
     EXPECT_EQ(loaded.config.mode, Mode::warn);
 }
@@ -101,11 +91,11 @@ TEST_F(Layers, AFileAlone) {
     const auto config = load_config_file(write("a.yaml", "trace: false\n"));
     ASSERT_TRUE(config);
     EXPECT_FALSE(config->trace);
-    EXPECT_EQ(load_config_file(root_ + "/none").error().code, ENOENT);
+    EXPECT_EQ(load_config_file(root_ / "none").error().code, ENOENT);
     EXPECT_FALSE(load_config_file(write("b.yaml", "trace: 1\n")));
     // A fifo in the place of the file must not hold the container's start up.
-    ASSERT_EQ(std::system(("mkfifo " + root_ + "/fifo").c_str()), 0);
-    EXPECT_TRUE(load_config_file(root_ + "/fifo"));
+    ASSERT_EQ(std::system(("mkfifo " + root_ / "fifo").c_str()), 0);
+    EXPECT_TRUE(load_config_file(root_ / "fifo"));
 }
 
 TEST(Yaml, EveryKey) {

@@ -5,6 +5,7 @@
 #include <regex>
 #include <set>
 
+#include "base/files.h"
 #include "support.h"
 
 namespace spoor::ctl {

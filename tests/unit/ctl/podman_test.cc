@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "base/files.h"
 #include "support.h"
 
 namespace spoor::ctl {

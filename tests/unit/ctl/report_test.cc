@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "base/files.h"
 #include "shim/ctl/file_digest.h"
 #include "shim/ctl/task_export.h"
 #include "support.h"

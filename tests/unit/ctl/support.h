@@ -2,15 +2,13 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <cstdio>
-#include <fstream>
 #include <string>
 
-#include "base/files.h"
+#include "tests/support/temp_dir.h"
 
 namespace spoor::ctl {
 
@@ -32,17 +30,7 @@ inline Output spoorctl(const std::string& arguments) {
 
 class InDirectory : public testing::Test {
 protected:
-    InDirectory() {
-        std::string path = testing::TempDir() + "spoorctl-XXXXXX";
-        if (::mkdtemp(path.data())) root = path;
-    }
-    ~InDirectory() override { (void)remove_tree(root); }
-
-    void write(const std::string& name, const std::string& text) const {
-        std::string path = root + "/" + name;
-        ASSERT_TRUE(make_directories(path.substr(0, path.rfind('/')), 0755));
-        std::ofstream(path, std::ios::binary) << text;
-    }
+    void write(const std::string& name, const std::string& text) const { directory_.write(name, text); }
 
     // A volume with these files in trace/.
     void make_session(const std::string& more = R"("state":"finished","complete":true)") const {
@@ -53,7 +41,11 @@ protected:
                 more + "}\n");
     }
 
-    std::string root;
+private:
+    test::TempDir directory_;
+
+protected:
+    const std::string& root = directory_.path();
 };
 
 }  // namespace spoor::ctl

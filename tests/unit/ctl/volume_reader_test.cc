@@ -6,6 +6,7 @@
 
 #include <thread>
 
+#include "base/files.h"
 #include "support.h"
 
 namespace spoor::ctl {

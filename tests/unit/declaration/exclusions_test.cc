@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "base/files.h"
+#include "tests/support/temp_dir.h"
 
 namespace spoor {
 namespace {
@@ -118,18 +119,14 @@ TEST(ExclusionFile, HostileOnesAreRefused) {
 
 class WorkspaceExclusions : public testing::Test {
 protected:
-    void SetUp() override {
-        char name[] = "/tmp/spoor-exclusions.XXXXXX";
-        root_ = ::mkdtemp(name);
-        directory_ = UniqueFd(::open(root_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    }
-    void TearDown() override { std::filesystem::remove_all(root_); }
-    void write(const std::string& name, const std::string& text) {
-        std::filesystem::create_directories(std::filesystem::path(root_ + "/" + name).parent_path());
-        std::ofstream(root_ + "/" + name) << text;
-    }
-    std::string root_;
-    UniqueFd directory_;
+    void write(const std::string& name, const std::string& text) { temporary_.write(name, text); }
+
+private:
+    test::TempDir temporary_;
+
+protected:
+    const std::string& root_ = temporary_.path();
+    UniqueFd directory_{::open(root_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
 };
 
 TEST_F(WorkspaceExclusions, BothFilesCount) {

@@ -6,9 +6,10 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <thread>
+
+#include "tests/support/temp_dir.h"
 
 namespace spoor {
 namespace {
@@ -19,9 +20,6 @@ using Op = ControlRequest::Op;
 
 class Control : public testing::Test {
 protected:
-    Control() : dir_(testing::TempDir() + "spoor-control-XXXXXX") { dir_ = ::mkdtemp(dir_.data()); }
-    ~Control() override { std::filesystem::remove_all(dir_); }
-
     // Serves one connection: gives what was asked, and sends `answer` (nothing if empty).
     std::thread serve(const UniqueFd& listener, std::string answer, std::string& asked) {
         return std::thread([&listener, answer = std::move(answer), &asked] {
@@ -44,7 +42,11 @@ protected:
         return status;
     }
 
-    std::string dir_;
+private:
+    test::TempDir directory_;
+
+protected:
+    std::string dir_ = directory_.path();
 };
 
 TEST_F(Control, CarriesTheRequestAndTheAnswer) {

@@ -3,11 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "oci/container_state.h"
+#include "tests/support/temp_dir.h"
 
 namespace spoor {
 namespace {
@@ -17,19 +17,19 @@ namespace fs = std::filesystem;
 
 class BundleFiles : public testing::Test {
 protected:
-    BundleFiles() : dir_(testing::TempDir() + "spoor-bundle-XXXXXX"), before_(fs::current_path()) {
-        dir_ = ::mkdtemp(dir_.data());
+    BundleFiles() : before_(fs::current_path()) {
         fs::create_directory(dir_ + "/b");
         std::ofstream(dir_ + "/b/config.json") << "in the bundle";
         std::ofstream(dir_ + "/other.json") << "elsewhere";
         fs::current_path(dir_);
     }
-    ~BundleFiles() override {
-        fs::current_path(before_);
-        fs::remove_all(dir_);
-    }
+    ~BundleFiles() override { fs::current_path(before_); }
 
-    std::string dir_;
+private:
+    test::TempDir directory_;
+
+protected:
+    const std::string& dir_ = directory_.path();
     fs::path before_;
 };
 

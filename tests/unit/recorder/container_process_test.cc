@@ -11,7 +11,7 @@
 #include <string>
 
 #include "base/clock.h"
-#include "tests/unit/recorder/temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 namespace spoor {
 namespace {

@@ -8,8 +8,9 @@
 
 #include <fstream>
 
+#include "base/files.h"
+#include "tests/support/temp_dir.h"
 #include "tests/unit/recorder/fake_spoord.h"
-#include "tests/unit/recorder/temp_dir.h"
 
 namespace spoor::broker {
 namespace {

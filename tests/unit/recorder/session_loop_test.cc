@@ -14,10 +14,11 @@
 #include <future>
 #include <optional>
 
+#include "base/files.h"
 #include "shim/recorder/own_volumes.h"
 #include "signal/session.h"
+#include "tests/support/temp_dir.h"
 #include "tests/unit/recorder/fake_spoord.h"
-#include "tests/unit/recorder/temp_dir.h"
 
 namespace spoor {
 namespace {

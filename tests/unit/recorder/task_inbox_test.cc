@@ -11,7 +11,7 @@
 #include <fstream>
 
 #include "base/files.h"
-#include "tests/unit/recorder/temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 namespace spoor {
 namespace {

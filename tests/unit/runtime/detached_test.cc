@@ -12,7 +12,7 @@
 #include <csignal>
 
 #include "base/files.h"
-#include "tests/unit/runtime/temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 namespace spoor {
 namespace {

@@ -15,7 +15,7 @@
 #include "shim/runtime/environment.h"
 #include "shim/runtime/state_dir.h"
 #include "signal/session.h"
-#include "tests/unit/runtime/temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 namespace spoor {
 namespace {

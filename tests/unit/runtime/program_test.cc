@@ -10,7 +10,7 @@
 #include <cstdlib>
 
 #include "base/files.h"
-#include "tests/unit/runtime/temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 namespace spoor {
 namespace {

@@ -10,7 +10,7 @@
 #include "base/files.h"
 #include "shim/ipc/control.h"
 #include "shim/runtime/environment.h"
-#include "tests/unit/runtime/temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 namespace spoor {
 namespace {

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "shim/runtime/environment.h"
-#include "tests/unit/runtime/temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 namespace spoor {
 namespace {

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <fstream>
 #include <sstream>
@@ -12,25 +11,19 @@
 
 #include "base/files.h"
 #include "signal/event.h"
+#include "tests/support/temp_dir.h"
 
 namespace spoor::test {
 
-class TemporaryDirectory {
+// A directory for one test, open.
+class TemporaryDirectory : public TempDir {
 public:
-    TemporaryDirectory() {
-        char name[] = "/tmp/spoor-signal.XXXXXX";
-        path_ = ::mkdtemp(name);
-        fd_ = UniqueFd(::open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    }
-    TemporaryDirectory(const TemporaryDirectory&) = delete;
-    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-    ~TemporaryDirectory() { (void)remove_tree(path_); }
-    [[nodiscard]] const std::string& path() const { return path_; }
-    [[nodiscard]] std::string path(const std::string& below) const { return path_ + "/" + below; }
+    TemporaryDirectory() : fd_(::open(path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {}
+    using TempDir::path;
+    [[nodiscard]] std::string path(const std::string& below) const { return *this / below; }
     [[nodiscard]] int fd() const { return fd_.get(); }
 
 private:
-    std::string path_;
     UniqueFd fd_;
 };
 
