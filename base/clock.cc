@@ -20,8 +20,7 @@ uint64_t boot_time_ns() { return static_cast<uint64_t>(now_ns(CLOCK_BOOTTIME)); 
 
 WallClock::WallClock() : offset_ns_(now_ns(CLOCK_REALTIME) - now_ns(CLOCK_BOOTTIME)) {}
 
-std::string WallClock::rfc3339(uint64_t boot_ns) const {
-    int64_t wall_ns = static_cast<int64_t>(boot_ns) + offset_ns_;
+std::string rfc3339(int64_t wall_ns) {
     time_t seconds = wall_ns / ns_per_second;
     tm utc{};
     ::gmtime_r(&seconds, &utc);
@@ -30,6 +29,10 @@ std::string WallClock::rfc3339(uint64_t boot_ns) const {
     std::snprintf(text + length, sizeof text - length, ".%06dZ",
                   static_cast<int>(wall_ns % ns_per_second / 1000));
     return text;
+}
+
+std::string WallClock::rfc3339(uint64_t boot_ns) const {
+    return spoor::rfc3339(static_cast<int64_t>(boot_ns) + offset_ns_);
 }
 
 }  // namespace spoor

@@ -8,6 +8,9 @@ namespace spoor {
 
 [[nodiscard]] uint64_t boot_time_ns();
 
+// A time since the epoch, in nanoseconds (not before it), as "2026-01-31T23:59:59.000001Z".
+[[nodiscard]] std::string rfc3339(int64_t wall_ns);
+
 // Converts boot time to wall-clock time. Fixed at construction, so that the times of one session
 // keep their order when the wall clock is set.
 class WallClock {

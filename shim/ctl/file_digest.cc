@@ -8,11 +8,10 @@
 #include <unistd.h>
 
 #include <array>
-#include <cstdio>
 #include <cstring>
-#include <ctime>
 #include <memory>
 
+#include "base/clock.h"
 #include "base/files.h"
 
 namespace spoor::ctl {
@@ -32,16 +31,6 @@ Result<UniqueFd> open_beneath(int root, const std::string& path) {
         if (errno != EAGAIN && errno != EINTR) return Error{errno, std::strerror(errno)};
     }
     return Error{EAGAIN, "the directories above it keep changing"};
-}
-
-std::string rfc3339(const timespec& time) {
-    tm parts{};
-    if (!::gmtime_r(&time.tv_sec, &parts)) return {};
-    std::array<char, 64> seconds{};
-    std::array<char, 96> all{};
-    if (!std::strftime(seconds.data(), seconds.size(), "%Y-%m-%dT%H:%M:%S", &parts)) return {};
-    std::snprintf(all.data(), all.size(), "%s.%06ldZ", seconds.data(), time.tv_nsec / 1000);
-    return all.data();
 }
 
 bool same(const struct stat& a, const struct stat& b) {
@@ -85,7 +74,10 @@ Result<std::string> FileDigests::sha256(const std::string& path, const std::stri
     }, after{};
     if (::fstat(found->get(), &before) < 0) return Error{errno, std::strerror(errno)};
     if (!S_ISREG(before.st_mode)) return Error{EINVAL, "it is no regular file"};
-    if (rfc3339(before.st_ctim) > not_after) return Error{ESTALE, "it was changed after " + not_after};
+    // Both are of one form, so they sort as text.
+    const std::string changed =
+        rfc3339(before.st_ctim.tv_sec * int64_t{1'000'000'000} + before.st_ctim.tv_nsec);
+    if (changed > not_after) return Error{ESTALE, "it was changed after " + not_after};
     UniqueFd file(::open(("/proc/self/fd/" + std::to_string(found->get())).c_str(),
                          O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     if (!file) return Error{errno, std::strerror(errno)};

@@ -6,7 +6,6 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include <cstdlib>
 
 #include "base/files.h"
+#include "base/process.h"
 
 extern "C" char** environ;
 
@@ -175,13 +175,13 @@ Result<int> run_program(const std::vector<std::string>& command, bool stdout_to_
     ::posix_spawnattr_destroy(&attributes);
     if (failure) return errno_error("start " + command[0], failure);
 
-    UniqueFd ended(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+    const auto ended = open_pidfd(child);
     for (;;) {
         int status = 0;
         pid_t waited = ::waitpid(child, &status, ended ? WNOHANG : 0);
         if (waited == child) return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         if (waited < 0 && errno != EINTR) return errno_error("wait for " + command[0]);
-        pollfd events[] = {{ended.get(), POLLIN, 0}, {arrived.get(), POLLIN, 0}};
+        pollfd events[] = {{ended ? ended->get() : -1, POLLIN, 0}, {arrived.get(), POLLIN, 0}};
         ::poll(events, 2, -1);
         signalfd_siginfo info{};
         while (::read(arrived.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {

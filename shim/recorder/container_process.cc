@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/process.h"
 #include "signal/declared_judge.h"
 
 namespace spoor {
@@ -39,18 +40,10 @@ std::vector<std::string_view> words(std::string_view text) {
     return all;
 }
 
-// proc(5): starttime is field 22 of stat, in clock ticks since boot; the name in field 2 can hold anything.
 bool started_at(uint32_t host_pid, uint64_t start_ns) {
-    auto stat = read_file(proc(host_pid, "stat"), proc_file_max);
-    if (!stat) return false;
-    const size_t name_end = stat->rfind(')');
-    if (name_end == std::string::npos) return false;
-    const std::string_view after = std::string_view(*stat).substr(name_end + 1);
-    const auto fields = words(after);
-    constexpr size_t start_time = 22 - 3;
-    if (fields.size() <= start_time) return false;
+    const auto stat = read_process_stat(static_cast<pid_t>(host_pid));
     const auto ticks_per_second = static_cast<uint64_t>(::sysconf(_SC_CLK_TCK));
-    return number(fields[start_time]) == start_ns / (1'000'000'000 / ticks_per_second);
+    return stat && stat->start_ticks == start_ns / (1'000'000'000 / ticks_per_second);
 }
 
 // The numbers of a process in the namespaces from the reader's inwards.
@@ -72,10 +65,10 @@ std::vector<uint64_t> numbers_of(uint32_t host_pid) {
 Status kill_process(uint32_t host_pid, uint64_t start_ns) {
     if (host_pid == 0) return Error{ESRCH, "its number on the host is not known"};
     // Looked at after the descriptor is there: from then on it stays this process.
-    UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, host_pid, 0)));
-    if (!process) return errno_error("pidfd_open");
+    auto process = open_pidfd(static_cast<pid_t>(host_pid));
+    if (!process) return std::move(process).error();
     if (!started_at(host_pid, start_ns)) return Error{ESRCH, "it has ended"};
-    if (::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0) < 0) return errno_error("kill");
+    if (::syscall(SYS_pidfd_send_signal, process->get(), SIGKILL, nullptr, 0) < 0) return errno_error("kill");
     return {};
 }
 

@@ -4,7 +4,6 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include <algorithm>
 #include <climits>
@@ -13,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/process.h"
 #include "shim/ipc/private_broker.h"
 #include "shim/recorder/container_process.h"
 #include "shim/recorder/own_volumes.h"
@@ -30,8 +30,6 @@ constexpr auto flush_interval = milliseconds(1000);
 // Between two looks at the control socket.
 constexpr size_t drain_batch = 4096;
 constexpr size_t signal_batch = 64;
-
-UniqueFd open_pidfd(pid_t pid) { return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
 
 }  // namespace
 
@@ -270,7 +268,7 @@ void SessionLoop::serve(int connection, const ControlRequest& request) {
 
 Status SessionLoop::arm(pid_t pid) {
     if (phase_ != Phase::waiting) return Error{EALREADY, "this container's session has begun already"};
-    init_ = open_pidfd(pid);
+    init_ = open_pidfd(pid).value_or(UniqueFd());
     init_pid_ = pid;
     if (init_) {
         if (auto watched = watch(init_.get(), EPOLLIN); !watched) log_.warn(watched.error().message);

@@ -9,26 +9,17 @@
 #include <sstream>
 
 #include "base/files.h"
+#include "base/process.h"
 
 namespace spoor {
 namespace {
 
 constexpr const char* program_dir = "/usr/libexec/spoor/";
 
-// Field 22 of /proc/PID/stat: ticks from boot to the process's start. Empty if there is no such
-// process, or only a zombie.
+// In ticks from boot. Empty if there is no such process, or only a zombie.
 std::string start_time(int pid) {
-    const auto stat = read_file("/proc/" + std::to_string(pid) + "/stat", 4096);
-    if (!stat) return "";
-    // The second field, the name in parentheses, may hold anything.
-    const size_t name_end = stat->rfind(')');
-    if (name_end == std::string::npos || name_end + 2 >= stat->size()) return "";
-    std::istringstream fields(stat->substr(name_end + 2));
-    std::string field;
-    fields >> field;
-    if (field == "Z" || field == "X") return "";
-    for (int number = 4; number <= 22; ++number) fields >> field;
-    return fields ? field : "";
+    const auto stat = read_process_stat(pid);
+    return stat && !stat->ended() ? std::to_string(stat->start_ticks) : "";
 }
 
 }  // namespace

@@ -3,13 +3,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstdlib>
 
 #include "base/files.h"
+#include "base/process.h"
 #include "shim/ipc/control.h"
 
 namespace spoor {
@@ -22,12 +22,6 @@ Result<UniqueFd> job_descriptor(const Job& job) {
     if (!fd) return errno_error("memfd_create");
     SPOOR_TRY(write_all(fd.get(), to_json(job)));
     if (::lseek(fd.get(), 0, SEEK_SET) != 0) return errno_error("rewind the job");
-    return fd;
-}
-
-Result<UniqueFd> own_pidfd() {
-    UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
-    if (!fd) return errno_error("pidfd_open");
     return fd;
 }
 
@@ -64,7 +58,7 @@ Result<Ready> make_ready(bool announce) {
 Result<RecorderProcess> RecorderProcess::start(const std::string& program, const Job& job, bool announce) {
     const auto job_fd = job_descriptor(job);
     if (!job_fd) return job_fd.error();
-    const auto pidfd = own_pidfd();
+    const auto pidfd = open_pidfd(::getpid());
     if (!pidfd) return pidfd.error();
     auto ready = make_ready(announce);
     if (!ready) return std::move(ready).error();

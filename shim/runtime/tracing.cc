@@ -3,13 +3,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <memory>
 
 #include "base/files.h"
+#include "base/process.h"
 #include "oci/annotations.h"
 #include "oci/augment.h"
 #include "oci/bundle.h"
@@ -172,9 +172,9 @@ void add_hooks(const Config& config, const CommandLine& line, const std::string&
 // A copy of this process removes the state directory when the wrapped runtime has ended, and so has
 // taken its own copy of the spec.
 Status remove_after_runtime(const std::string& state_dir) {
-    const UniqueFd runtime(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
-    if (!runtime) return errno_error("pidfd_open");
-    return start_detached({runtime.get()}, [&state_dir] {
+    const auto runtime = open_pidfd(::getpid());
+    if (!runtime) return runtime.error();
+    return start_detached({runtime->get()}, [&state_dir] {
         pollfd item{3, POLLIN, 0};
         while (::poll(&item, 1, -1) < 0 && errno == EINTR) {
         }
