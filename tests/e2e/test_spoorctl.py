@@ -42,6 +42,14 @@ def test_json(work, footprint):
     footprint.is_clean()
 
 
+def test_a_port_that_the_kernel_chose(work, volume):
+    script = "import socket; s = socket.create_server((\"127.0.0.1\", 0)); print(s.getsockname()[1])"
+    done = spoorctl_run("--volume", volume, "--", "python3", "-c", script, cwd=work)
+    assert done.code == 0, done
+    port = done.out.splitlines()[0]
+    assert f"inet:127.0.0.1:{port}" in finished_trail(volume).paths("bind")
+
+
 def test_in_an_image(podman, work, volume):
     done = spoorctl_run("--image", "localhost/busybox", "--volume", volume, "-w", work, "--", "cat", "input.txt",
                         cwd="/")
