@@ -15,6 +15,7 @@
 #include "base/files.h"
 #include "shim/ipc/private_broker.h"
 #include "shim/recorder/container_process.h"
+#include "shim/recorder/outbox.h"
 #include "shim/recorder/own_volumes.h"
 
 namespace spoor {
@@ -311,6 +312,7 @@ Status SessionLoop::start_tracing(pid_t pid) {
     options.write_accesses = job_.write_accesses;
     options.process_line_delay_ns = 2'000'000'000;
     options.tasks = task_options_of(job_, init_pid_);
+    options.tasks.listener = Outbox::make(job_.delivery, job_.container_id, job_.image);
     auto inbox = TaskInbox::open(volume_->agent());
     if (!inbox) session.warnings.push_back("task signals are not seen: " + inbox.error().message);
     Trail trail(std::move(*volume_), std::move(session), options);
