@@ -87,6 +87,11 @@ Result<std::optional<uint64_t>> Deliverer::pass(bool all) {
     auto queue = spool_.queue();
     if (!queue) return std::move(queue).error();
     for (auto& [name, known] : items_) known.seen = false;
+    // What has failed least comes first, or an item that its server chokes on would be the one that is tried
+    // whenever the server's pause is over.
+    std::stable_sort(queue->begin(), queue->end(), [this](const Spool::Entry& a, const Spool::Entry& b) {
+        return items_[a.name].pause.failures < items_[b.name].pause.failures;
+    });
     for (const Spool::Entry& entry : *queue) {
         Known& known = items_[entry.name];
         known.seen = true;
