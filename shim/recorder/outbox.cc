@@ -77,6 +77,15 @@ std::shared_ptr<Outbox> Outbox::make(const DeliverySettings& settings, const std
     return std::shared_ptr<Outbox>(new Outbox(settings, container_id, image, random_id()));
 }
 
+Status Outbox::tell_untraced(const DeliverySettings& settings, Session session, const std::string& reason) {
+    const auto outbox = make(settings, session.container_id, session.image);
+    if (!outbox) return {};
+    session.family = "none";
+    session.state = SessionState::untraced;
+    session.reasons = {reason};
+    return outbox->on_end(session, -1, "");
+}
+
 Outbox::Outbox(const DeliverySettings& settings, const std::string& container_id, const std::string& image,
                const std::string& session)
     : settings_(settings),

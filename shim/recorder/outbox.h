@@ -27,6 +27,9 @@ public:
     // Null if nothing is to be delivered. The spool is opened when there is something to put into it.
     static std::shared_ptr<Outbox> make(const DeliverySettings& settings, const std::string& container_id,
                                         const std::string& image);
+    // Tells the collector, if there is one, of a container that ran without being traced; that is all there
+    // is.
+    static Status tell_untraced(const DeliverySettings& settings, Session session, const std::string& reason);
     ~Outbox() override;
 
     void on_violation(const Task& task, const Violation& violation, const std::string& pattern) override;

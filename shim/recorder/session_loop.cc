@@ -400,6 +400,9 @@ void SessionLoop::conclude(SessionState state, std::vector<std::string> reasons)
     } else if (was == Phase::waiting && !reasons.empty()) {
         write_untraced(reasons.front());
     }
+    if (was == Phase::untraced && !never_started)
+        if (auto told = Outbox::tell_untraced(job_.delivery, facts(), impediment_->message); !told)
+            log_.warn(told.error().message);
     broker_.reset();
     volume_.reset();
     if (!written) log_.warn(written.error().message);

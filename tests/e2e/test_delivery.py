@@ -175,6 +175,18 @@ def test_a_tenants_url_is_used_for_allowed_hosts_only(delivery, server):
     delivery.has_no_secret()
 
 
+def test_a_container_that_is_not_traced_is_told_of(delivery, server):
+    runtime = delivery.with_settings(delivery.yaml + "broker: {socket: /nonexistent/spoord.sock, private: never}\n")
+    done = delivery.podman.run(runtime, "localhost/busybox", "true", volume=delivery.volume)
+    assert done.code == 0, done
+    delivery.arrived()
+    records = otlp_records(server)
+    assert set(records) == {("spoor.session.end", None)}
+    assert records["spoor.session.end", None]["spoor.session.state"] == "untraced"
+    assert "/nonexistent/spoord.sock" in json.dumps(records["spoor.session.end", None]["spoor.reasons"])
+    assert server.bodies("/reports") == []
+
+
 def test_what_cannot_be_spooled_is_told_and_harms_nobody(delivery, server):
     delivery.spool.mkdir()
     delivery.spool.chmod(0o755)

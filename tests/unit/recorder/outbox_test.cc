@@ -199,6 +199,20 @@ TEST_F(OutboxTest, AContainerThatNeverRanIsNotTold) {
     EXPECT_THAT(kinds(), ElementsAre("report -", "logs "));
 }
 
+TEST_F(OutboxTest, AnUntracedContainerIsTold) {
+    Session session;
+    session.container_id = "untraced";
+    EXPECT_TRUE(Outbox::tell_untraced(settings_, session, "no broker"));
+    settings_.endpoint = "https://a/";
+    EXPECT_TRUE(Outbox::tell_untraced(settings_, session, "no broker"));
+    EXPECT_THAT(kinds(), IsEmpty());
+    settings_.otlp_endpoint = "https://o/";
+    EXPECT_TRUE(Outbox::tell_untraced(settings_, session, "no broker"));
+    ASSERT_THAT(kinds(), ElementsAre("logs "));
+    for (const char* text : {"untraced", "no broker", "spoor.session.end"})
+        EXPECT_THAT(spooled()[0].payload, HasSubstr(text));
+}
+
 TEST_F(OutboxTest, WhatCannotBeSpooledIsAnError) {
     settings_.endpoint = "https://a/";
     ASSERT_EQ(::mkdir(settings_.spool.c_str(), 0755), 0);
