@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "base/files.h"
+#include "config/delivery.h"
 #include "config/section.h"
 
 namespace spoor {
@@ -61,6 +62,7 @@ void read_root(Section& root, Config& config) {
             variables.variable("workspace_root", config.tasks.variables.workspace_root);
         });
     });
+    root.section("delivery", [&](Section& delivery) { read_delivery(delivery, config.delivery); });
     root.section("log", [&](Section& log) {
         log.absolute_path("file", config.log.file);
         log.choice("level", level_words, [&](size_t i) { config.log.level = level_words[i]; });
@@ -87,6 +89,9 @@ void apply_layer(std::string_view yaml, const std::string& name, LoadedConfig& l
 
 // Between keys, so only meaningful once all layers are applied.
 void check_whole(LoadedConfig& loaded, const std::string& name) {
+    if (loaded.errors.empty())
+        if (auto checked = check_delivery(loaded.config.delivery); !checked)
+            loaded.errors.push_back(std::move(checked).error().context(name));
     if (!loaded.errors.empty() || loaded.config.ring.initial <= loaded.config.ring.max) return;
     loaded.errors.push_back({EINVAL, name + ": 'ring.initial' (" +
                                          std::to_string(loaded.config.ring.initial) +

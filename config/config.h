@@ -64,6 +64,30 @@ struct Config {
             std::string workspace_root = "NX_WORKSPACE_ROOT";
         } variables;
     } tasks;
+    // Where reports go besides the volume (docs/delivery.md). Empty: not there.
+    struct Delivery {
+        std::string endpoint;    // URL; each report is POSTed there
+        std::string token_file;  // its bearer token's, and that of put.mint
+        struct Put {
+            std::string mint;                // URL; gives pre-signed URLs
+            std::vector<std::string> hosts;  // that a task signal's URL may name; host patterns of base/url.h
+        } put;
+        struct Otlp {
+            std::string endpoint;  // URL of a collector, without /v1/logs
+            std::string token_file;
+        } otlp;
+        std::string ca_file;                      // empty: the system's
+        std::string spool;                        // empty: <state root>/spool
+        uint64_t spool_max = 256u * 1024 * 1024;  // bytes
+        std::chrono::milliseconds max_age = std::chrono::hours(72);
+        std::chrono::milliseconds timeout{60'000};  // of one try, from connecting to the answer
+        std::chrono::milliseconds retry_min{1000}, retry_max{300'000};
+        std::string program;  // as `recorder`
+
+        [[nodiscard]] bool on() const {
+            return !endpoint.empty() || !put.mint.empty() || !put.hosts.empty() || !otlp.endpoint.empty();
+        }
+    } delivery;
     struct Log {
         std::string file;  // of the recorder; empty: none
         std::string level = "info";
@@ -95,5 +119,8 @@ LoadedConfig load_config(const ConfigEnvironment& environment);
 Result<Config> load_config_file(const std::string& path);
 // As load_config for text; `name` stands for the file in errors.
 LoadedConfig parse_config(std::string_view yaml, const std::string& name);
+
+// What is allowed and probably not wanted, a line each: what spoorctl warns of.
+std::vector<std::string> config_warnings(const Config& config);
 
 }  // namespace spoor

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/nearest.h"
+#include "base/url.h"
 #include "config/values.h"
 
 namespace spoor {
@@ -140,6 +141,32 @@ void Section::absolute_path(std::string_view key, std::string& out) {
     if (value == nullptr) return;
     if (!is_clean_absolute(*value)) return wrong(mark, key, path_wanted, "'" + *value + "'");
     out = *value;
+}
+
+void Section::http_url(std::string_view key, std::string& out) {
+    YAML::Mark mark;
+    const std::string* value = scalar(key, "a URL of http or https", mark);
+    if (value == nullptr) return;
+    if (!value->empty())
+        if (auto url = parse_http_url(*value); !url)
+            return wrong(mark, key, "a URL of http or https", "this: " + url.error().message);
+    out = *value;
+}
+
+void Section::hosts(std::string_view key, std::vector<std::string>& out) {
+    constexpr std::string_view wanted = "a list of hosts like store.example, *.store.example or host:8443";
+    std::vector<std::string> found;
+    const size_t before = errors_.size();
+    const Entry* entry = take(key);
+    if (entry == nullptr) return;
+    if (!entry->value.IsSequence()) return wrong(entry->key_mark, key, wanted, kind_of(entry->value));
+    for (const auto& item : entry->value) {
+        if (!item.IsScalar() || !is_host_pattern(item.Scalar()))
+            wrong(item.Mark(), key, wanted, kind_of(item));
+        else
+            found.push_back(item.Scalar());
+    }
+    if (errors_.size() == before) out = std::move(found);
 }
 
 void Section::absolute_paths(std::string_view key, std::vector<std::string>& out) {

@@ -33,6 +33,10 @@ public:
     void variable(std::string_view key, std::string& out);
     void texts(std::string_view key, std::vector<std::string>& out);
     void absolute_path(std::string_view key, std::string& out);
+    // A URL that base/url.h takes, or "". Errors do not quote it.
+    void http_url(std::string_view key, std::string& out);
+    // Patterns of hosts, as base/url.h has them.
+    void hosts(std::string_view key, std::vector<std::string>& out);
     void absolute_paths(std::string_view key, std::vector<std::string>& out);
     void duration(std::string_view key, std::chrono::milliseconds& out, std::chrono::milliseconds least,
                   std::chrono::milliseconds most);

@@ -62,9 +62,17 @@ struct Trail::Impl {
 
     Status report(Task& task, TaskEnd end, uint64_t end_ns) {
         if (volume.tasks() < 0) return {};
-        return write_task_report(volume.tasks(), task, end, clock.rfc3339(task.opened_ns),
-                                 clock.rfc3339(end_ns), accesses, processes, session);
+        SPOOR_TRY(write_task_report(volume.tasks(), task, end, clock.rfc3339(task.opened_ns),
+                                    clock.rfc3339(end_ns), accesses, processes, session));
+        if (!listener()) return {};
+        const bool complete = session.loss.total() == 0 && report_reasons(task, session).empty();
+        auto told = listener()->on_task_report(task, end, end_ns, complete, volume.tasks(),
+                                               task_file_name(*task.id) + ".json");
+        if (!told) return std::move(told).error().context("its delivery");
+        return {};
     }
+
+    [[nodiscard]] TrailListener* listener() const { return options.tasks.listener.get(); }
 
     void count() {
         session.processes = processes.processes();
@@ -181,10 +189,18 @@ void Trail::on(TaskSignal signal, uint64_t time_ns, const SessionLoss& loss) {
 }
 
 void Trail::tick(uint64_t now_ns) {
-    if (impl_->active()) impl_->tasks.tick(now_ns);
+    Impl& trail = *impl_;
+    if (!trail.active()) return;
+    trail.tasks.tick(now_ns);
+    if (!trail.listener() || trail.listener()->due_ns() > now_ns) return;
+    if (auto told = trail.listener()->tick(now_ns); !told) trail.warn("delivery: " + told.error().message);
 }
 
-uint64_t Trail::tasks_due_ns() const { return impl_->active() ? impl_->tasks.due_ns() : UINT64_MAX; }
+uint64_t Trail::tasks_due_ns() const {
+    if (!impl_->active()) return UINT64_MAX;
+    const uint64_t due = impl_->tasks.due_ns();
+    return impl_->listener() ? std::min(due, impl_->listener()->due_ns()) : due;
+}
 std::vector<TaskBook::HostProcess> Trail::take_renewals() { return impl_->tasks.take_renewals(); }
 std::vector<TaskBook::HostProcess> Trail::take_kills() { return impl_->tasks.take_kills(); }
 
@@ -235,11 +251,18 @@ Status Trail::finish(const SessionCounters& counters, const SessionLoss& loss,
     trail.session.finished = trail.clock.rfc3339(boot_time_ns());
     trail.count();
     trail.gather_reasons();
+    bool reported = false;
     if (trail.volume.tasks() >= 0) {
         auto written = write_report(trail.volume.tasks(), trail.accesses, trail.processes, trail.session);
+        reported = static_cast<bool>(written);
         if (!written) add_reason("trace/tasks/-.json: " + written.error().message);
     }
     trail.note_cost();
+    if (trail.begun && trail.listener()) {
+        auto told = trail.listener()->on_end(trail.session, reported ? trail.volume.tasks() : -1,
+                                             task_file_name(container_task) + ".json");
+        if (!told) trail.warn("delivery: " + told.error().message);
+    }
     return write_session(trail.volume.trace(), trail.session);
 }
 

@@ -9,7 +9,7 @@ _spoorctl()
 
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-            run | show | report | config | doctor)
+            run | show | report | deliver | config | doctor)
                 verb=${COMP_WORDS[i]}
                 break
                 ;;
@@ -18,7 +18,7 @@ _spoorctl()
 
     case $verb in
         '')
-            COMPREPLY=($(compgen -W 'run show report config doctor --help --version' -- "$cur"))
+            COMPREPLY=($(compgen -W 'run show report deliver config doctor --help --version' -- "$cur"))
             ;;
         run)
             # Behind the options stands a command of its own.
@@ -96,6 +96,13 @@ _spoorctl()
                     fi
                     ;;
             esac
+            ;;
+        deliver)
+            if [[ $prev == --spool ]]; then
+                COMPREPLY=($(compgen -d -- "$cur"))
+            else
+                COMPREPLY=($(compgen -W '--help --once --status --spool -h' -- "$cur"))
+            fi
             ;;
         config)
             if [[ $prev == config ]]; then

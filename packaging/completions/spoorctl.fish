@@ -1,6 +1,6 @@
 # fish completion for spoorctl
 
-set -l verbs run show report config doctor
+set -l verbs run show report deliver config doctor
 set -l none "not __fish_seen_subcommand_from $verbs"
 
 complete -c spoorctl -f
@@ -9,6 +9,7 @@ complete -c spoorctl -n "$none" -l version -d 'Print the version'
 complete -c spoorctl -n "$none" -a run -d 'Run a command in a container and show its trail'
 complete -c spoorctl -n "$none" -a show -d 'Show the trail in a volume'
 complete -c spoorctl -n "$none" -a report -d 'Write the reports of tasks in a format of other tools'
+complete -c spoorctl -n "$none" -a deliver -d 'Deliver the reports that wait in the spool'
 complete -c spoorctl -n "$none" -a config -d "Check or show spoor's configuration"
 complete -c spoorctl -n "$none" -a doctor -d 'Say whether containers can be traced here'
 
@@ -45,6 +46,11 @@ complete -c spoorctl -n "$report" -x -l format -a 'json nx-sandbox ultracache in
 complete -c spoorctl -n "$report" -r -F -l output -d 'Write to this file'
 complete -c spoorctl -n "$report" -x -l commit -d 'The commit that the tasks ran on'
 complete -c spoorctl -n "$report" -x -l root -a '(__fish_complete_directories)' -d 'The workspace, whose files are digested'
+
+set -l deliver '__fish_seen_subcommand_from deliver'
+complete -c spoorctl -n "$deliver" -l once -d 'Try each once and end'
+complete -c spoorctl -n "$deliver" -l status -d 'Only show what waits'
+complete -c spoorctl -n "$deliver" -x -l spool -a '(__fish_complete_directories)' -d 'This spool'
 
 complete -c spoorctl -n '__fish_seen_subcommand_from config' -a check -d 'Check one file'
 complete -c spoorctl -n '__fish_seen_subcommand_from config' -a show -d 'Show what all files together say'

@@ -19,6 +19,12 @@ constexpr const char* show_footer = "Exit code: 0; 1: the volume cannot be read;
 constexpr const char* report_footer =
     "Exit code: 0; 1: a report is missing, makes no sense, or is not complete and ultracache was asked\n"
     "for; 2: wrong usage.";
+constexpr const char* deliver_footer =
+    "Without options it goes on until all is delivered or given up. If a spoor-deliver is at work already "
+    "it\n"
+    "is told to try all at once, and spoorctl ends.\n"
+    "\n"
+    "Exit code: 0; 1: something is left (--once), or the spool cannot be used; 2: wrong usage.";
 constexpr const char* footer =
     "Exit codes: 0; 1: failed; 2: wrong usage. `run` passes on the command's own: see spoorctl run --help.\n"
     "Manual: spoorctl(1).";
@@ -112,6 +118,16 @@ CLI::App* add_report(CLI::App& app, ReportOptions& report) {
     return verb;
 }
 
+CLI::App* add_deliver(CLI::App& app, DeliverOptions& deliver) {
+    CLI::App* verb =
+        app.add_subcommand("deliver", "Deliver the reports that wait in the spool, or show them");
+    auto* once = verb->add_flag("--once", deliver.once, "try each once, whatever its pause, and end");
+    verb->add_flag("--status", deliver.status, "only show what waits and what was given up")->excludes(once);
+    verb->add_option("--spool", deliver.spool, "this spool (default: the configured one)")->type_name("DIR");
+    verb->footer(deliver_footer);
+    return verb;
+}
+
 // The index of `run`'s first "--", or of the end.
 int options_end(int argc, const char* const* argv) {
     if (argc < 2 || std::string_view(argv[1]) != "run") return argc;
@@ -166,11 +182,13 @@ int run_app(int argc, const char* const* argv) {
     RunArguments run;
     ShowOptions show;
     ReportOptions report;
+    DeliverOptions deliver;
     bool only[4] = {};
     std::string config_file;
     CLI::App* run_verb = add_run(app, run);
     CLI::App* show_verb = add_show(app, show, only);
     CLI::App* report_verb = add_report(app, report);
+    CLI::App* deliver_verb = add_deliver(app, deliver);
     CLI::App* config = app.add_subcommand("config", "Check or show spoor's configuration");
     config->require_subcommand(1);
     CLI::App* config_check = config->add_subcommand("check", "Check one file");
@@ -197,6 +215,7 @@ int run_app(int argc, const char* const* argv) {
     }
     if (show_verb->parsed()) return do_show(show, only);
     if (report_verb->parsed()) return report_command(report);
+    if (deliver_verb->parsed()) return deliver_command(deliver);
     if (config_check->parsed()) return config_check_command(config_file);
     if (config_show->parsed()) return config_show_command();
     if (doctor->parsed()) return doctor_command();

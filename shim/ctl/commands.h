@@ -34,9 +34,17 @@ struct ReportOptions {
 };
 inline constexpr const char* report_formats[] = {"json", "nx-sandbox", "ultracache", "intoto", "csv"};
 
+struct DeliverOptions {
+    bool once = false;    // one try of each, else until nothing is left
+    bool status = false;  // only show
+    std::string spool;    // empty: the configured one
+};
+
 int run_command(RunOptions options, bool all);
 int show_command(const ShowOptions& options);
 int report_command(const ReportOptions& options);
+// Becomes spoor-deliver, unless only the status is asked for.
+int deliver_command(const DeliverOptions& options);
 int config_check_command(const std::string& file);
 int config_show_command();
 int doctor_command();

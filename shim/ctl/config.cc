@@ -11,6 +11,7 @@ namespace spoor::ctl {
 int config_check_command(const std::string& file) {
     auto text = load_config_file(file);
     if (text) {
+        for (const std::string& warning : config_warnings(*text)) complain("warning: " + warning);
         std::printf("%s: valid\n", printable(file).c_str());
         return 0;
     }

@@ -1,5 +1,8 @@
 #include "shim/ctl/config_text.h"
 
+#include <algorithm>
+#include <chrono>
+
 namespace spoor::ctl {
 namespace {
 
@@ -28,11 +31,40 @@ std::string optional_path(const char* indent, const char* key, const std::string
     return std::string(indent) + key + ": " + quoted(path) + "\n";
 }
 
+// A URL without its query, which may be a key.
+std::string url(const char* indent, const char* key, const std::string& text) {
+    const size_t query = std::min(text.find('?'), text.size());
+    return optional_path(indent, key, text.substr(0, query) + (query < text.size() ? "?..." : ""), "none");
+}
+
+// A duration in the largest unit that gives a whole number.
+std::string duration(std::chrono::milliseconds time) {
+    const auto count = time.count();
+    for (auto [unit, factor] : {std::pair{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}})
+        if (count != 0 && count % factor == 0) return std::to_string(count / factor) + unit;
+    return std::to_string(count) + "ms";
+}
+
 // A list in a section.
-std::string list(const char* key, const std::vector<std::string>& items) {
-    std::string out = std::string("  ") + key + (items.empty() ? ": []\n" : ":\n");
-    for (const std::string& item : items) out += "    - " + quoted(item) + "\n";
+std::string list(const char* key, const std::vector<std::string>& items, const char* indent = "  ") {
+    std::string out = std::string(indent) + key + (items.empty() ? ": []\n" : ":\n");
+    for (const std::string& item : items) out += std::string(indent) + "  - " + quoted(item) + "\n";
     return out;
+}
+
+std::string delivery_text(const Config::Delivery& delivery) {
+    std::string out = "delivery:\n" + url("  ", "endpoint", delivery.endpoint) +
+                      optional_path("  ", "token_file", delivery.token_file, "none");
+    out += "  put:\n" + url("    ", "mint", delivery.put.mint) + list("hosts", delivery.put.hosts, "    ");
+    if (!delivery.otlp.endpoint.empty() || !delivery.otlp.token_file.empty())
+        out += "  otlp:\n" + url("    ", "endpoint", delivery.otlp.endpoint) +
+               optional_path("    ", "token_file", delivery.otlp.token_file, "none");
+    out += optional_path("  ", "ca_file", delivery.ca_file, "the system's") +
+           optional_path("  ", "spool", delivery.spool, "spool in the state root");
+    out += "  spool_max: " + size(delivery.spool_max) + "\n  max_age: " + duration(delivery.max_age) +
+           "\n  timeout: " + duration(delivery.timeout) + "\n  retry_min: " + duration(delivery.retry_min) +
+           "\n  retry_max: " + duration(delivery.retry_max) + "\n";
+    return out + optional_path("  ", "program", delivery.program, "beside spoor, else in /usr/libexec/spoor");
 }
 
 }  // namespace
@@ -65,6 +97,7 @@ std::string config_text(const Config& config) {
            "\n    target: " + quoted(variables.target) +
            "\n    configuration: " + quoted(variables.configuration) +
            "\n    workspace_root: " + quoted(variables.workspace_root) + "\n";
+    out += delivery_text(config.delivery);
     out += "log:\n" + optional_path("  ", "file", config.log.file, "none");
     out += "  level: " + quoted(config.log.level) + "\n";
     return out;

@@ -102,6 +102,7 @@ std::string to_json(const Job& job) {
         {"taskVariables", job.task_variables},
         {"logFile", job.log_file},
         {"logLevel", job.log_level},
+        {"delivery", nlohmann::json::parse(to_json(job.delivery))},
     });
 }
 
@@ -142,6 +143,12 @@ Result<Job> parse_job(std::string_view json) {
     if (fields.problem().empty() && job.task_variables.size() != 4)
         return Error{EINVAL, "the job's field 'taskVariables' does not hold four names"};
     if (!fields.problem().empty()) return Error{EINVAL, "the job's field " + fields.problem()};
+    const auto delivery = value.find("delivery");
+    if (delivery == value.end()) return Error{EINVAL, "the job's field 'delivery' is missing"};
+    auto settings =
+        parse_delivery_settings(delivery->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    if (!settings) return std::move(settings).error().context("the job");
+    job.delivery = std::move(*settings);
     return job;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "shim/ipc/delivery_settings.h"
 
 namespace spoor {
 
@@ -39,6 +40,7 @@ struct Job {
                                                "NX_TASK_TARGET_CONFIGURATION", "NX_WORKSPACE_ROOT"};
     std::string log_file;  // empty: no log
     std::string log_level = "info";
+    DeliverySettings delivery;
 };
 
 std::string to_json(const Job& job);

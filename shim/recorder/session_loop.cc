@@ -15,6 +15,7 @@
 #include "base/process.h"
 #include "shim/ipc/private_broker.h"
 #include "shim/recorder/container_process.h"
+#include "shim/recorder/outbox.h"
 #include "shim/recorder/own_volumes.h"
 
 namespace spoor {
@@ -309,6 +310,7 @@ Status SessionLoop::start_tracing(pid_t pid) {
     options.write_accesses = job_.write_accesses;
     options.process_line_delay_ns = 2'000'000'000;
     options.tasks = task_options_of(job_, init_pid_);
+    options.tasks.listener = Outbox::make(job_.delivery, job_.container_id, job_.image);
     auto inbox = TaskInbox::open(volume_->agent());
     if (!inbox) session.warnings.push_back("task signals are not seen: " + inbox.error().message);
     Trail trail(std::move(*volume_), std::move(session), options);
@@ -396,6 +398,9 @@ void SessionLoop::conclude(SessionState state, std::vector<std::string> reasons)
     } else if (was == Phase::waiting && !reasons.empty()) {
         write_untraced(reasons.front());
     }
+    if (was == Phase::untraced && !never_started)
+        if (auto told = Outbox::tell_untraced(job_.delivery, facts(), impediment_->message); !told)
+            log_.warn(told.error().message);
     broker_.reset();
     volume_.reset();
     if (!written) log_.warn(written.error().message);

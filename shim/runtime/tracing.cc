@@ -13,6 +13,7 @@
 #include "oci/annotations.h"
 #include "oci/augment.h"
 #include "oci/bundle.h"
+#include "shim/ipc/configured_delivery.h"
 #include "shim/ipc/job.h"
 #include "shim/runtime/detached.h"
 #include "shim/runtime/environment.h"
@@ -141,6 +142,8 @@ Job make_job(const Config& config, const Container& container, const CommandLine
     job.write_accesses = config.accesses.write;
     job.log_file = config.log.file;
     job.log_level = config.log.level;
+    job.delivery = delivery_settings(config, state_root(config),
+                                     find_program(config.delivery.program, "spoor-deliver", own));
     return job;
 }
 

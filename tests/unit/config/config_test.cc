@@ -269,6 +269,13 @@ TEST(Yaml, AsShipped) {
     EXPECT_EQ(shown.tasks.variables.configuration, standard.tasks.variables.configuration);
     EXPECT_EQ(shown.tasks.variables.workspace_root, standard.tasks.variables.workspace_root);
     EXPECT_EQ(shown.log.level, standard.log.level);
+    EXPECT_FALSE(standard.delivery.on());
+    EXPECT_EQ(shown.delivery.spool_max, standard.delivery.spool_max);
+    EXPECT_EQ(shown.delivery.max_age, standard.delivery.max_age);
+    EXPECT_EQ(shown.delivery.timeout, standard.delivery.timeout);
+    EXPECT_EQ(shown.delivery.retry_min, standard.delivery.retry_min);
+    EXPECT_EQ(shown.delivery.retry_max, standard.delivery.retry_max);
+    EXPECT_TRUE(shown.delivery.on());
 }
 
 TEST(Yaml, DepthIsLimited) { EXPECT_NE(first_error(std::string(200'000, '[')), ""); }

@@ -31,6 +31,11 @@ TEST(ConfigText, EveryValueReadsBack) {
     config.ring = {.initial = 1u << 20, .max = 4u << 20};
     config.accesses = {.write = false, .rotate = 1000};
     config.log = {.file = "/l", .level = "off"};
+    config.delivery.endpoint = "https://a/x";
+    config.delivery.put.hosts = {"*.b"};
+    config.delivery.otlp.token_file = "/o";
+    config.delivery.max_age = std::chrono::hours(30);
+    config.delivery.retry_min = std::chrono::milliseconds(7);
     Config back = read_back(config);
     EXPECT_EQ(back.runtime, config.runtime);
     EXPECT_EQ(back.trace, false);
@@ -51,6 +56,18 @@ TEST(ConfigText, EveryValueReadsBack) {
     EXPECT_EQ(back.accesses.rotate, 1000u);
     EXPECT_EQ(back.log.file, "/l");
     EXPECT_EQ(back.log.level, "off");
+    EXPECT_EQ(back.delivery.endpoint, "https://a/x");
+    EXPECT_EQ(back.delivery.put.hosts, config.delivery.put.hosts);
+    EXPECT_EQ(back.delivery.otlp.token_file, "/o");
+    EXPECT_EQ(back.delivery.max_age, config.delivery.max_age);
+    EXPECT_EQ(back.delivery.retry_min, config.delivery.retry_min);
+    EXPECT_EQ(back.delivery.spool_max, config.delivery.spool_max);
+}
+
+TEST(ConfigText, HasNoQueryOfAUrl) {
+    Config config;
+    config.delivery.endpoint = "https://a/x?key=secret";
+    EXPECT_EQ(config_text(config).find("secret"), std::string::npos);
 }
 
 }  // namespace

@@ -35,6 +35,11 @@ Job unusual_job() {
     job.write_accesses = false;
     job.log_file = "/l";
     job.log_level = "debug";
+    job.delivery.endpoint = "https://a/x?y=1";
+    job.delivery.put_hosts = {"*.b", "c:9"};
+    job.delivery.spool = "/spool";
+    job.delivery.spool_bytes_max = 1ull << 40;
+    job.delivery.retry_min_ms = 3;
     return job;
 }
 
@@ -56,6 +61,7 @@ TEST(Job, SurvivesTheJourney) {
     EXPECT_EQ(read->image, job.image);
     EXPECT_EQ(read->annotations, job.annotations);
     EXPECT_EQ(read->mode, job.mode);
+    EXPECT_EQ(read->delivery, job.delivery);
     EXPECT_EQ(read->broker_socket, job.broker_socket);
     EXPECT_EQ(read->broker_program, job.broker_program);
     EXPECT_EQ(read->on_unavailable, job.on_unavailable);
