@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/files.h"
-#include "temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 namespace spoor {
 namespace {
