@@ -105,12 +105,14 @@ Result<HttpUrl> parse_http_url(std::string_view text) {
                                    [](char c) { return c > ' ' && c < 0x7f && c != '\\' && c != '#'; });
     if (!plain) return Error{EINVAL, "the URL has characters that none may have"};
     HttpUrl url;
-    const std::string scheme = lowered(text.substr(0, std::min(text.find("://"), text.size())));
+    const size_t scheme_end = text.find("://");
+    if (scheme_end == std::string_view::npos) return Error{EINVAL, "the URL is none of http or https"};
+    const std::string scheme = lowered(text.substr(0, scheme_end));
     if (scheme == "https")
         url.tls = true;
     else if (scheme != "http")
         return Error{EINVAL, "the URL is none of http or https"};
-    text.remove_prefix(scheme.size() + 3);
+    text.remove_prefix(scheme_end + 3);
     const size_t end = std::min(text.find_first_of("/?"), text.size());
     const std::string_view authority = text.substr(0, end);
     if (authority.find('@') != std::string_view::npos)

@@ -54,6 +54,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (const auto failure = spoor::parse_spool_failure(text)) require(one_line(spoor::to_json(*failure)));
     if (const auto status = spoor::parse_spool_status(text)) require(one_line(spoor::to_json(*status)));
     if (const auto settings = spoor::parse_delivery_settings(text))
-        require(spoor::parse_delivery_settings(spoor::to_json(*settings)) == settings);
+        require(*spoor::parse_delivery_settings(spoor::to_json(*settings)) == *settings);
     return 0;
 }

@@ -23,6 +23,9 @@ TEST(Url, IsTakenApart) {
 TEST(Url, IsRefusedWhenItIsOdd) {
     for (const char* text : {"",
                              "x",
+                             "http",
+                             "https",
+                             "http:",
                              "file:///etc/passwd",
                              "ftp://a/",
                              "//a/",
