@@ -68,6 +68,26 @@ TEST_F(Layers, LaterOnesWinKeyByKey) {
     EXPECT_EQ(loaded.config.mode, Mode::strict);
 }
 
+TEST_F(Layers, OnlyTheFirstIsTheOperators) {
+    write("etc/spoor.yaml", "tenants: [{name: a, uid: 1}]\naudit: {file: /a}\nmetrics: {socket: /m}\n");
+    const auto theirs = load_config(environment_);
+    ASSERT_THAT(theirs.errors, IsEmpty());
+    EXPECT_THAT(theirs.config.tenants, SizeIs(1));
+    EXPECT_EQ(theirs.config.audit.file, "/a");
+    EXPECT_EQ(theirs.config.metrics.socket, "/m");
+
+    environment_.xdg_config_home = root_ + "/xdg";
+    for (const char* key : {"tenants: []", "audit: {file: /b}", "metrics: {}"}) {
+        const std::string user = write("xdg/spoor/spoor.yaml", std::string("mode: strict\n") + key + "\n");
+        const auto loaded = load_config(environment_);
+        ASSERT_THAT(loaded.errors, SizeIs(1)) << key;
+        EXPECT_THAT(loaded.errors[0].message, StartsWith(user + ":2:1: '"));
+        EXPECT_THAT(loaded.errors[0].message, HasSubstr("is the operator's to say"));
+        EXPECT_THAT(loaded.config.tenants, SizeIs(1));
+        EXPECT_EQ(loaded.config.audit.file, "/a");
+    }
+}
+
 TEST_F(Layers, AreFoundAsTheXdgSpecificationSays) {
     environment_.home = "/home/u";
     EXPECT_THAT(environment_.layers(),
