@@ -286,6 +286,26 @@ TEST(Yaml, AsShipped) {
     EXPECT_EQ(shown.broker.start_private, standard.broker.start_private);
     EXPECT_EQ(shown.volumes.keep, standard.volumes.keep);
     EXPECT_EQ(shown.volumes.roots, standard.volumes.roots);
+    const TenantRule built_in;
+    ASSERT_THAT(shown.tenants, SizeIs(1));
+    const TenantRule& rule = shown.tenants[0];
+    EXPECT_EQ(rule.name, built_in.name);
+    EXPECT_TRUE(rule.for_everybody());
+    EXPECT_EQ(rule.containers.value, built_in.containers.value);
+    EXPECT_EQ(rule.ring_bytes.value, built_in.ring_bytes.value);
+    EXPECT_EQ(rule.ring_bytes_each.value, built_in.ring_bytes_each.value);
+    EXPECT_EQ(rule.connections.value, built_in.connections.value);
+    EXPECT_EQ(rule.requests.value, built_in.requests.value);
+    EXPECT_EQ(rule.account.value, built_in.account.value);
+    EXPECT_EQ(rule.modes.value, built_in.modes.value);
+    EXPECT_EQ(rule.on_unavailable.value, built_in.on_unavailable.value);
+    EXPECT_EQ(rule.annotations.value, built_in.annotations.value);
+    EXPECT_NE(shown.audit.file, standard.audit.file);  // these are off by default
+    EXPECT_NE(shown.metrics.socket, standard.metrics.socket);
+    EXPECT_EQ(shown.audit.rotate, standard.audit.rotate);
+    EXPECT_EQ(shown.audit.keep, standard.audit.keep);
+    EXPECT_EQ(shown.metrics.group, standard.metrics.group);
+    EXPECT_EQ(shown.metrics.interval, standard.metrics.interval);
     EXPECT_EQ(shown.ring.initial, standard.ring.initial);
     EXPECT_EQ(shown.ring.max, standard.ring.max);
     EXPECT_EQ(shown.accesses.write, standard.accesses.write);
