@@ -17,6 +17,7 @@ namespace spoor::broker {
 namespace {
 
 constexpr int tick_ms = 1000;
+constexpr int parked_ms = 5;
 
 Result<sockaddr_un> address_of(const std::string& path) {
     sockaddr_un address{};
@@ -35,6 +36,14 @@ Status watch(int epoll, int fd) {
     return {};
 }
 
+// A peer that is not watched is still told of when it hangs up.
+void set_watched(int epoll, int fd, bool watched) {
+    epoll_event event{};
+    event.events = watched ? uint32_t{EPOLLIN} : 0;
+    event.data.fd = fd;
+    (void)::epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event);
+}
+
 class Server {
 public:
     Server(UniqueFd listener, bpf::Tracer& tracer, Desk& desk, const ServerOptions& options)
@@ -45,6 +54,8 @@ public:
 private:
     void accept_peers();
     void accept_peer(UniqueFd socket);
+    void serve_peer(int fd, bool hung_up);
+    void serve_parked();
     // False: told to end.
     bool take_signals(int signal_fd);
     void reload();
@@ -57,6 +68,7 @@ private:
     const ServerOptions& options_;
     UniqueFd epoll_;
     std::unordered_map<int, std::unique_ptr<Connection>> connections_;
+    std::vector<int> parked_;  // peers with a request, over their rate: not watched until their turn
     bool served_any_ = false;
     std::chrono::steady_clock::time_point ticked_{};
 };
@@ -78,7 +90,10 @@ Status Server::run() {
     for (;;) {
         epoll_event events[64];
         const bool ticks = desk_.counts() && !connections_.empty();
-        int count = ::epoll_wait(epoll_.get(), events, 64, ticks ? tick_ms : -1);
+        int count = ::epoll_wait(epoll_.get(), events, 64,
+                                 !parked_.empty() ? parked_ms
+                                 : ticks          ? tick_ms
+                                                  : -1);
         if (count < 0 && errno != EINTR) return errno_error("epoll_wait");
         for (int i = 0; i < count; ++i) {
             int fd = events[i].data.fd;
@@ -86,12 +101,11 @@ Status Server::run() {
                 if (!take_signals(fd)) return {};
             } else if (fd == listener_.get()) {
                 accept_peers();
-            } else if (auto peer = connections_.find(fd);
-                       peer != connections_.end() && !peer->second->serve()) {
-                connections_.erase(peer);
-                desk_.connections(connections_.size());
+            } else {
+                serve_peer(fd, (events[i].events & (EPOLLHUP | EPOLLERR)) != 0);
             }
         }
+        serve_parked();
         if (ticks) tick();
         if (options_.end_with_last && served_any_ && connections_.empty()) {
             // Nobody can come any more once the name is gone; who came just before is still served.
@@ -99,6 +113,27 @@ Status Server::run() {
             accept_peers();
             if (connections_.empty()) return {};
         }
+    }
+}
+
+void Server::serve_peer(int fd, bool hung_up) {
+    auto peer = connections_.find(fd);
+    if (peer == connections_.end()) return;
+    if (!hung_up && peer->second->must_wait()) {
+        set_watched(epoll_.get(), fd, false);
+        parked_.push_back(fd);
+    } else if (!peer->second->serve()) {
+        std::erase(parked_, fd);
+        connections_.erase(peer);
+        desk_.connections(connections_.size());
+    }
+}
+
+// In the order in which they were parked; whoever has to wait on goes to the end.
+void Server::serve_parked() {
+    for (int fd : std::exchange(parked_, {})) {
+        set_watched(epoll_.get(), fd, true);
+        serve_peer(fd, false);
     }
 }
 

@@ -173,8 +173,9 @@ Result<Client> Client::greet(UniqueFd socket, Deadline deadline) {
 Result<Client::Reply> Client::exchange(const RequestMessage& request, const int (&fds)[2],
                                        Deadline deadline) {
     if (!socket_) return Error{ENOTCONN, "the connection to spoord is lost"};
-    if (!send_request(socket_.get(), request, fds))
-        return errno == EAGAIN ? too_late() : errno_error("ask spoord", errno == EPIPE ? ECONNRESET : errno);
+    // Closed already: who is turned away has the reason as an answer to hello, without having asked.
+    if (!send_request(socket_.get(), request, fds) && errno != EPIPE)
+        return errno == EAGAIN ? too_late() : errno_error("ask spoord");
     SPOOR_TRY(wait_for(socket_.get(), POLLIN, deadline));
 
     Reply reply{};
