@@ -1,10 +1,12 @@
 #include "shim/broker/connection.h"
 
 #include <spdlog/spdlog.h>
+#include <sys/random.h>
 
 #include <algorithm>
 #include <bit>
 #include <optional>
+#include <utility>
 
 #include "shim/broker/cgroup_claim.h"
 
@@ -94,6 +96,15 @@ std::optional<std::vector<std::string>> task_keys_of(const RequestMessage& reque
     return keys;
 }
 
+using Token = decltype(bpf::SessionOwner::token);
+
+Token make_token() {
+    Token token{};
+    // Without randomness there is no token, and the session cannot be resumed.
+    if (::getrandom(token.data(), sizeof token, 0) != static_cast<ssize_t>(sizeof token)) token = {};
+    return token;
+}
+
 Code code_of(const Error& error) {
     switch (error.code) {
         case ENOTDIR:
@@ -109,12 +120,14 @@ Code code_of(const Error& error) {
 
 }  // namespace
 
-Connection::Connection(UniqueFd socket, ucred peer, bpf::Tracer& tracer, const Quota& quota)
-    : socket_(std::move(socket)), peer_(peer), tracer_(tracer), quota_(quota) {}
+Connection::Connection(UniqueFd socket, ucred peer, bpf::Tracer& tracer, Orphans& orphans, const Quota& quota)
+    : socket_(std::move(socket)), peer_(peer), tracer_(tracer), orphans_(orphans), quota_(quota) {}
 
 Connection::~Connection() {
+    release_stopped();
     if (!armed_) return;
-    auto counters = tracer_.disarm(session_);
+    auto counters = tracer_.stop(session_);
+    tracer_.release(session_);
     spdlog::info("session {} of uid {} ended with its connection: container {}, {} events", session_,
                  peer_.uid, container_id_, counters ? counters->emitted : 0);
 }
@@ -163,12 +176,15 @@ ReplyMessage Connection::answer(const RequestMessage& request, const std::vector
             return grow(request, ring);
         case Request::renew:
             return renew(request);
+        case Request::resume:
+            return resume(request, ring);
         case Request::stats:
         case Request::disarm: {
             if (!armed_) return refusal(Code::bad_request, "no session on this connection");
             bool last = static_cast<Request>(request.request) == Request::disarm;
-            auto counters = last ? tracer_.disarm(session_) : tracer_.counters(session_);
+            auto counters = last ? tracer_.stop(session_) : tracer_.counters(session_);
             if (last) armed_ = false;
+            if (last) stopped_ = true;
             if (!counters) return refusal(Code::unavailable, counters.error().message);
             if (last)
                 spdlog::info("session {} of uid {} ended: container {}, {} events", session_, peer_.uid,
@@ -193,7 +209,12 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     if (!task_keys) return refusal(Code::bad_request, "the task keys are malformed");
     uint32_t ring_bytes =
         std::bit_ceil(std::clamp(request.ring_bytes, quota_.ring_bytes_min, quota_.ring_bytes_max));
-    auto granted = tracer_.arm(*root, *init, ring_bytes, *task_keys);
+    bpf::SessionOwner owner{peer_.uid, peer_.gid, tracer_.outlived() ? make_token() : Token{},
+                            clean_id(request.container_id, sizeof request.container_id)};
+    release_stopped();
+    auto granted = tracer_.arm(*root, *init, ring_bytes, *task_keys, owner);
+    if (!granted && granted.error().code == EEXIST && orphans_.supersede(peer_.uid, root->cgroup_id))
+        granted = tracer_.arm(*root, *init, ring_bytes, *task_keys, owner);
     if (!granted) {
         bool taken = granted.error().code == EEXIST;
         return refusal(taken ? Code::already_traced : Code::unavailable,
@@ -202,13 +223,40 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     armed_ = true;
     session_ = granted->session;
     ring_bytes_ = ring_bytes;
-    container_id_ = clean_id(request.container_id, sizeof request.container_id);
+    container_id_ = owner.container_id;
     ring = std::move(granted->ring);
     spdlog::info("session {} of uid {} pid {}: container {}, cgroup {}, ring {} bytes", session_, peer_.uid,
                  peer_.pid, container_id_, root->cgroup_id, ring_bytes);
     ReplyMessage reply{};
     reply.ring_bytes = ring_bytes;
+    reply.token[0] = owner.token[0];
+    reply.token[1] = owner.token[1];
     return reply;
+}
+
+// The token is what shows that this is the recorder that the session was granted to. The cgroup cannot:
+// it may be gone.
+ReplyMessage Connection::resume(const RequestMessage& request, UniqueFd& ring) {
+    if (armed_ || stopped_) return refusal(Code::bad_request, "this connection has a session");
+    auto session = orphans_.claim(peer_.uid, {request.token[0], request.token[1]});
+    if (!session) return refusal(Code::no_session, "no session to resume with this token");
+    armed_ = true;
+    session_ = session->session;
+    ring_bytes_ = session->ring_bytes;
+    container_id_ = session->owner.container_id;
+    if (auto fd = tracer_.adopted_ring(*session))
+        ring = std::move(*fd);
+    else
+        return refusal(Code::unavailable, fd.error().message);
+    spdlog::info("session {} of uid {} pid {}: container {} resumed", session_, peer_.uid, peer_.pid,
+                 container_id_);
+    ReplyMessage reply{};
+    reply.ring_bytes = ring_bytes_;
+    return reply;
+}
+
+void Connection::release_stopped() {
+    if (std::exchange(stopped_, false)) tracer_.release(session_);
 }
 
 // The tracer checks that the process is one of this session: no tenant reaches another's.

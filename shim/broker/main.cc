@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "base/files.h"
+#include "shim/broker/pins_choice.h"
 #include "shim/broker/privileges.h"
 #include "shim/broker/server.h"
 
@@ -37,8 +38,8 @@ std::string path_of(const UniqueFd& listener) {
     return {path, ::strnlen(path, size - sizeof(sa_family_t))};
 }
 
-Status run(const std::string& socket_path, bool end_with_last, const bpf::TracerLimits& limits,
-           broker::ServerOptions options) {
+Status run(const std::string& socket_path, bool end_with_last, const std::string& pins_option,
+           const bpf::TracerLimits& limits, broker::ServerOptions options) {
     UniqueFd listener = passed_listener();
     if (listener) {
         options.socket_path = path_of(listener);
@@ -52,9 +53,16 @@ Status run(const std::string& socket_path, bool end_with_last, const bpf::Tracer
     }
     options.end_with_last = end_with_last;
     SPOOR_TRY(broker::keep_bpf_capabilities_only());
-    auto tracer =
-        bpf::Tracer::load(limits, [](const std::string& line) { spdlog::debug("libbpf: {}", line); });
+    auto pins = broker::open_pins(end_with_last ? "none" : pins_option);
+    if (!pins) return std::move(pins).error();
+    options.leave_sessions = pins->has_value();
+    auto tracer = bpf::Tracer::load(
+        limits, [](const std::string& line) { spdlog::debug("libbpf: {}", line); }, std::move(*pins));
     if (!tracer) return std::move(tracer).error();
+    (*tracer)->start();
+    for (const auto& session : (*tracer)->adopted())
+        spdlog::info("adopted session {} of uid {}: container {}", session.session, session.owner.uid,
+                     session.owner.container_id);
     spdlog::info("ready at {}", options.socket_path);
     Status served = broker::serve(std::move(listener), **tracer, options);
     if (!end_with_last && !std::getenv("LISTEN_FDS")) ::unlink(options.socket_path.c_str());
@@ -67,6 +75,8 @@ int main(int argc, char** argv) {
     CLI::App app("spoord: loads spoor's BPF programs and hands a ring to who may trace a cgroup", "spoord");
     std::string socket_path = broker::default_socket;
     std::string level = "info";
+    std::string pins = "auto";
+    int64_t grace_s = 60;
     bool end_with_last = false;
     bpf::TracerLimits limits;
     broker::ServerOptions options;
@@ -74,6 +84,13 @@ int main(int argc, char** argv) {
     app.add_option("--socket", socket_path, "listen here (not used with socket activation)")
         ->capture_default_str();
     app.add_flag("--private", end_with_last, "end with the last connection");
+    app.add_option("--pins", pins,
+                   "directory on a bpffs that keeps sessions over a restart; auto: " +
+                       std::string(broker::default_pins) + " if it can be had; or none")
+        ->capture_default_str();
+    app.add_option("--resume-grace", grace_s, "seconds that adopted sessions wait for their recorders")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 3600));
     app.add_option("--max-ring", options.quota.ring_bytes_max, "largest ring of a container, in bytes")
         ->capture_default_str()
         ->check(CLI::Range(65536u, 1u << 30));
@@ -84,11 +101,12 @@ int main(int argc, char** argv) {
         ->capture_default_str()
         ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
     CLI11_PARSE(app, argc, argv);
+    options.resume_grace = std::chrono::seconds(grace_s);
 
     spdlog::set_default_logger(spdlog::stderr_color_st("spoord"));
     spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
     spdlog::set_level(spdlog::level::from_str(level));
-    if (auto ran = run(socket_path, end_with_last, limits, options); !ran) {
+    if (auto ran = run(socket_path, end_with_last, pins, limits, options); !ran) {
         spdlog::error("{}", ran.error().message);
         return 1;
     }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <csignal>
 #include <unordered_map>
 
@@ -33,15 +34,20 @@ Status watch(int epoll, int fd) {
 class Server {
 public:
     Server(UniqueFd listener, bpf::Tracer& tracer, const ServerOptions& options)
-        : listener_(std::move(listener)), tracer_(tracer), options_(options) {}
+        : listener_(std::move(listener)),
+          tracer_(tracer),
+          orphans_(tracer, std::chrono::steady_clock::now() + options.resume_grace),
+          options_(options) {}
 
     Status run();
 
 private:
     void accept_peers();
+    [[nodiscard]] int next_timeout_ms() const;
 
     UniqueFd listener_;
     bpf::Tracer& tracer_;
+    Orphans orphans_;
     const ServerOptions& options_;
     UniqueFd epoll_;
     std::unordered_map<int, std::unique_ptr<Connection>> connections_;
@@ -63,11 +69,15 @@ Status Server::run() {
 
     for (;;) {
         epoll_event events[64];
-        int count = ::epoll_wait(epoll_.get(), events, 64, -1);
+        int count = ::epoll_wait(epoll_.get(), events, 64, next_timeout_ms());
         if (count < 0 && errno != EINTR) return errno_error("epoll_wait");
         for (int i = 0; i < count; ++i) {
             int fd = events[i].data.fd;
-            if (fd == signal_fd.get()) return {};
+            if (fd == signal_fd.get()) {
+                if (options_.leave_sessions)
+                    for (auto& [socket, connection] : connections_) connection->leave();
+                return {};
+            }
             if (fd == listener_.get()) {
                 accept_peers();
             } else if (auto peer = connections_.find(fd);
@@ -75,6 +85,7 @@ Status Server::run() {
                 connections_.erase(peer);
             }
         }
+        orphans_.collect(std::chrono::steady_clock::now());
         if (options_.end_with_last && served_any_ && connections_.empty()) {
             // Nobody can come any more once the name is gone; who came just before is still served.
             if (!options_.socket_path.empty()) ::unlink(options_.socket_path.c_str());
@@ -82,6 +93,13 @@ Status Server::run() {
             if (connections_.empty()) return {};
         }
     }
+}
+
+int Server::next_timeout_ms() const {
+    const auto due = orphans_.due();
+    if (!due) return -1;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*due - std::chrono::steady_clock::now());
+    return static_cast<int>(std::max<int64_t>(left.count(), 0));
 }
 
 void Server::accept_peers() {
@@ -98,8 +116,8 @@ void Server::accept_peers() {
         int fd = socket.get();
         if (!watch(epoll_.get(), fd)) continue;
         served_any_ = true;
-        connections_.emplace(fd,
-                             std::make_unique<Connection>(std::move(socket), peer, tracer_, options_.quota));
+        connections_.emplace(
+            fd, std::make_unique<Connection>(std::move(socket), peer, tracer_, orphans_, options_.quota));
     }
 }
 
