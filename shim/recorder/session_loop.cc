@@ -29,8 +29,6 @@ constexpr auto flush_interval = milliseconds(1000);
 // Between two looks at the control socket.
 constexpr size_t drain_batch = 4096;
 constexpr size_t signal_batch = 64;
-// The end of a session waits so long for a spoord that is away: less than the poststop hook waits for us.
-constexpr auto settle_limit = milliseconds(8000);
 
 UniqueFd open_pidfd(pid_t pid) { return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
 
@@ -175,7 +173,10 @@ void SessionLoop::work_if_due() {
     if (records_wait_ && now >= last_drain_ + drain_pause) drain();
     if (session_ && signals_wait_) take_signals(false);
     if (session_ && session_->due_ns() <= boot_time_ns()) session_->tick();
-    if (session_ && session_->away() && now >= session_->resume_due()) session_->step();
+    if (session_ && session_->away() && now >= session_->resume_due()) {
+        session_->step();
+        records_wait_ = true;  // the ring may be another one
+    }
     if (session_) watch_broker();
     if (conclusion_ && !session_->away()) return conclude_when_settled(*conclusion_);
     if (session_ && session_->ended() && !conclusion_) return conclude_when_settled(SessionState::finished);
@@ -336,9 +337,9 @@ Status SessionLoop::start_tracing(pid_t pid) {
         else
             trail.add_warning("on_pressure: " + file.error().message);
     }
-    session_ = std::make_unique<TracedSession>(std::move(*broker_), std::move(*ring), std::move(trail),
-                                               environment_.open_ring, job_.ring_max_bytes, call_limit,
-                                               job_.broker_socket, log_, std::move(freezer));
+    session_ = std::make_unique<TracedSession>(
+        std::move(*broker_), std::move(*ring), std::move(trail), environment_.open_ring, job_.ring_max_bytes,
+        call_limit, ComeBack{job_.broker_socket, environment_.absence_limit}, log_, std::move(freezer));
     broker_.reset();
     watched_generation_ = session_->ring_generation();
     Status watched = watch(session_->wait_fd(), EPOLLIN | EPOLLET);
@@ -396,7 +397,7 @@ void SessionLoop::write_untraced(const std::string& reason) {
 void SessionLoop::conclude_when_settled(SessionState state) {
     if (!session_ || session_->settle()) return conclude(state, {});
     conclusion_ = state;
-    session_->hurry(steady_clock::now() + settle_limit);
+    session_->hurry(steady_clock::now() + environment_.settle_limit);
 }
 
 // `reasons`: why this is no orderly end; none while waiting means that the container never came to be.

@@ -45,6 +45,11 @@ struct SessionEnvironment {
     RingOpener open_ring;
     // How often a loop that cannot be told looks whether the container's cgroup is gone.
     std::chrono::milliseconds cgroup_check_interval{1000};
+    // How long a spoord that is gone is waited for: one that is restarted is back in a second, one that is
+    // upgraded may take longer. And when the session's end is waited for by the poststop hook, which does so
+    // for ten seconds.
+    std::chrono::milliseconds absence_limit{30'000};
+    std::chrono::milliseconds settle_limit{8000};
 };
 
 class SessionLoop {

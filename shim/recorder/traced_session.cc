@@ -28,14 +28,11 @@ std::vector<std::string> reasons_of(const SessionLoss& lost) {
 
 const char* const broker_lost_reason = "the broker went away";
 
-// A spoord that is restarted is back in a second; one that is upgraded may take longer.
-constexpr auto longest_absence = std::chrono::seconds(30);
-
 }  // namespace
 
 TracedSession::TracedSession(broker::Client broker, Ring ring, Trail trail, RingOpener open_ring,
                              uint32_t ring_bytes_max, std::chrono::milliseconds call_limit,
-                             std::string broker_socket, Log log, std::optional<Freezer> freezer)
+                             ComeBack come_back, Log log, std::optional<Freezer> freezer)
     : broker_(std::move(broker)),
       ring_(std::make_unique<Ring>(std::move(ring))),
       trail_(std::move(trail)),
@@ -44,7 +41,7 @@ TracedSession::TracedSession(broker::Client broker, Ring ring, Trail trail, Ring
       open_ring_(std::move(open_ring)),
       ring_bytes_max_(ring_bytes_max),
       call_limit_(call_limit),
-      broker_socket_(std::move(broker_socket)),
+      come_back_(std::move(come_back)),
       log_(std::move(log)),
       freezer_(std::move(freezer)),
       next_checkpoint_(std::chrono::steady_clock::now() + checkpoint_interval) {}
@@ -211,9 +208,10 @@ void TracedSession::step() {
     if (!outcome) return;
     broker_generation_ += away_->attempts() + 1;
     away_.reset();
-    if (*outcome) return come_back(std::move(**outcome));
+    if (*outcome) return go_on(std::move(**outcome));
     trail_.add_reason("the session could not be resumed: " + outcome->error().message);
     note_lost_broker();
+    checkpoint();
 }
 
 // Until it is back all that is written says that it may not be complete.
@@ -225,12 +223,13 @@ void TracedSession::lose_broker() {
     } else {
         log_.warn(std::string(broker_lost_reason) + "; waiting for another");
         trail_.add_reason(broker_lost_reason);
-        away_.emplace(broker_socket_, broker_.token(), std::chrono::steady_clock::now() + longest_absence);
+        away_.emplace(come_back_.broker_socket, broker_.token(),
+                      std::chrono::steady_clock::now() + come_back_.limit);
     }
     checkpoint();
 }
 
-void TracedSession::come_back(Resumption::Resumed resumed) {
+void TracedSession::go_on(Resumption::Resumed resumed) {
     broker_ = std::move(resumed.client);
     // An answer to grow may not have reached us.
     if (resumed.ring.bytes != ring_->reader().size()) replace_ring(std::move(resumed.ring));

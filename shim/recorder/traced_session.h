@@ -23,15 +23,20 @@ namespace spoor {
 
 using RingOpener = std::function<Result<Ring>(UniqueFd fd, uint32_t bytes)>;
 
+struct ComeBack {
+    std::string broker_socket;
+    std::chrono::milliseconds limit;
+};
+
 class TracedSession {
 public:
     // `broker` holds the armed session that writes to `ring`. `call_limit`: the longest wait for an
     // answer of spoord. `ring_bytes_max`: what the ring may grow to, within spoord's own quota.
-    // `broker_socket`: where a spoord is found that comes after this one.
+    // `come_back`: where a spoord is found that comes after this one, and how long it is waited for.
     // `freezer`: holds the container while a ring that may not grow is more than half full.
     TracedSession(broker::Client broker, Ring ring, Trail trail, RingOpener open_ring,
-                  uint32_t ring_bytes_max, std::chrono::milliseconds call_limit, std::string broker_socket,
-                  Log log, std::optional<Freezer> freezer = std::nullopt);
+                  uint32_t ring_bytes_max, std::chrono::milliseconds call_limit, ComeBack come_back, Log log,
+                  std::optional<Freezer> freezer = std::nullopt);
     TracedSession(const TracedSession&) = delete;
     TracedSession& operator=(const TracedSession&) = delete;
 
@@ -113,7 +118,7 @@ private:
     void note_holds();
     // spoord hung up. What is in the ring is still to be had.
     void lose_broker();
-    void come_back(Resumption::Resumed resumed);
+    void go_on(Resumption::Resumed resumed);
     void note_lost_broker();
     bool replace_ring(broker::GrantedRing granted);
     void checkpoint();
@@ -128,7 +133,7 @@ private:
     RingOpener open_ring_;
     uint32_t ring_bytes_max_;
     std::chrono::milliseconds call_limit_;
-    std::string broker_socket_;
+    ComeBack come_back_;
     Log log_;
     std::optional<Freezer> freezer_;
 
