@@ -96,6 +96,7 @@ Result<Inventory> take_inventory(const SessionMaps& maps, const Pins& pins) {
         adopted.owner.token = {owner.token[0], owner.token[1]};
         adopted.owner.container_id.assign(owner.container_id,
                                           ::strnlen(owner.container_id, sizeof owner.container_id));
+        adopted.owner.cgroup.assign(owner.cgroup, ::strnlen(owner.cgroup, sizeof owner.cgroup));
         adopted.cgroup_id = entry.root_cgroup_id;
         adopted.ring_bytes = ring->second;
         inventory.sessions.push_back(std::move(adopted));

@@ -49,6 +49,7 @@ struct spoor_owner {
     SPOOR_U32 uid;
     SPOOR_U32 gid;
     char container_id[256]; /* for logs; NUL-ended */
+    char cgroup[512];       /* its path, for the rules of tenants; empty if longer */
 };
 
 #define SPOOR_TASK_KEYS_MAX 8
@@ -67,7 +68,7 @@ struct spoor_task_keys {
 
 SPOOR_ASSERT(sizeof(struct spoor_scope_key) == 16, "no hidden padding");
 SPOOR_ASSERT(sizeof(struct spoor_session) == 24 + sizeof(struct spoor_counters), "no hidden padding");
-SPOOR_ASSERT(sizeof(struct spoor_owner) == 280, "no hidden padding");
+SPOOR_ASSERT(sizeof(struct spoor_owner) == 792, "no hidden padding");
 SPOOR_ASSERT(sizeof(struct spoor_process) == 40, "no hidden padding");
 
 #endif

@@ -54,6 +54,7 @@ spoor_owner packed_owner(const SessionOwner& owner) {
     packed.uid = owner.uid;
     packed.gid = owner.gid;
     owner.container_id.copy(packed.container_id, sizeof packed.container_id - 1);
+    if (owner.cgroup.size() < sizeof packed.cgroup) owner.cgroup.copy(packed.cgroup, owner.cgroup.size());
     return packed;
 }
 
@@ -379,6 +380,15 @@ Result<spoor_counters> Tracer::counters(uint64_t session) {
     if (bpf_map_lookup_elem(state_->session_map(), &session, &entry) != 0)
         return errno_error("read the counters");
     return entry.counters;
+}
+
+size_t Tracer::programs_attached() const {
+    std::lock_guard lock(state_->mutex);
+    if (!state_->attached) return 0;
+    size_t count = 0;
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, state_->skeleton->obj) count += bpf_program__autoload(program);
+    return count;
 }
 
 Status Tracer::renew(uint64_t session, uint32_t tgid, uint64_t start_ns) {

@@ -49,6 +49,7 @@ struct SessionOwner {
     uint32_t gid = 0;
     std::array<uint64_t, 2> token{};  // secret of the recorder
     std::string container_id;
+    std::string cgroup;  // its path
 };
 
 class Tracer {
@@ -104,6 +105,9 @@ public:
     Result<spoor_counters> stop(uint64_t session);
     // Forgets a session that was stopped.
     void release(uint64_t session);
+
+    // Programs attached to the kernel now. May be called from any thread.
+    [[nodiscard]] size_t programs_attached() const;
 
     // Bit n: enum spoor_op n is reported with the object the kernel resolved / as the caller wrote it.
     [[nodiscard]] static uint64_t exact_ops();

@@ -1,7 +1,5 @@
 #include "shim/broker/orphans.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -15,8 +13,12 @@ bool same(const std::array<uint64_t, 2>& a, const std::array<uint64_t, 2>& b) {
 
 }  // namespace
 
-Orphans::Orphans(bpf::Tracer& tracer, Time deadline)
-    : tracer_(tracer), waiting_(tracer.adopted()), deadline_(deadline) {}
+Orphans::Orphans(bpf::Tracer& tracer, Desk& desk, Time deadline)
+    : tracer_(tracer),
+      desk_(desk),
+      adopted_(std::chrono::steady_clock::now()),
+      waiting_(tracer.adopted()),
+      deadline_(deadline) {}
 
 std::optional<bpf::Tracer::Adopted> Orphans::claim(uid_t uid, const std::array<uint64_t, 2>& token) {
     if (same(token, {})) return std::nullopt;
@@ -51,8 +53,15 @@ std::optional<Orphans::Time> Orphans::due() const {
 void Orphans::end(const bpf::Tracer::Adopted& session, const char* why) {
     auto counters = tracer_.stop(session.session);
     tracer_.release(session.session);
-    spdlog::info("session {} of uid {} ended, {}: container {}, {} events", session.session,
-                 session.owner.uid, why, session.owner.container_id, counters ? counters->emitted : 0);
+    Subject subject;
+    subject.peer.uid = session.owner.uid;
+    subject.peer.gid = session.owner.gid;
+    subject.tenant = {session.owner.uid, {session.owner.gid}, session.owner.cgroup};
+    subject.container = session.owner.container_id;
+    subject.cgroup_id = session.cgroup_id;
+    subject.session = session.session;
+    subject.ring_bytes = session.ring_bytes;
+    desk_.ended(subject, why, std::chrono::steady_clock::now() - adopted_, counters ? &*counters : nullptr);
 }
 
 }  // namespace spoor::broker

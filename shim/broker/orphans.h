@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bpf/tracer.h"
+#include "shim/broker/desk.h"
 
 namespace spoor::broker {
 
@@ -17,8 +18,9 @@ class Orphans {
 public:
     using Time = std::chrono::steady_clock::time_point;
 
-    // All that `tracer`, which outlives this, has adopted; they wait until `deadline`.
-    Orphans(bpf::Tracer& tracer, Time deadline);
+    // All that `tracer` has adopted; they wait until `deadline`. `tracer` and `desk`
+    // outlive this.
+    Orphans(bpf::Tracer& tracer, Desk& desk, Time deadline);
 
     // The session, no orphan any more, if the token is its and so is the uid.
     std::optional<bpf::Tracer::Adopted> claim(uid_t uid, const std::array<uint64_t, 2>& token);
@@ -34,6 +36,8 @@ private:
     void end(const bpf::Tracer::Adopted& session, const char* why);
 
     bpf::Tracer& tracer_;
+    Desk& desk_;
+    Time adopted_;
     std::vector<bpf::Tracer::Adopted> waiting_;
     Time deadline_;
 };
