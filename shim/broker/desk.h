@@ -46,6 +46,8 @@ public:
     void ended(const Subject& subject, const char* why, std::chrono::nanoseconds lasted,
                const spoor_counters* counters);
     void connections(size_t open);
+    // Somebody holds less than before.
+    void accounts();
     void records(const spoor_counters& more);
     // spoord's own life: "start", "stop", "reload".
     void told(const char* event, bool good, const std::string& text);
