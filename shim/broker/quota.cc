@@ -94,16 +94,16 @@ Granted<Ledger::Seat> Ledger::connect(const Tenant& tenant) {
     return Seat(this, tenant.uid);
 }
 
-// A token bucket that holds one second's worth.
+// A token bucket that holds two seconds' worth.
 Ledger::Peer& Ledger::refill(const TenantRule& rule, const Tenant& tenant, Clock::time_point now) {
-    const double most = rule.requests.value;
+    const double rate = rule.requests.value, most = 2 * rate;
     if (peers_.size() >= peers_most && !peers_.contains(tenant.uid)) forget_idle_peers(now);
     Peer& peer = peers_[tenant.uid];
     if (peer.filled == Clock::time_point{}) {
         peer.tokens = most;
     } else {
         const double elapsed = std::chrono::duration<double>(now - peer.filled).count();
-        peer.tokens = std::min(most, peer.tokens + elapsed * most);
+        peer.tokens = std::min(most, peer.tokens + elapsed * rate);
     }
     peer.filled = now;
     return peer;
@@ -143,7 +143,12 @@ Granted<Ledger::Holding> Ledger::hold(const Tenant& tenant, uint32_t ring_bytes)
         return overrun(Limit::ring_bytes, rule, tenant, std::to_string(use.ring_bytes),
                        std::to_string(rule.ring_bytes.value) + " bytes of rings, and asked for " +
                            std::to_string(ring_bytes));
+    return keep(tenant, ring_bytes);
+}
+
+Ledger::Holding Ledger::keep(const Tenant& tenant, uint32_t ring_bytes) {
     const uint64_t id = next_++;
+    const Account account = account_of(rule_for(tenant), tenant);
     add(held_.emplace(id, Held{tenant, ring_bytes, account}).first->second);
     return Holding(this, id);
 }

@@ -47,11 +47,16 @@ void set_watched(int epoll, int fd, bool watched) {
 class Server {
 public:
     Server(UniqueFd listener, bpf::Tracer& tracer, Desk& desk, const ServerOptions& options)
-        : listener_(std::move(listener)), tracer_(tracer), desk_(desk), options_(options) {}
+        : listener_(std::move(listener)),
+          tracer_(tracer),
+          desk_(desk),
+          orphans_(tracer, desk, std::chrono::steady_clock::now() + options.resume_grace),
+          options_(options) {}
 
     Status run();
 
 private:
+    [[nodiscard]] int next_timeout_ms(bool ticks) const;
     void accept_peers();
     void accept_peer(UniqueFd socket);
     void serve_peer(int fd, bool hung_up);
@@ -65,6 +70,7 @@ private:
     UniqueFd listener_;
     bpf::Tracer& tracer_;
     Desk& desk_;
+    Orphans orphans_;
     const ServerOptions& options_;
     UniqueFd epoll_;
     std::unordered_map<int, std::unique_ptr<Connection>> connections_;
@@ -90,15 +96,15 @@ Status Server::run() {
     for (;;) {
         epoll_event events[64];
         const bool ticks = desk_.counts() && !connections_.empty();
-        int count = ::epoll_wait(epoll_.get(), events, 64,
-                                 !parked_.empty() ? parked_ms
-                                 : ticks          ? tick_ms
-                                                  : -1);
+        int count = ::epoll_wait(epoll_.get(), events, 64, next_timeout_ms(ticks));
         if (count < 0 && errno != EINTR) return errno_error("epoll_wait");
         for (int i = 0; i < count; ++i) {
             int fd = events[i].data.fd;
             if (fd == signal_fd.get()) {
-                if (!take_signals(fd)) return {};
+                if (take_signals(fd)) continue;
+                if (options_.leave_sessions)
+                    for (auto& [socket, connection] : connections_) connection->leave();
+                return {};
             } else if (fd == listener_.get()) {
                 accept_peers();
             } else {
@@ -107,6 +113,7 @@ Status Server::run() {
         }
         serve_parked();
         if (ticks) tick();
+        orphans_.collect(std::chrono::steady_clock::now());
         if (options_.end_with_last && served_any_ && connections_.empty()) {
             // Nobody can come any more once the name is gone; who came just before is still served.
             if (!options_.socket_path.empty()) ::unlink(options_.socket_path.c_str());
@@ -135,6 +142,15 @@ void Server::serve_parked() {
         set_watched(epoll_.get(), fd, true);
         serve_peer(fd, false);
     }
+}
+
+int Server::next_timeout_ms(bool ticks) const {
+    int wait = !parked_.empty() ? parked_ms : ticks ? tick_ms : -1;
+    const auto due = orphans_.due();
+    if (!due) return wait;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*due - std::chrono::steady_clock::now());
+    const int until_due = static_cast<int>(std::max<int64_t>(left.count(), 0));
+    return wait < 0 ? until_due : std::min(wait, until_due);
 }
 
 bool Server::take_signals(int signal_fd) {
@@ -196,7 +212,7 @@ void Server::accept_peer(UniqueFd socket) {
     served_any_ = true;
     connections_.emplace(
         fd, std::make_unique<Connection>(std::move(socket), subject.peer, std::move(subject.tenant),
-                                         std::move(*seat), tracer_, desk_, options_.quota));
+                                         std::move(*seat), tracer_, orphans_, desk_, options_.quota));
     desk_.connections(connections_.size());
 }
 
