@@ -14,6 +14,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/result.h"
@@ -46,7 +47,9 @@ public:
         std::string tenant;  // the rule's name
         uint32_t uid = 0;    // 0 with AccountOf::together
         bool together = false;
-        auto operator<=>(const Account&) const = default;
+        bool operator<(const Account& other) const {
+            return std::tie(tenant, uid, together) < std::tie(other.tenant, other.uid, other.together);
+        }
     };
     struct Use {
         uint32_t containers = 0;
