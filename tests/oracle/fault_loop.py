@@ -9,6 +9,7 @@ whose spoord was killed while it was tracing has to be complete. SPOOR_SEED repe
 Runs inside ./dev shell, rootless.
 """
 
+import json
 import os
 import random
 import shutil
@@ -52,9 +53,9 @@ def until(condition, what, seconds=END_S):
 
 
 def session_of(volume):
-    """As it is now; {} if there is none yet."""
+    """As it is now; {} if there is none yet. (The lines of a recorder that was killed may end in half a one.)"""
     try:
-        return trails.load(volume).session
+        return json.loads((volume / "trace/session.json").read_text())
     except (FileNotFoundError, ValueError):
         return {}
 
@@ -78,6 +79,10 @@ def recorders():
 def kill_recorder():
     for pid in recorders():
         os.kill(pid, signal.SIGKILL)
+
+
+def is_tracing(volume):
+    return session_of(volume).get("state") == "tracing"
 
 
 def begin(place):
@@ -110,19 +115,22 @@ def missing(work, log, volume):
     return compare.compare(calls, trails.load(volume), work, run_oracle.host_links())[0]
 
 
-def one(kill, delay):
-    """What became of the session: "complete" or its reasons."""
+def one(kill=None, delay=0.0, after_the_start=False):
+    """What became of the session: "complete" or its reasons. The delay counts from when tracing has begun,
+    or from before the container is made."""
     place = Path(tempfile.mkdtemp(prefix="spoor-faults-"))
     try:
         process, work, log, volume = begin(place)
-        time.sleep(delay)
-        tracing = session_of(volume).get("state") == "tracing"
+        if after_the_start:
+            until(lambda: is_tracing(volume) or process.poll() is not None, "tracing begins")
+        time.sleep(delay)  # the moment of the fault
+        tracing = is_tracing(volume)
         if kill:
             kill()
         code, errors = end(process)
         if not (work / "out/libother.a").exists():
             raise Failed(f"the build was disturbed: {code}\n{errors}")
-        until(lambda: session_of(volume).get("state") not in (None, "tracing"), f"the session ends\n{errors}")
+        until(lambda: session_of(volume).get("state") not in (None, "tracing"), f"the session ends: {session_of(volume)}\n{errors}")
         session = session_of(volume)
         if session["complete"]:
             absent = missing(work, log, volume)
@@ -131,9 +139,26 @@ def one(kill, delay):
             return "complete"
         if not session["reasons"]:
             raise Failed(f"incomplete, and does not say why: {session}")
-        if tracing and kill is not kill_recorder:
+        if tracing and kill is kill_broker:
             raise Failed(f"a running session was lost: {session['reasons']}")
         return "; ".join(session["reasons"])
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def undisturbed():
+    """Seconds from the start of tracing to the container's end, with nothing killed."""
+    place = Path(tempfile.mkdtemp(prefix="spoor-faults-"))
+    try:
+        process, work, log, volume = begin(place)
+        until(lambda: is_tracing(volume), "tracing begins")
+        began = time.monotonic()
+        end(process)
+        lasts = time.monotonic() - began
+        absent = missing(work, log, volume)
+        if absent or not session_of(volume)["complete"]:
+            raise Failed(f"without a fault the trail is not complete: {session_of(volume)}, {absent}")
+        return lasts
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -144,18 +169,20 @@ def main():
     print(f"SPOOR_SEED={seed}", flush=True)
     moments = random.Random(seed)
     try:
-        began = time.monotonic()
-        if one(None, 0) != "complete":
-            raise Failed("without a fault the trail is not complete")
-        lasts = time.monotonic() - began
+        lasts = undisturbed()
         outcomes = {}
         for number in range(count):
             for kill in (kill_broker, kill_recorder):
+                after_the_start = moments.random() < 0.8
                 delay = moments.uniform(0, lasts)
-                outcome = one(kill, delay)
+                moment = f"{delay:.2f} s after {'the start of tracing' if after_the_start else 'the call'}"
+                try:
+                    outcome = one(kill, delay, after_the_start)
+                except Failed as failure:
+                    raise Failed(f"{kill.__name__} {moment}: {failure}") from failure
                 outcomes.setdefault((kill.__name__, outcome), 0)
                 outcomes[kill.__name__, outcome] += 1
-                print(f"{number + 1}/{count} {kill.__name__} after {delay:.2f} s: {outcome}", flush=True)
+                print(f"{number + 1}/{count} {kill.__name__} {moment}: {outcome}", flush=True)
         until(lambda: not recorders(), "no recorder is left")
         until(lambda: not STATE.exists() or not list(STATE.iterdir()), "no container's directory is left")
     except Failed as failure:
