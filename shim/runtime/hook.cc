@@ -128,8 +128,11 @@ int create_runtime(const HookArguments& arguments, const std::string& state) {
 int finish_container(const HookArguments& arguments) {
     struct stat st {};
     if (::lstat(arguments.state_dir.c_str(), &st) != 0) return 0;  // the recorder has finished already
-    const auto finished =
-        call_recorder(arguments.state_dir, {ControlRequest::Op::finish, 0}, finish_deadline);
+    const ControlRequest finish{ControlRequest::Op::finish, 0};
+    auto finished = call_recorder(arguments.state_dir, finish, finish_deadline);
+    // It hung up without an answer: killed just now, so that nobody will listen any more.
+    if (!finished && finished.error().code == ECONNRESET)
+        finished = call_recorder(arguments.state_dir, finish, finish_deadline);
     if (finished || finished.error().code != ESRCH) return 0;
     if (::lstat(arguments.state_dir.c_str(), &st) != 0) return 0;
     tell_readers(arguments.state_dir, "the recorder ended before the container", false);
