@@ -2,7 +2,9 @@
 
 #include <dirent.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <ctime>
 #include <memory>
 
@@ -30,11 +32,15 @@ bool exists(const std::string& path) {
     return ::lstat(path.c_str(), &st) == 0;
 }
 
-bool is_left_behind(const std::string& dir) {
+bool is_old_directory(const std::string& path) {
     struct stat st {};
-    return ::lstat(dir.c_str(), &st) == 0 && S_ISDIR(st.st_mode) &&
-           ::time(nullptr) - st.st_mtime > newborn_s && is_dead(dir + "/" + owner_file) &&
-           is_dead(dir + "/" + recorder_file) && !exists(dir + "/" + bundle_copy_dir) && !is_in_use(dir);
+    return ::lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode) &&
+           ::time(nullptr) - st.st_mtime > newborn_s;
+}
+
+bool is_left_behind(const std::string& dir) {
+    return is_old_directory(dir) && is_dead(dir + "/" + owner_file) && is_dead(dir + "/" + recorder_file) &&
+           !exists(dir + "/" + bundle_copy_dir) && !is_in_use(dir);
 }
 
 void remove_left_behind(const std::string& dir, const std::string& own_volume) {
@@ -47,6 +53,20 @@ void remove_left_behind(const std::string& dir, const std::string& own_volume) {
     (void)remove_tree(dir);
 }
 
+// A volume in which nothing was ever written. What is not empty stops it.
+void remove_if_empty(const std::string& volume) {
+    for (const std::string& part : {volume + "/" + trace_directory, volume + "/" + agent_directory, volume})
+        if (::rmdir(part.c_str()) != 0 && errno != ENOENT) return;
+}
+
+// Each entry's name.
+template <class Visit>
+void for_each_name(const std::string& directory, Visit visit) {
+    const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(directory.c_str()), ::closedir);
+    while (const dirent* entry = listing ? ::readdir(listing.get()) : nullptr)
+        if (is_plain_container_id(entry->d_name)) visit(std::string(entry->d_name));
+}
+
 }  // namespace
 
 void sweep_beside(const std::string& state_dir) {
@@ -56,12 +76,14 @@ void sweep_beside(const std::string& state_dir) {
     const size_t above = containers.rfind('/');
     if (above == std::string::npos || containers.substr(above) != "/containers") return;
     const std::string volumes = containers.substr(0, above) + "/volumes/";
-    const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(containers.c_str()), ::closedir);
-    while (const dirent* entry = listing ? ::readdir(listing.get()) : nullptr) {
-        const std::string name = entry->d_name;
+    for_each_name(containers, [&](const std::string& name) {
         const std::string dir = containers + "/" + name;
-        if (is_plain_container_id(name) && is_left_behind(dir)) remove_left_behind(dir, volumes + name);
-    }
+        if (is_left_behind(dir)) remove_left_behind(dir, volumes + name);
+    });
+    for_each_name(volumes, [&](const std::string& name) {
+        if (is_old_directory(volumes + name) && !exists(containers + "/" + name))
+            remove_if_empty(volumes + name);
+    });
 }
 
 }  // namespace spoor

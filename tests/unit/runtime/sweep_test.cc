@@ -47,6 +47,24 @@ TEST_F(Sweep, WhatADeadSpoorLeft) {
     EXPECT_TRUE(is_there("volumes/other"));
 }
 
+TEST_F(Sweep, EmptyVolumesOfNobody) {
+    const auto make = [this](const std::string& name) {
+        for (const char* part : {"/trace", "/agent"})
+            ASSERT_TRUE(make_directories(root / ("volumes/" + name + part), 0755));
+        const timespec past[2] = {{1, 0}, {1, 0}};
+        ASSERT_EQ(::utimensat(AT_FDCWD, (root / ("volumes/" + name)).c_str(), past, 0), 0);
+    };
+    for (const char* name : {"empty", "used", "signalled", "current"}) make(name);
+    root.write("volumes/used/trace/session.json", "{}");
+    root.write("volumes/signalled/agent/x.json", "{}");
+    root.write("containers/current/owner", process_identity(::getpid()));
+    sweep();
+    EXPECT_FALSE(is_there("volumes/empty"));
+    EXPECT_TRUE(is_there("volumes/used/agent"));
+    EXPECT_TRUE(is_there("volumes/signalled/agent/x.json"));
+    EXPECT_TRUE(is_there("volumes/current/trace"));
+}
+
 TEST_F(Sweep, AKilledRecordersReadersAreTold) {
     leave("c");
     Job job;
