@@ -179,7 +179,7 @@ def test_killed_at_random_moments(broker, box, tmp_path):
     files = tmp_path / "files"
     files.mkdir()
     running = threading.Thread(target=container.run, args=(
-        f"i=0; while ! [ -e {stop} ]; do : > {files}/$i; rm {files}/$i; : > {files}/k$i; sleep 0.01; i=$((i+1)); done",))
+        f"i=0; while ! [ -e {stop} ]; do : > {files}/$i; rm {files}/$i; : > {files}/k$i; sleep 0.05; i=$((i+1)); done",))
     running.start()
     try:
         for _ in range(rounds):
