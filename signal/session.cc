@@ -86,7 +86,7 @@ std::string to_json(const Session& session) {
     json["spoorVersion"] = SPOOR_VERSION;
     json["containerId"] = session.container_id;
     json["image"] = session.image;
-    json["annotations"] = redact_annotations(session.annotations);
+    json["annotations"] = Redactor(session.secrets).annotations(session.annotations);
     json["state"] = name_of(session.state);
     json["complete"] = session.complete();
     json["reasons"] = session.reasons;

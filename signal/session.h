@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "signal/secret_names.h"
 
 namespace spoor {
 
@@ -42,11 +43,13 @@ struct SessionLoss {
     }
 };
 
-// All text is shown as given, secrets apart: `annotations` are redacted by the writer (redact.h).
+// All text is shown as given, secrets apart: `annotations` are redacted by the writer (redact.h), with
+// `secrets` in addition to the built-in rules; these are not written.
 struct Session {
     std::string container_id;
     std::string image;
     std::map<std::string, std::string> annotations;
+    SecretRules secrets;
 
     SessionState state = SessionState::tracing;
     std::string family = "none";  // lsm | fentry | syscall-exit | none

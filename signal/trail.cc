@@ -32,7 +32,7 @@ struct Trail::Impl {
           session(std::move(facts)),
           options(wanted),
           process_lines(volume.trace(), processes_file),
-          processes(process_lines, clock),
+          processes(process_lines, clock, Redactor(session.secrets)),
           log(volume.trace(), clock, options.rotate_bytes),
           accesses(options.access_set_bytes),
           violation_lines(volume.trace(), violations_file),
