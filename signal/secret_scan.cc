@@ -347,6 +347,7 @@ size_t SecretScan::value_end(size_t from, Place place) {
             }
             at = close + 1;
             if (place == Place::field && quote_closes(close)) break;
+            if (at < text_.size() && is_operator(text_[at])) break;
         } else {
             at += c == '\\' && at + 1 < text_.size() && text_[at + 1] != '\n' ? 2 : 1;
         }

@@ -144,6 +144,8 @@ TEST(Redact, CommandsInScripts) {
                 ElementsAre("sh", "-c", "cd /w && mysql -p[redacted] db; ls -p x"));
     EXPECT_THAT(redact_argv({"sh", "-c", "bash -c 'mysql -psecret' && sshpass -p 'a b' ssh h"}),
                 ElementsAre("sh", "-c", "bash -c 'mysql -p[redacted]' && sshpass -p [redacted] ssh h"));
+    EXPECT_EQ(redact_text("a --token 'x y'; b --token=\"x y\"&& c"),
+              "a --token [redacted]; b --token=[redacted]&& c");
     EXPECT_THAT(redact_argv({"ssh", "host", "curl -u me:pw https://h"}),
                 ElementsAre("ssh", "host", "curl -u me:[redacted] https://h"));
     EXPECT_THAT(redact_argv({"sh", "-c", "docker login --password s3 -u u"}),
