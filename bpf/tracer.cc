@@ -299,6 +299,15 @@ Result<spoor_counters> Tracer::counters(uint64_t session) {
     return entry.counters;
 }
 
+size_t Tracer::programs_attached() const {
+    std::lock_guard lock(state_->mutex);
+    if (!state_->attached) return 0;
+    size_t count = 0;
+    bpf_program* program = nullptr;
+    bpf_object__for_each_program(program, state_->skeleton->obj) count += bpf_program__autoload(program);
+    return count;
+}
+
 Status Tracer::renew(uint64_t session, uint32_t tgid, uint64_t start_ns) {
     spoor_process process{};
     if (bpf_map_lookup_elem(state_->processes(), &tgid, &process) != 0 || process.session != session ||

@@ -68,6 +68,9 @@ public:
     // cgroup has been removed (its END record is in the ring), a grace period otherwise.
     Result<spoor_counters> disarm(uint64_t session);
 
+    // Programs attached to the kernel now. May be called from any thread.
+    [[nodiscard]] size_t programs_attached() const;
+
     // Bit n: enum spoor_op n is reported with the object the kernel resolved / as the caller wrote it.
     [[nodiscard]] static uint64_t exact_ops();
     [[nodiscard]] static uint64_t lexical_ops();

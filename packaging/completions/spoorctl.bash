@@ -99,9 +99,11 @@ _spoorctl()
             ;;
         config)
             if [[ $prev == config ]]; then
-                COMPREPLY=($(compgen -W 'check show --help' -- "$cur"))
-            elif [[ $prev == check ]]; then
+                COMPREPLY=($(compgen -W 'check show explain --help' -- "$cur"))
+            elif [[ $prev == check || $prev == --file ]]; then
                 COMPREPLY=($(compgen -f -- "$cur"))
+            elif [[ ${COMP_WORDS[i+1]} == explain && $prev != --uid && $prev != --gid && $prev != --cgroup ]]; then
+                COMPREPLY=($(compgen -W '--help --uid --gid --cgroup --file -h' -- "$cur"))
             fi
             ;;
         doctor)

@@ -48,4 +48,10 @@ complete -c spoorctl -n "$report" -x -l root -a '(__fish_complete_directories)' 
 
 complete -c spoorctl -n '__fish_seen_subcommand_from config' -a check -d 'Check one file'
 complete -c spoorctl -n '__fish_seen_subcommand_from config' -a show -d 'Show what all files together say'
+complete -c spoorctl -n '__fish_seen_subcommand_from config' -a explain -d 'Say which rule applies to a tenant'
 complete -c spoorctl -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from check' -F
+set -l explain '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain'
+complete -c spoorctl -n "$explain" -l uid -x -d "The user's id on this machine"
+complete -c spoorctl -n "$explain" -l gid -x -d "One of the user's groups"
+complete -c spoorctl -n "$explain" -l cgroup -x -d "The container's cgroup"
+complete -c spoorctl -n "$explain" -l file -r -F -d "The operator's file"

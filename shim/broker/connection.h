@@ -4,24 +4,30 @@
 
 #include <sys/socket.h>
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/unique_fd.h"
 #include "bpf/tracer.h"
+#include "shim/broker/desk.h"
 #include "shim/ipc/broker_protocol.h"
 
 namespace spoor::broker {
 
+// What bounds every tenant, whatever the operator's rules say.
 struct Quota {
-    uint32_t ring_bytes_min = 64 * 1024;
-    uint32_t ring_bytes_max = 16 * 1024 * 1024;
+    uint32_t ring_bytes_min = tenant_ring_bytes_least;
+    uint32_t ring_bytes_max = 1u << 30;
 };
 
 class Connection {
 public:
-    // Takes the socket; `peer` is what SO_PEERCRED says of it. `tracer` outlives this object.
-    Connection(UniqueFd socket, ucred peer, bpf::Tracer& tracer, const Quota& quota);
+    // Takes the socket; `peer` and `tenant` are what the kernel says of it, `seat` is its place among
+    // its uid's connections. `tracer` and `desk` outlive this object.
+    Connection(UniqueFd socket, ucred peer, Tenant tenant, Ledger::Seat seat, bpf::Tracer& tracer, Desk& desk,
+               const Quota& quota);
     // Ends the session, if there is one.
     ~Connection();
     Connection(const Connection&) = delete;
@@ -32,22 +38,34 @@ public:
 
     // Reads one request and answers it. False: the peer has gone or broke the protocol; drop it.
     bool serve();
+    // Tells the desk what the session has counted since the last time.
+    void count();
+
+    // The only packet for a peer that gets no connection.
+    static void turn_away(int socket, const std::string& text);
 
 private:
     ReplyMessage answer(const RequestMessage& request, const std::vector<UniqueFd>& fds, UniqueFd& ring);
     ReplyMessage arm(const RequestMessage& request, const std::vector<UniqueFd>& fds, UniqueFd& ring);
     ReplyMessage renew(const RequestMessage& request);
     ReplyMessage grow(const RequestMessage& request, UniqueFd& ring);
+    ReplyMessage counters(Request request);
+    void end(const char* why, const Result<spoor_counters>& last);
+    void count(const spoor_counters& now);
     [[nodiscard]] ReplyMessage refusal(Code code, const std::string& text) const;
+    [[nodiscard]] ReplyMessage refusal(const Overrun& overrun) const;
 
     UniqueFd socket_;
-    ucred peer_;
+    Ledger::Seat seat_;
     bpf::Tracer& tracer_;
+    Desk& desk_;
     Quota quota_;
+    Subject subject_;
+    const char* asked_ = "invalid";  // the request being answered
     bool armed_ = false;
-    uint64_t session_ = 0;  // while armed
-    uint32_t ring_bytes_ = 0;
-    std::string container_id_;
+    std::optional<Ledger::Holding> holding_;         // while armed
+    std::chrono::steady_clock::time_point since_{};  // while armed
+    spoor_counters counted_{};                       // as the desk knows them
 };
 
 }  // namespace spoor::broker

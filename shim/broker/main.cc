@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "base/files.h"
+#include "config/config.h"
 #include "shim/broker/privileges.h"
 #include "shim/broker/server.h"
 
@@ -37,8 +38,35 @@ std::string path_of(const UniqueFd& listener) {
     return {path, ::strnlen(path, size - sizeof(sa_family_t))};
 }
 
-Status run(const std::string& socket_path, bool end_with_last, const bpf::TracerLimits& limits,
-           broker::ServerOptions options) {
+// The operator's spoor.yaml; without --config it need not be there.
+Result<Config> read_policy(const std::string& file) {
+    const std::string path = file.empty() ? ConfigEnvironment().system_file : file;
+    auto config = load_config_file(path);
+    if (!config && file.empty() && (config.error().code == ENOENT || config.error().code == ENOTDIR))
+        return Config();
+    return config;
+}
+
+// What is opened while it can be.
+struct Books {
+    std::unique_ptr<broker::Audit> audit;  // null: none is asked for
+    broker::Metrics metrics;
+};
+
+Status open_books(const Config& config, Books& books) {
+    SPOOR_TRY(books.metrics.bind(config.metrics));
+    if (config.audit.file.empty()) return {};
+    auto audit = broker::Audit::open(
+        {.file = config.audit.file, .rotate = config.audit.rotate, .keep = config.audit.keep});
+    if (!audit) return std::move(audit).error();
+    books.audit = std::move(*audit);
+    return {};
+}
+
+Status run(const std::string& socket_path, const std::string& config_file, bool end_with_last,
+           const bpf::TracerLimits& limits, broker::ServerOptions options) {
+    auto config = read_policy(config_file);
+    if (!config) return std::move(config).error();
     UniqueFd listener = passed_listener();
     if (listener) {
         options.socket_path = path_of(listener);
@@ -51,12 +79,26 @@ Status run(const std::string& socket_path, bool end_with_last, const bpf::Tracer
         options.socket_path = socket_path;
     }
     options.end_with_last = end_with_last;
+    std::unique_ptr<bpf::Tracer> tracer;  // asked by the thread of the metrics, and so gone after it
+    Books books;
+    SPOOR_TRY(open_books(*config, books));
     SPOOR_TRY(broker::keep_bpf_capabilities_only());
-    auto tracer =
+    auto loaded =
         bpf::Tracer::load(limits, [](const std::string& line) { spdlog::debug("libbpf: {}", line); });
-    if (!tracer) return std::move(tracer).error();
+    if (!loaded) return std::move(loaded).error();
+    tracer = std::move(*loaded);
+    options.reload = [&config_file]() -> Result<std::vector<TenantRule>> {
+        auto again = read_policy(config_file);
+        if (!again) return std::move(again).error();
+        return std::move(again->tenants);
+    };
+    broker::Ledger ledger(std::move(config->tenants));
+    broker::Desk desk(ledger, books.audit.get(), &books.metrics);
+    SPOOR_TRY(books.metrics.start([&tracer] { return tracer->programs_attached(); }));
     spdlog::info("ready at {}", options.socket_path);
-    Status served = broker::serve(std::move(listener), **tracer, options);
+    desk.told("start", true, std::string("spoord ") + SPOOR_VERSION);
+    Status served = broker::serve(std::move(listener), *tracer, desk, options);
+    desk.told("stop", served.has_value(), served ? "" : served.error().message);
     if (!end_with_last && !std::getenv("LISTEN_FDS")) ::unlink(options.socket_path.c_str());
     return served;
 }
@@ -67,14 +109,20 @@ int main(int argc, char** argv) {
     CLI::App app("spoord: loads spoor's BPF programs and hands a ring to who may trace a cgroup", "spoord");
     std::string socket_path = broker::default_socket;
     std::string level = "info";
+    std::string config_file;
     bool end_with_last = false;
     bpf::TracerLimits limits;
     broker::ServerOptions options;
     app.set_version_flag("--version", std::string("spoord ") + SPOOR_VERSION);
     app.add_option("--socket", socket_path, "listen here (not used with socket activation)")
         ->capture_default_str();
+    app.add_option("--config", config_file,
+                   "the operator's spoor.yaml: rules for tenants, audit log, metrics\n"
+                   "(default: /etc/spoor/spoor.yaml, if it is there)")
+        ->type_name("FILE");
     app.add_flag("--private", end_with_last, "end with the last connection");
-    app.add_option("--max-ring", options.quota.ring_bytes_max, "largest ring of a container, in bytes")
+    app.add_option("--max-ring", options.quota.ring_bytes_max,
+                   "largest ring of any container, in bytes,\nwhatever the rules say")
         ->capture_default_str()
         ->check(CLI::Range(65536u, 1u << 30));
     app.add_option("--max-processes", limits.processes, "processes recorded at once")->capture_default_str();
@@ -88,7 +136,7 @@ int main(int argc, char** argv) {
     spdlog::set_default_logger(spdlog::stderr_color_st("spoord"));
     spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
     spdlog::set_level(spdlog::level::from_str(level));
-    if (auto ran = run(socket_path, end_with_last, limits, options); !ran) {
+    if (auto ran = run(socket_path, config_file, end_with_last, limits, options); !ran) {
         spdlog::error("{}", ran.error().message);
         return 1;
     }

@@ -112,6 +112,26 @@ CLI::App* add_report(CLI::App& app, ReportOptions& report) {
     return verb;
 }
 
+CLI::App* add_explain(CLI::App& config, ExplainOptions& explain) {
+    constexpr uint32_t largest_id = 4294967294u;
+    CLI::App* verb = config.add_subcommand(
+        "explain", "Say which rule applies to a tenant, and where its values come from");
+    verb->add_option("--uid", explain.uid, "the user's id on this machine")
+        ->type_name("N")
+        ->check(CLI::Range(0u, largest_id))
+        ->required();
+    verb->add_option("--gid", explain.gids, "one of the user's groups; may be repeated")
+        ->type_name("N")
+        ->expected(1)
+        ->take_all();
+    verb->add_option("--cgroup", explain.cgroup, "the container's cgroup, from the hierarchy's root on")
+        ->type_name("PATH");
+    verb->add_option("--file", explain.file, "the operator's file (default: /etc/spoor/spoor.yaml)")
+        ->type_name("FILE")
+        ->each([&explain](const std::string&) { explain.file_is_named = true; });
+    return verb;
+}
+
 // The index of `run`'s first "--", or of the end.
 int options_end(int argc, const char* const* argv) {
     if (argc < 2 || std::string_view(argv[1]) != "run") return argc;
@@ -176,6 +196,8 @@ int run_app(int argc, const char* const* argv) {
     CLI::App* config_check = config->add_subcommand("check", "Check one file");
     config_check->add_option("FILE", config_file, "a spoor.yaml")->required();
     CLI::App* config_show = config->add_subcommand("show", "Show what all files together say");
+    ExplainOptions explain;
+    CLI::App* config_explain = add_explain(*config, explain);
     CLI::App* doctor = app.add_subcommand("doctor", "Say whether containers can be traced on this machine");
 
     // CLI11 takes what comes after `--` for arguments that it should know. `spoorctl run ls -- x` has
@@ -198,6 +220,7 @@ int run_app(int argc, const char* const* argv) {
     if (show_verb->parsed()) return do_show(show, only);
     if (report_verb->parsed()) return report_command(report);
     if (config_check->parsed()) return config_check_command(config_file);
+    if (config_explain->parsed()) return config_explain_command(explain);
     if (config_show->parsed()) return config_show_command();
     if (doctor->parsed()) return doctor_command();
     return exit_usage;

@@ -1,9 +1,11 @@
 // The verbs of spoorctl. Each returns its exit code and has said on stderr what went wrong.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
+#include "config/config.h"
 #include "shim/ctl/podman.h"
 #include "shim/ctl/print.h"
 
@@ -34,11 +36,21 @@ struct ReportOptions {
 };
 inline constexpr const char* report_formats[] = {"json", "nx-sandbox", "ultracache", "intoto", "csv"};
 
+// Which of the operator's rules applies to somebody.
+struct ExplainOptions {
+    uint32_t uid = 0;
+    std::vector<uint32_t> gids;
+    std::string cgroup;  // empty: not known
+    std::string file = ConfigEnvironment().system_file;
+    bool file_is_named = false;  // then it must exist
+};
+
 int run_command(RunOptions options, bool all);
 int show_command(const ShowOptions& options);
 int report_command(const ReportOptions& options);
 int config_check_command(const std::string& file);
 int config_show_command();
+int config_explain_command(const ExplainOptions& options);
 int doctor_command();
 
 // "spoorctl: MESSAGE" on stderr.

@@ -1,23 +1,9 @@
 #include "shim/ctl/config_text.h"
 
+#include "shim/ctl/config_tenants.h"
+
 namespace spoor::ctl {
 namespace {
-
-// Double-quoted, so that no path turns into another YAML type.
-std::string quoted(const std::string& text) {
-    std::string out = "\"";
-    for (char c : text) {
-        if (c == '"' || c == '\\') out += '\\';
-        out += c;
-    }
-    return out + "\"";
-}
-
-std::string size(uint64_t bytes) {
-    for (auto [unit, factor] : {std::pair{"GiB", 1ull << 30}, {"MiB", 1ull << 20}, {"KiB", 1ull << 10}})
-        if (bytes && bytes % factor == 0) return std::to_string(bytes / factor) + unit;
-    return std::to_string(bytes);
-}
 
 const char* yes_no(bool value) { return value ? "true" : "false"; }
 
@@ -54,9 +40,10 @@ std::string config_text(const Config& config) {
     out += std::string("  private: ") + (config.broker.start_private ? "auto" : "never") + "\n";
     out += "volumes:\n  keep: " + std::to_string(config.volumes.keep) + "\n";
     out += list("roots", config.volumes.roots);
-    out += "ring:\n  initial: " + size(config.ring.initial) + "\n  max: " + size(config.ring.max) + "\n";
+    out += "ring:\n  initial: " + size_text(config.ring.initial) + "\n  max: " + size_text(config.ring.max) +
+           "\n";
     out += std::string("accesses:\n  write: ") + yes_no(config.accesses.write) +
-           "\n  rotate: " + size(config.accesses.rotate) + "\n";
+           "\n  rotate: " + size_text(config.accesses.rotate) + "\n";
     out += std::string("tasks:\n  default_exclusions: ") + yes_no(config.tasks.default_exclusions) + "\n";
     out += list("exclude_reads", config.tasks.exclude_reads) +
            list("exclude_writes", config.tasks.exclude_writes);
@@ -68,7 +55,7 @@ std::string config_text(const Config& config) {
     out += "secrets:\n" + list("names", config.secrets.names) + list("prefixes", config.secrets.prefixes);
     out += "log:\n" + optional_path("  ", "file", config.log.file, "none");
     out += "  level: " + quoted(config.log.level) + "\n";
-    return out;
+    return out + operators_text(config);
 }
 
 }  // namespace spoor::ctl

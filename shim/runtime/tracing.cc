@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "base/files.h"
+#include "config/bounds.h"
 #include "oci/annotations.h"
 #include "oci/augment.h"
 #include "oci/bundle.h"
@@ -18,6 +19,7 @@
 #include "shim/runtime/environment.h"
 #include "shim/runtime/recorder_process.h"
 #include "shim/runtime/state_dir.h"
+#include "shim/runtime/tenancy.h"
 #include "shim/runtime/volume_choice.h"
 #include "signal/session.h"
 
@@ -28,7 +30,6 @@ struct Container {
     Bundle bundle;
     Spec spec;
     SpoorAnnotations annotations;
-    Mode mode = Mode::warn;
 };
 
 using Untouched = std::nullopt_t;
@@ -38,9 +39,14 @@ bool refuses(const Config& config) { return config.on_unavailable == OnUnavailab
 
 // What cannot be read is the runtime's to complain about, in its own words. Where no container may
 // run untraced spoor stops it: another parser may be more lenient than ours.
-Result<std::optional<Container>> read_container(const Config& config, const CommandLine& line) {
+//
+// From here on `config` is what the operator's rule for this tenant leaves of it.
+Result<std::optional<Container>> read_container(Config& config, const CommandLine& line) {
     Container container;
     if (!is_plain_container_id(line.container_id)) return {untouched};
+    Tenant tenant = this_tenant();
+    config.on_unavailable =
+        policy_for(config.tenants, tenant).on_unavailable.value.value_or(config.on_unavailable);
     auto bundle = read_bundle(line.bundle, line.config);
     if (!bundle) {
         if (refuses(config) && bundle.error().code == EFBIG) return std::move(bundle).error();
@@ -54,14 +60,20 @@ Result<std::optional<Container>> read_container(const Config& config, const Comm
     }
     container.spec = std::move(*spec);
 
+    tenant.cgroup = cgroup_of_spec(container.spec.cgroups_path);
+    const TenantRule& rule = policy_for(config.tenants, tenant);
+    for (const auto& [name, value] : rule.annotations.value) container.spec.annotations[name] = value;
     auto annotations = read_annotations(container.spec.annotations);
     if (!annotations) return std::move(annotations).error();
     container.annotations = std::move(*annotations);
-    container.mode = config.mode;
-    if (container.annotations.mode)
-        container.mode = parse_mode(*container.annotations.mode).value_or(Mode::warn);
-    if (!container.annotations.trace.value_or(config.trace) || container.mode == Mode::off)
-        return {untouched};
+    Wish wish{container.annotations.trace, {}};
+    if (container.annotations.mode) wish.mode = parse_mode(*container.annotations.mode);
+    const auto choice = choice_for(config, rule, wish);
+    if (!choice) return choice.error();
+    if (choice->mode == Mode::off) return {untouched};
+    config.mode = choice->mode;
+    config.on_unavailable = choice->on_unavailable;
+    config.ring = {choice->ring_initial, choice->ring_max};
     return {std::move(container)};
 }
 
@@ -119,7 +131,7 @@ Job make_job(const Config& config, const Container& container, const CommandLine
     job.mount_path = place.mount_path;
     job.image = image_name(container.spec.annotations);
     job.annotations = container.spec.annotations;
-    job.mode = to_string(container.mode);
+    job.mode = to_string(config.mode);
     job.broker_socket = config.broker.socket;
     if (config.broker.start_private) {
         const std::string broker = find_program(config.broker.program, "spoord", own);
@@ -221,7 +233,8 @@ Status start_recorder(const Config& config, const CommandLine& line, const Job& 
 
 }  // namespace
 
-Result<std::optional<Handover>> set_up_tracing(const Config& config, const CommandLine& line) {
+Result<std::optional<Handover>> set_up_tracing(const Config& asked, const CommandLine& line) {
+    Config config = asked;
     auto container = read_container(config, line);
     if (!container) return std::move(container).error();
     if (!*container) return {untouched};

@@ -68,6 +68,26 @@ TEST_F(Layers, LaterOnesWinKeyByKey) {
     EXPECT_EQ(loaded.config.mode, Mode::strict);
 }
 
+TEST_F(Layers, OnlyTheFirstIsTheOperators) {
+    write("etc/spoor.yaml", "tenants: [{name: a, uid: 1}]\naudit: {file: /a}\nmetrics: {socket: /m}\n");
+    const auto theirs = load_config(environment_);
+    ASSERT_THAT(theirs.errors, IsEmpty());
+    EXPECT_THAT(theirs.config.tenants, SizeIs(1));
+    EXPECT_EQ(theirs.config.audit.file, "/a");
+    EXPECT_EQ(theirs.config.metrics.socket, "/m");
+
+    environment_.xdg_config_home = root_ + "/xdg";
+    for (const char* key : {"tenants: []", "audit: {file: /b}", "metrics: {}"}) {
+        const std::string user = write("xdg/spoor/spoor.yaml", std::string("mode: strict\n") + key + "\n");
+        const auto loaded = load_config(environment_);
+        ASSERT_THAT(loaded.errors, SizeIs(1)) << key;
+        EXPECT_THAT(loaded.errors[0].message, StartsWith(user + ":2:1: '"));
+        EXPECT_THAT(loaded.errors[0].message, HasSubstr("is the operator's to say"));
+        EXPECT_THAT(loaded.config.tenants, SizeIs(1));
+        EXPECT_EQ(loaded.config.audit.file, "/a");
+    }
+}
+
 TEST_F(Layers, AreFoundAsTheXdgSpecificationSays) {
     environment_.home = "/home/u";
     EXPECT_THAT(environment_.layers(),
@@ -281,6 +301,26 @@ TEST(Yaml, AsShipped) {
     EXPECT_EQ(shown.broker.start_private, standard.broker.start_private);
     EXPECT_EQ(shown.volumes.keep, standard.volumes.keep);
     EXPECT_EQ(shown.volumes.roots, standard.volumes.roots);
+    const TenantRule built_in;
+    ASSERT_THAT(shown.tenants, SizeIs(1));
+    const TenantRule& rule = shown.tenants[0];
+    EXPECT_EQ(rule.name, built_in.name);
+    EXPECT_TRUE(rule.for_everybody());
+    EXPECT_EQ(rule.containers.value, built_in.containers.value);
+    EXPECT_EQ(rule.ring_bytes.value, built_in.ring_bytes.value);
+    EXPECT_EQ(rule.ring_bytes_each.value, built_in.ring_bytes_each.value);
+    EXPECT_EQ(rule.connections.value, built_in.connections.value);
+    EXPECT_EQ(rule.requests.value, built_in.requests.value);
+    EXPECT_EQ(rule.account.value, built_in.account.value);
+    EXPECT_EQ(rule.modes.value, built_in.modes.value);
+    EXPECT_EQ(rule.on_unavailable.value, built_in.on_unavailable.value);
+    EXPECT_EQ(rule.annotations.value, built_in.annotations.value);
+    EXPECT_NE(shown.audit.file, standard.audit.file);  // these are off by default
+    EXPECT_NE(shown.metrics.socket, standard.metrics.socket);
+    EXPECT_EQ(shown.audit.rotate, standard.audit.rotate);
+    EXPECT_EQ(shown.audit.keep, standard.audit.keep);
+    EXPECT_EQ(shown.metrics.group, standard.metrics.group);
+    EXPECT_EQ(shown.metrics.interval, standard.metrics.interval);
     EXPECT_EQ(shown.ring.initial, standard.ring.initial);
     EXPECT_EQ(shown.ring.max, standard.ring.max);
     EXPECT_EQ(shown.accesses.write, standard.accesses.write);

@@ -24,7 +24,7 @@ std::set<std::string> options_of(const std::string& verb) {
 
 TEST(Help, EveryVerbHasIt) {
     for (const char* verb :
-         {"", "run", "show", "report", "config", "config check", "config show", "doctor"}) {
+         {"", "run", "show", "report", "config", "config check", "config show", "config explain", "doctor"}) {
         Output help = spoorctl(std::string(verb) + " --help");
         EXPECT_EQ(help.code, 0) << verb;
         EXPECT_THAT(help.text, HasSubstr("Usage: spoorctl")) << verb;
@@ -38,7 +38,7 @@ TEST(Help, ManualAndCompletionsKnowEveryOption) {
         auto text = read_file(std::string(SOURCE_ROOT) + "/" + file, 1u << 20);
         ASSERT_TRUE(text) << file;
         bool fish = std::string_view(file).ends_with(".fish");
-        for (const char* verb : {"", "run", "show", "report"}) {
+        for (const char* verb : {"", "run", "show", "report", "config explain"}) {
             for (std::string option : options_of(verb)) {
                 if (fish) option = "-l " + option.substr(2);
                 // roff writes a hyphen that is to stay one as \-.
