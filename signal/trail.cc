@@ -213,6 +213,7 @@ void Trail::flush() {
 bool Trail::unflushed() const { return impl_->active() && impl_->processes.waiting(); }
 
 void Trail::add_reason(std::string reason) { add_once(impl_->session.reasons, std::move(reason)); }
+void Trail::remove_reason(const std::string& reason) { std::erase(impl_->session.reasons, reason); }
 void Trail::add_warning(std::string warning) { impl_->warn(std::move(warning)); }
 void Trail::set_ring_bytes(uint32_t bytes) { impl_->session.ring_bytes = bytes; }
 

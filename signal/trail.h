@@ -67,9 +67,10 @@ public:
     [[nodiscard]] bool unflushed() const;
 
     // Remembered for session.json; the same text is kept once.
-    void add_reason(std::string reason);    // makes the session incomplete
-    void add_warning(std::string warning);  // bounded in number
-    void set_ring_bytes(uint32_t bytes);    // the ring grew
+    void add_reason(std::string reason);            // makes the session incomplete
+    void remove_reason(const std::string& reason);  // what has been made good
+    void add_warning(std::string warning);          // bounded in number
+    void set_ring_bytes(uint32_t bytes);            // the ring grew
 
     // Rewrites session.json with current numbers while tracing goes on. It syncs the file: not for
     // every flush.

@@ -266,17 +266,24 @@ Result<std::unique_ptr<Audit>> Audit::open(AuditOptions options) {
     state->take(std::move(*file));
     state->wake.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!state->wake) return errno_error("eventfd");
+    const bool at_once = state->options.start;
+    std::unique_ptr<Audit> audit(new Audit(std::move(state)));
+    if (at_once) audit->start();
+    return audit;
+}
+
+void Audit::start() {
     sigset_t all, before;  // signals are for the caller's thread
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    state->writer = std::thread([raw = state.get()] { raw->run(); });
+    state_->writer = std::thread([raw = state_.get()] { raw->run(); });
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    return std::unique_ptr<Audit>(new Audit(std::move(state)));
 }
 
 Audit::Audit(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Audit::~Audit() {
+    if (!state_->writer.joinable()) return;
     std::unique_lock lock(state_->mutex);
     state_->ending = true;
     state_->end_by = steady_clock::now() + farewell;

@@ -23,6 +23,7 @@ struct AuditOptions {
     uint64_t rotate = 64 << 20;        // bytes; 0: never. Regular files only
     uint32_t keep = 4;                 // FILE.1, the newest, to FILE.keep; 0: what is full is removed
     size_t queue_bytes_max = 1 << 20;  // what waits to be written
+    bool start = true;                 // the thread at once; else by start()
 };
 
 // One thing that happened. What is not set is left out of the line.
@@ -53,6 +54,8 @@ class Audit {
 public:
     // Opens the destination (made with mode 0640; a link is refused) and starts the thread.
     static Result<std::unique_ptr<Audit>> open(AuditOptions options);
+    // Starts the thread, which has the capabilities of the caller.
+    void start();
     // Writes what waits, as long as the destination takes it; at most a second.
     ~Audit();
     Audit(const Audit&) = delete;

@@ -1,8 +1,11 @@
 #include "shim/broker/connection.h"
 
+#include <sys/random.h>
+
 #include <algorithm>
 #include <bit>
 #include <optional>
+#include <utility>
 
 #include "shim/broker/cgroup_claim.h"
 #include "shim/broker/tenant.h"
@@ -85,6 +88,15 @@ std::optional<std::vector<std::string>> task_keys_of(const RequestMessage& reque
     return keys;
 }
 
+using Token = decltype(bpf::SessionOwner::token);
+
+Token make_token() {
+    Token token{};
+    // Without randomness there is no token, and the session cannot be resumed.
+    if (::getrandom(token.data(), sizeof token, 0) != static_cast<ssize_t>(sizeof token)) token = {};
+    return token;
+}
+
 Code code_of(const Error& error) {
     switch (error.code) {
         case ENOTDIR:
@@ -101,14 +113,20 @@ Code code_of(const Error& error) {
 }  // namespace
 
 Connection::Connection(UniqueFd socket, ucred peer, Tenant tenant, Ledger::Seat seat, bpf::Tracer& tracer,
-                       Desk& desk, const Quota& quota)
-    : socket_(std::move(socket)), seat_(std::move(seat)), tracer_(tracer), desk_(desk), quota_(quota) {
+                       Orphans& orphans, Desk& desk, const Quota& quota)
+    : socket_(std::move(socket)),
+      seat_(std::move(seat)),
+      tracer_(tracer),
+      orphans_(orphans),
+      desk_(desk),
+      quota_(quota) {
     subject_.peer = peer;
     subject_.tenant = std::move(tenant);
 }
 
 Connection::~Connection() {
-    if (armed_) end("connection closed", tracer_.disarm(subject_.session));
+    if (armed_) end("connection closed", tracer_.stop(subject_.session));
+    release_stopped();
 }
 
 void Connection::turn_away(int socket, const std::string& text) {
@@ -182,6 +200,8 @@ ReplyMessage Connection::answer(const RequestMessage& request, const std::vector
             return grow(request, ring);
         case Request::renew:
             return renew(request);
+        case Request::resume:
+            return resume(request, ring);
         case Request::stats:
         case Request::disarm:
             return counters(static_cast<Request>(request.request));
@@ -192,7 +212,7 @@ ReplyMessage Connection::answer(const RequestMessage& request, const std::vector
 ReplyMessage Connection::counters(Request request) {
     if (!armed_) return refusal(Code::bad_request, "no session on this connection");
     const bool last = request == Request::disarm;
-    auto counters = last ? tracer_.disarm(subject_.session) : tracer_.counters(subject_.session);
+    auto counters = last ? tracer_.stop(subject_.session) : tracer_.counters(subject_.session);
     if (last)
         end("disarmed", counters);
     else if (counters)
@@ -205,6 +225,8 @@ ReplyMessage Connection::counters(Request request) {
 
 void Connection::end(const char* why, const Result<spoor_counters>& last) {
     armed_ = false;
+    stopped_ = true;
+    stopped_session_ = subject_.session;
     if (last) count(*last);
     holding_.reset();
     desk_.ended(subject_, why, std::chrono::steady_clock::now() - since_, last ? &*last : nullptr);
@@ -255,7 +277,13 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     uint32_t ring_bytes = std::bit_ceil(std::clamp(request.ring_bytes, quota_.ring_bytes_min, most));
     auto holding = desk_.ledger().hold(subject_.tenant, ring_bytes);
     if (!holding) return refusal(holding.error());
-    auto granted = tracer_.arm(*root, *init, ring_bytes, *task_keys);
+    release_stopped();
+    const bpf::SessionOwner owner{subject_.peer.uid, subject_.peer.gid,
+                                  tracer_.outlived() ? make_token() : Token{}, subject_.container,
+                                  subject_.tenant.cgroup};
+    auto granted = tracer_.arm(*root, *init, ring_bytes, *task_keys, owner);
+    if (!granted && granted.error().code == EEXIST && orphans_.supersede(subject_.peer.uid, root->cgroup_id))
+        granted = tracer_.arm(*root, *init, ring_bytes, *task_keys, owner);
     if (!granted) {
         bool taken = granted.error().code == EEXIST;
         return refusal(taken ? Code::already_traced : Code::unavailable,
@@ -271,7 +299,38 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     desk_.granted(subject_, since_ - began);
     ReplyMessage reply{};
     reply.ring_bytes = ring_bytes;
+    reply.token[0] = owner.token[0];
+    reply.token[1] = owner.token[1];
     return reply;
+}
+
+// The token is what shows that this is the recorder that the session was granted to. The cgroup cannot:
+// it may be gone.
+ReplyMessage Connection::resume(const RequestMessage& request, UniqueFd& ring) {
+    if (armed_ || stopped_) return refusal(Code::bad_request, "this connection has a session");
+    auto session = orphans_.claim(subject_.peer.uid, {request.token[0], request.token[1]});
+    if (!session) return refusal(Code::no_session, "no session to resume with this token");
+    subject_.container = session->owner.container_id;
+    subject_.cgroup_id = session->cgroup_id;
+    subject_.tenant.cgroup = session->owner.cgroup;
+    subject_.session = session->session;
+    subject_.ring_bytes = session->ring_bytes;
+    // It was granted before: today's rules do not end it.
+    holding_.emplace(desk_.ledger().keep(subject_.tenant, session->ring_bytes));
+    since_ = std::chrono::steady_clock::now();
+    if (auto now = tracer_.counters(session->session)) counted_ = *now;
+    armed_ = true;
+    auto fd = tracer_.adopted_ring(*session);
+    if (!fd) return refusal(Code::unavailable, fd.error().message);
+    ring = std::move(*fd);
+    desk_.resumed(subject_);
+    ReplyMessage reply{};
+    reply.ring_bytes = session->ring_bytes;
+    return reply;
+}
+
+void Connection::release_stopped() {
+    if (std::exchange(stopped_, false)) tracer_.release(stopped_session_);
 }
 
 // The tracer checks that the process is one of this session: no tenant reaches another's.

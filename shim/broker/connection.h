@@ -12,6 +12,7 @@
 #include "base/unique_fd.h"
 #include "bpf/tracer.h"
 #include "shim/broker/desk.h"
+#include "shim/broker/orphans.h"
 #include "shim/ipc/broker_protocol.h"
 
 namespace spoor::broker {
@@ -25,9 +26,9 @@ struct Quota {
 class Connection {
 public:
     // Takes the socket; `peer` and `tenant` are what the kernel says of it, `seat` is its place among
-    // its uid's connections. `tracer` and `desk` outlive this object.
-    Connection(UniqueFd socket, ucred peer, Tenant tenant, Ledger::Seat seat, bpf::Tracer& tracer, Desk& desk,
-               const Quota& quota);
+    // its uid's connections. `tracer`, `orphans` and `desk` outlive this object.
+    Connection(UniqueFd socket, ucred peer, Tenant tenant, Ledger::Seat seat, bpf::Tracer& tracer,
+               Orphans& orphans, Desk& desk, const Quota& quota);
     // Ends the session, if there is one.
     ~Connection();
     Connection(const Connection&) = delete;
@@ -35,6 +36,9 @@ public:
 
     [[nodiscard]] int fd() const { return socket_.get(); }
     [[nodiscard]] bool armed() const { return armed_; }
+
+    // Leaves the session, if there is one, to the next spoord.
+    void leave() { armed_ = stopped_ = false; }
 
     // Reads one request and answers it. False: the peer has gone or broke the protocol; drop it.
     bool serve();
@@ -49,7 +53,9 @@ private:
     ReplyMessage arm(const RequestMessage& request, const std::vector<UniqueFd>& fds, UniqueFd& ring);
     ReplyMessage renew(const RequestMessage& request);
     ReplyMessage grow(const RequestMessage& request, UniqueFd& ring);
+    ReplyMessage resume(const RequestMessage& request, UniqueFd& ring);
     ReplyMessage counters(Request request);
+    void release_stopped();
     void end(const char* why, const Result<spoor_counters>& last);
     void count(const spoor_counters& now);
     [[nodiscard]] ReplyMessage refusal(Code code, const std::string& text) const;
@@ -58,11 +64,16 @@ private:
     UniqueFd socket_;
     Ledger::Seat seat_;
     bpf::Tracer& tracer_;
+    Orphans& orphans_;
     Desk& desk_;
     Quota quota_;
     Subject subject_;
     const char* asked_ = "invalid";  // the request being answered
     bool armed_ = false;
+    // The final counters have been asked for. What they are remains to be had until the peer hangs up:
+    // it may have to ask the next spoord.
+    bool stopped_ = false;
+    uint64_t stopped_session_ = 0;
     std::optional<Ledger::Holding> holding_;         // while armed
     std::chrono::steady_clock::time_point since_{};  // while armed
     spoor_counters counted_{};                       // as the desk knows them

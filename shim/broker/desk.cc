@@ -36,6 +36,8 @@ const char* name_of(Code code) {
             return "unavailable";
         case Code::bad_process:
             return "bad_process";
+        case Code::no_session:
+            return "no_session";
     }
     return "unknown";
 }
@@ -54,6 +56,8 @@ const char* name_of(Request request) {
             return "disarm";
         case Request::renew:
             return "renew";
+        case Request::resume:
+            return "resume";
     }
     return "invalid";
 }
@@ -126,6 +130,17 @@ void Desk::grown(const Subject& subject) {
     if (!audit_) return;
     AuditEvent event = about("request", subject);
     event.request = name_of(Request::grow);
+    event.granted = true;
+    audit_->tell(event);
+}
+
+void Desk::resumed(const Subject& subject) {
+    spdlog::info("session {} of uid {} pid {} goes on: container {}", subject.session, subject.peer.uid,
+                 subject.peer.pid, printable(subject.container));
+    if (metrics_) metrics_->accounts(ledger_.in_use());
+    if (!audit_) return;
+    AuditEvent event = about("request", subject);
+    event.request = name_of(Request::resume);
     event.granted = true;
     audit_->tell(event);
 }

@@ -42,6 +42,7 @@ public:
     void refused(const Subject& subject, const char* request, const Overrun& overrun);
     void granted(const Subject& subject, std::chrono::nanoseconds took);
     void grown(const Subject& subject);
+    void resumed(const Subject& subject);
     void ended(const Subject& subject, const char* why, std::chrono::nanoseconds lasted,
                const spoor_counters* counters);
     void connections(size_t open);

@@ -9,8 +9,10 @@
 
 #include "base/files.h"
 #include "config/config.h"
+#include "shim/broker/pins_choice.h"
 #include "shim/broker/privileges.h"
 #include "shim/broker/server.h"
+#include "shim/broker/system_calls.h"
 
 namespace {
 
@@ -56,17 +58,25 @@ struct Books {
 Status open_books(const Config& config, Books& books) {
     SPOOR_TRY(books.metrics.bind(config.metrics));
     if (config.audit.file.empty()) return {};
-    auto audit = broker::Audit::open(
-        {.file = config.audit.file, .rotate = config.audit.rotate, .keep = config.audit.keep});
+    auto audit = broker::Audit::open({.file = config.audit.file,
+                                      .rotate = config.audit.rotate,
+                                      .keep = config.audit.keep,
+                                      .start = false});
     if (!audit) return std::move(audit).error();
     books.audit = std::move(*audit);
     return {};
 }
 
+struct Safety {
+    std::string pins = "auto";
+    bool extra_capabilities = false;
+};
+
 Status run(const std::string& socket_path, const std::string& config_file, bool end_with_last,
-           const bpf::TracerLimits& limits, broker::ServerOptions options) {
+           const Safety& safety, const bpf::TracerLimits& limits, broker::ServerOptions options) {
     auto config = read_policy(config_file);
     if (!config) return std::move(config).error();
+    if (!end_with_last && !safety.extra_capabilities) SPOOR_TRY(broker::refuse_extra_capabilities());
     UniqueFd listener = passed_listener();
     if (listener) {
         options.socket_path = path_of(listener);
@@ -83,10 +93,19 @@ Status run(const std::string& socket_path, const std::string& config_file, bool 
     Books books;
     SPOOR_TRY(open_books(*config, books));
     SPOOR_TRY(broker::keep_bpf_capabilities_only());
-    auto loaded =
-        bpf::Tracer::load(limits, [](const std::string& line) { spdlog::debug("libbpf: {}", line); });
+    auto pins = broker::open_pins(end_with_last ? "none" : safety.pins);
+    if (!pins) return std::move(pins).error();
+    options.leave_sessions = pins->has_value();
+    auto loaded = bpf::Tracer::load(
+        limits, [](const std::string& line) { spdlog::debug("libbpf: {}", line); }, std::move(*pins));
     if (!loaded) return std::move(loaded).error();
     tracer = std::move(*loaded);
+    for (const auto& session : tracer->adopted())
+        spdlog::info("adopted session {} of uid {}", session.session, session.owner.uid);
+    SPOOR_TRY(broker::keep_map_capability_only());
+    // Threads from here on: they have no more than is left.
+    tracer->start();
+    if (books.audit) books.audit->start();
     options.reload = [&config_file]() -> Result<std::vector<TenantRule>> {
         auto again = read_policy(config_file);
         if (!again) return std::move(again).error();
@@ -95,6 +114,7 @@ Status run(const std::string& socket_path, const std::string& config_file, bool 
     broker::Ledger ledger(std::move(config->tenants));
     broker::Desk desk(ledger, books.audit.get(), &books.metrics);
     SPOOR_TRY(books.metrics.start([&tracer] { return tracer->programs_attached(); }));
+    SPOOR_TRY(broker::keep_needed_system_calls_only());
     spdlog::info("ready at {}", options.socket_path);
     desk.told("start", true, std::string("spoord ") + SPOOR_VERSION);
     Status served = broker::serve(std::move(listener), *tracer, desk, options);
@@ -110,6 +130,8 @@ int main(int argc, char** argv) {
     std::string socket_path = broker::default_socket;
     std::string level = "info";
     std::string config_file;
+    Safety safety;
+    int64_t grace_s = 60;
     bool end_with_last = false;
     bpf::TracerLimits limits;
     broker::ServerOptions options;
@@ -121,6 +143,15 @@ int main(int argc, char** argv) {
                    "(default: /etc/spoor/spoor.yaml, if it is there)")
         ->type_name("FILE");
     app.add_flag("--private", end_with_last, "end with the last connection");
+    app.add_flag("--allow-extra-capabilities", safety.extra_capabilities,
+                 "start with more than CAP_BPF and CAP_PERFMON,\nand give up the others (--private does)");
+    app.add_option("--pins", safety.pins,
+                   std::string("directory on a bpffs that keeps sessions over a restart;\nauto: ") +
+                       broker::default_pins + " if it can be had; or none")
+        ->capture_default_str();
+    app.add_option("--resume-grace", grace_s, "seconds that adopted sessions wait for their recorders")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 3600));
     app.add_option("--max-ring", options.quota.ring_bytes_max,
                    "largest ring of any container, in bytes,\nwhatever the rules say")
         ->capture_default_str()
@@ -132,11 +163,12 @@ int main(int argc, char** argv) {
         ->capture_default_str()
         ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
     CLI11_PARSE(app, argc, argv);
+    options.resume_grace = std::chrono::seconds(grace_s);
 
     spdlog::set_default_logger(spdlog::stderr_color_st("spoord"));
     spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
     spdlog::set_level(spdlog::level::from_str(level));
-    if (auto ran = run(socket_path, config_file, end_with_last, limits, options); !ran) {
+    if (auto ran = run(socket_path, config_file, end_with_last, safety, limits, options); !ran) {
         spdlog::error("{}", ran.error().message);
         return 1;
     }

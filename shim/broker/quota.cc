@@ -134,7 +134,12 @@ Granted<Ledger::Holding> Ledger::hold(const Tenant& tenant, uint32_t ring_bytes)
         return overrun(Limit::ring_bytes, rule, tenant, std::to_string(use.ring_bytes),
                        std::to_string(rule.ring_bytes.value) + " bytes of rings, and asked for " +
                            std::to_string(ring_bytes));
+    return keep(tenant, ring_bytes);
+}
+
+Ledger::Holding Ledger::keep(const Tenant& tenant, uint32_t ring_bytes) {
     const uint64_t id = next_++;
+    const Account account = account_of(rule_for(tenant), tenant);
     add(held_.emplace(id, Held{tenant, ring_bytes, account}).first->second);
     return Holding(this, id);
 }

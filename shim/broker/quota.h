@@ -92,6 +92,9 @@ public:
     // A container with a ring of `ring_bytes`. The tenant's cgroup is known here.
     Granted<Holding> hold(const Tenant& tenant, uint32_t ring_bytes);
 
+    // As hold(), for a container that was granted before, by a spoord that is gone: never refused.
+    Holding keep(const Tenant& tenant, uint32_t ring_bytes);
+
     // The largest ring that the tenant may have.
     [[nodiscard]] uint32_t largest_ring(const Tenant& tenant) const;
     [[nodiscard]] const TenantRule& rule_for(const Tenant& tenant) const {

@@ -38,11 +38,16 @@ Status watch(int epoll, int fd) {
 class Server {
 public:
     Server(UniqueFd listener, bpf::Tracer& tracer, Desk& desk, const ServerOptions& options)
-        : listener_(std::move(listener)), tracer_(tracer), desk_(desk), options_(options) {}
+        : listener_(std::move(listener)),
+          tracer_(tracer),
+          desk_(desk),
+          orphans_(tracer, desk, std::chrono::steady_clock::now() + options.resume_grace),
+          options_(options) {}
 
     Status run();
 
 private:
+    [[nodiscard]] int next_timeout_ms(bool ticks) const;
     void accept_peers();
     void accept_peer(UniqueFd socket);
     // False: told to end.
@@ -54,6 +59,7 @@ private:
     UniqueFd listener_;
     bpf::Tracer& tracer_;
     Desk& desk_;
+    Orphans orphans_;
     const ServerOptions& options_;
     UniqueFd epoll_;
     std::unordered_map<int, std::unique_ptr<Connection>> connections_;
@@ -78,12 +84,15 @@ Status Server::run() {
     for (;;) {
         epoll_event events[64];
         const bool ticks = desk_.counts() && !connections_.empty();
-        int count = ::epoll_wait(epoll_.get(), events, 64, ticks ? tick_ms : -1);
+        int count = ::epoll_wait(epoll_.get(), events, 64, next_timeout_ms(ticks));
         if (count < 0 && errno != EINTR) return errno_error("epoll_wait");
         for (int i = 0; i < count; ++i) {
             int fd = events[i].data.fd;
             if (fd == signal_fd.get()) {
-                if (!take_signals(fd)) return {};
+                if (take_signals(fd)) continue;
+                if (options_.leave_sessions)
+                    for (auto& [socket, connection] : connections_) connection->leave();
+                return {};
             } else if (fd == listener_.get()) {
                 accept_peers();
             } else if (auto peer = connections_.find(fd);
@@ -93,6 +102,7 @@ Status Server::run() {
             }
         }
         if (ticks) tick();
+        orphans_.collect(std::chrono::steady_clock::now());
         if (options_.end_with_last && served_any_ && connections_.empty()) {
             // Nobody can come any more once the name is gone; who came just before is still served.
             if (!options_.socket_path.empty()) ::unlink(options_.socket_path.c_str());
@@ -100,6 +110,14 @@ Status Server::run() {
             if (connections_.empty()) return {};
         }
     }
+}
+
+int Server::next_timeout_ms(bool ticks) const {
+    const auto due = orphans_.due();
+    if (!due) return ticks ? tick_ms : -1;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*due - std::chrono::steady_clock::now());
+    const int wait = static_cast<int>(std::max<int64_t>(left.count(), 0));
+    return ticks ? std::min(wait, tick_ms) : wait;
 }
 
 bool Server::take_signals(int signal_fd) {
@@ -161,7 +179,7 @@ void Server::accept_peer(UniqueFd socket) {
     served_any_ = true;
     connections_.emplace(
         fd, std::make_unique<Connection>(std::move(socket), subject.peer, std::move(subject.tenant),
-                                         std::move(*seat), tracer_, desk_, options_.quota));
+                                         std::move(*seat), tracer_, orphans_, desk_, options_.quota));
     desk_.connections(connections_.size());
 }
 

@@ -2,6 +2,7 @@
 // ends on SIGTERM or SIGINT, or, when private, as soon as the last peer has gone.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -19,6 +20,9 @@ struct ServerOptions {
     // End with the last connection (at least one was there), and remove `socket_path`.
     bool end_with_last = false;
     std::string socket_path;
+    // Sessions outlive this process (bpf/tracer.h): told to end, it leaves them to its successor.
+    bool leave_sessions = false;
+    std::chrono::milliseconds resume_grace{60'000};  // so long adopted sessions wait for their recorders
     // The rules as they are now, on SIGHUP. An error leaves the old ones in force.
     std::function<Result<std::vector<TenantRule>>()> reload;
 };

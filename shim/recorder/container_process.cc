@@ -136,4 +136,13 @@ TaskOptions task_options_of(const Job& job, pid_t init_pid) {
     return options;
 }
 
+TrailOptions trail_options_of(const Job& job, pid_t init_pid) {
+    TrailOptions options;
+    options.rotate_bytes = job.rotate_bytes;
+    options.write_accesses = job.write_accesses;
+    options.process_line_delay_ns = 2'000'000'000;
+    options.tasks = task_options_of(job, init_pid);
+    return options;
+}
+
 }  // namespace spoor

@@ -57,4 +57,12 @@ std::vector<std::string> prune_own_volumes(const std::string& directory, const s
     return removed;
 }
 
+Status remove_own_tree(const std::string& path, const std::string& witness,
+                       const DirectoryIdentity& identity) {
+    struct stat st {};
+    if (::lstat(witness.c_str(), &st) < 0) return {};
+    if (identity.inode != 0 && (st.st_ino != identity.inode || st.st_dev != identity.device)) return {};
+    return remove_tree(path);
+}
+
 }  // namespace spoor

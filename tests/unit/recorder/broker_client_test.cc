@@ -148,7 +148,7 @@ struct WrongAnswer {
 TEST_F(BrokerClientTest, AnswersOfAnotherProtocolCloseTheConnection) {
     const WrongAnswer wrong[] = {
         {"magic", [](ReplyMessage& reply) { reply.magic = 1; }},
-        {"version", [](ReplyMessage& reply) { reply.version = 2; }},
+        {"version", [](ReplyMessage& reply) { reply.version = 1; }},
         {"request", [](ReplyMessage& reply) { reply.request = 99; }},
         {"size", [](ReplyMessage& reply) { reply.ring_bytes = 5000; }},
         {"zero", [](ReplyMessage& reply) { reply.ring_bytes = 0; }},
