@@ -1,6 +1,7 @@
 #include "shim/broker/cgroup_claim.h"
 
 #include <linux/magic.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -101,7 +102,8 @@ Status peer_lives(int socket, pid_t pid, const std::string& proc) {
     }
     const UniqueFd pidfd(raw);
     auto found = pid_of_pidfd(pidfd.get(), proc);
-    if (found && *found == static_cast<uint32_t>(pid)) return {};
+    pollfd ended{pidfd.get(), POLLIN, 0};  // one that nobody has waited for has ended, too
+    if (found && *found == static_cast<uint32_t>(pid) && ::poll(&ended, 1, 0) == 0) return {};
     return Error{ESRCH, "the process that made the connection has ended"};
 }
 

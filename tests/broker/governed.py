@@ -96,7 +96,8 @@ class Spoord:
         self.write_rules(rules)
         self.log_file = open(self.place / "log", "wb")
         self.process = subprocess.Popen(
-            [os.environ["SPOORD"], "--socket", str(self.socket), "--config", str(self.config)], stderr=self.log_file)
+            [os.environ["SPOORD"], "--allow-extra-capabilities", "--pins", "none", "--socket", str(self.socket),
+             "--config", str(self.config)], stderr=self.log_file)
         self.until(lambda: "ready at" in self.log())
 
     def write_rules(self, rules):

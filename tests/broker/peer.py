@@ -5,6 +5,7 @@ import mmap
 import os
 import socket
 import struct
+import traceback
 
 MAGIC = 0x53504F52
 VERSION = 2
@@ -105,5 +106,6 @@ def as_user(uid, body):
             os.setresuid(uid, uid, uid)
             os._exit(0 if body() else 1)
         except BaseException:
+            traceback.print_exc()
             os._exit(2)
     return os.waitpid(pid, 0)[1] == 0

@@ -8,6 +8,8 @@ import mmap
 import os
 import random
 import resource
+import select
+import socket
 import struct
 
 import peer
@@ -175,7 +177,6 @@ def test_a_connection_whose_maker_has_ended(spoord, box):
             client = peer.Peer(spoord)
             maker = os.pidfd_open(os.getpid())
             if os.fork() == 0:
-                import select
                 select.select([maker], [], [], 10)
                 reply = client.arm(container.fd, container.pidfd)
                 os.write(writing, f"{reply.code} {reply.text}".encode())
@@ -193,8 +194,9 @@ def test_ten_thousand_connections(spoord, alice):
         resource.setrlimit(resource.RLIMIT_NOFILE, (12000, 12000))
         held, turned_away = [], 0
         for _ in range(10000):
-            client = peer.Peer(spoord)
-            client.socket.setblocking(False)
+            client = peer.Peer.__new__(peer.Peer)
+            client.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            client.socket.connect(spoord)  # waits while the queue is full
             held.append(client)
         for client in held:
             client.socket.settimeout(10)
