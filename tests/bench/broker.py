@@ -31,7 +31,7 @@ def rings_mapped(pid):
     found = 0
     with open(f"/proc/{pid}/maps") as maps:
         for line in maps:
-            if "bpf" in line.rsplit(" ", 1)[-1]:
+            if "anon_inode:bpf" in line:
                 begin, end = (int(text, 16) for text in line.split()[0].split("-"))
                 found += end - begin > 64 * 1024
     return found
