@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -30,6 +31,9 @@ public:
     void end_line();
     void flush();
 
+    // Descriptors of what has been written, or made, since the last call: for fdatasync(2).
+    [[nodiscard]] std::vector<UniqueFd> take_unsynced();
+
     // Moves the file (with all that was written) to `part` and starts a new one. After a failure
     // the old one goes on growing.
     Status rotate(const std::string& part);
@@ -47,6 +51,7 @@ public:
 
 private:
     void drop(std::string why);
+    void note_new_name();
 
     int dir_;
     std::string name_;
@@ -54,6 +59,8 @@ private:
     std::string buffer_;
     uint64_t buffered_lines_ = 0;
     uint64_t written_ = 0;
+    bool unsynced_ = false;                // what was written to fd_
+    std::vector<UniqueFd> also_unsynced_;  // parts that were moved away; the directory, for new names
     uint64_t lost_lines_ = 0;
     std::string error_;
 };

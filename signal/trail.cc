@@ -10,6 +10,7 @@
 #include "signal/access_set.h"
 #include "signal/process_table.h"
 #include "signal/report.h"
+#include "signal/syncer.h"
 
 namespace spoor {
 namespace {
@@ -72,6 +73,12 @@ struct Trail::Impl {
         if (options.write_accesses) session.accesses_files = log.files();
     }
 
+    void sync() {
+        syncer.sync(process_lines.take_unsynced());
+        syncer.sync(log.take_unsynced());
+        syncer.sync(violation_lines.take_unsynced());
+    }
+
     void note_cost() {
         rusage used{};
         if (::getrusage(RUSAGE_SELF, &used) < 0) return;
@@ -118,6 +125,7 @@ struct Trail::Impl {
     AccessLog log;
     AccessSet accesses;
     LineFile violation_lines;
+    Syncer syncer;
     TaskBook tasks;
     uint64_t cut_paths = 0;
     unsigned rotations_told = 0;
@@ -202,6 +210,7 @@ void Trail::flush() {
     trail.processes.flush(now - std::min(now, trail.options.process_line_delay_ns));
     trail.process_lines.flush();
     trail.log.flush();
+    trail.sync();
     if (trail.log.rotations() == trail.rotations_told) return;
     // Who follows accesses.jsonl learns from session.json where its beginning went.
     trail.rotations_told = trail.log.rotations();
@@ -238,6 +247,7 @@ Status Trail::finish(const SessionCounters& counters, const SessionLoss& loss,
     trail.process_lines.flush();
     trail.log.flush();
     trail.violation_lines.flush();
+    trail.sync();
     trail.session.counters = counters;
     trail.session.state = state;
     trail.session.finished = trail.clock.rfc3339(boot_time_ns());

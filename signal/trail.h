@@ -2,9 +2,9 @@
 // processes.jsonl, accesses.jsonl, violations.jsonl and the reports of the tasks and of the container in
 // the volume. What the recorder drives.
 //
-// Threads: one. Errors: after begin() nothing here fails or throws; a write that fails (full disk,
-// removed directory) costs its lines, is counted, and becomes a reason in session.json.
-// Events may come late, twice or not at all; times are CLOCK_BOOTTIME nanoseconds.
+// Threads: one, and one that only waits for the disk. Errors: after begin() nothing here fails or throws; a
+// write that fails (full disk, removed directory) costs its lines, is counted, and becomes a reason in
+// session.json. Events may come late, twice or not at all; times are CLOCK_BOOTTIME nanoseconds.
 #pragma once
 
 #include <cstdint>
@@ -60,8 +60,9 @@ public:
     std::vector<TaskBook::HostProcess> take_renewals();
     std::vector<TaskBook::HostProcess> take_kills();
 
-    // Writes buffered lines out. To be called when the ring is empty and at least every second: an
-    // ended process gets its line here, when what came late about it has arrived.
+    // Writes buffered lines out and has them reach the disk (on a thread of its own). To be called when the
+    // ring is empty and at least every second: an ended process gets its line here, when what came late about
+    // it has arrived.
     void flush();
     // Another flush is wanted, even if nothing comes.
     [[nodiscard]] bool unflushed() const;

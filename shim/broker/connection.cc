@@ -230,7 +230,8 @@ void Connection::end(const char* why, const Result<spoor_counters>& last) {
     stopped_ = true;
     stopped_session_ = subject_.session;
     if (last) count(*last);
-    holding_.reset();
+    // Without a next spoord nobody can ask again.
+    if (!tracer_.outlived()) release_stopped();
     desk_.ended(subject_, why, std::chrono::steady_clock::now() - since_, last ? &*last : nullptr);
     subject_.session = 0;
 }
@@ -255,6 +256,7 @@ void Connection::count(const spoor_counters& now) {
 ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<UniqueFd>& fds,
                              UniqueFd& ring) {
     const auto began = std::chrono::steady_clock::now();
+    release_stopped();
     if (armed_) return refusal(Code::bad_request, "this connection has a session");
     subject_.container.assign(request.container_id,
                               ::strnlen(request.container_id, sizeof request.container_id));
@@ -281,7 +283,6 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     uint32_t ring_bytes = std::bit_ceil(std::clamp(request.ring_bytes, quota_.ring_bytes_min, most));
     auto holding = desk_.ledger().hold(subject_.tenant, ring_bytes);
     if (!holding) return refusal(holding.error());
-    release_stopped();
     const bpf::SessionOwner owner{subject_.peer.uid, subject_.peer.gid,
                                   tracer_.outlived() ? make_token() : Token{}, subject_.container,
                                   subject_.tenant.cgroup};
@@ -346,7 +347,10 @@ ReplyMessage Connection::list(const RequestMessage& request) const {
 }
 
 void Connection::release_stopped() {
-    if (std::exchange(stopped_, false)) tracer_.release(stopped_session_);
+    if (!std::exchange(stopped_, false)) return;
+    tracer_.release(stopped_session_);
+    holding_.reset();
+    desk_.accounts();
 }
 
 // The tracer checks that the process is one of this session: no tenant reaches another's.

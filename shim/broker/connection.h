@@ -75,7 +75,7 @@ private:
     // it may have to ask the next spoord.
     bool stopped_ = false;
     uint64_t stopped_session_ = 0;
-    std::optional<Ledger::Holding> holding_;         // while armed
+    std::optional<Ledger::Holding> holding_;         // while armed or stopped
     std::chrono::steady_clock::time_point since_{};  // while armed
     spoor_counters counted_{};                       // as the desk knows them
 };

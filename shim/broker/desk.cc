@@ -177,6 +177,10 @@ void Desk::ended(const Subject& subject, const char* why, std::chrono::nanosecon
     audit_->tell(event);
 }
 
+void Desk::accounts() {
+    if (metrics_) metrics_->accounts(ledger_.in_use());
+}
+
 void Desk::connections(size_t open) {
     if (metrics_) metrics_->connections(open);
 }

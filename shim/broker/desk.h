@@ -58,6 +58,8 @@ public:
     // for root anybody's. Null: there is none. Numbers of sessions are not told: they count everybody's.
     [[nodiscard]] const std::pair<const uint64_t, Running>* next_running(uint64_t after, uid_t who) const;
     void connections(size_t open);
+    // Somebody holds less than before.
+    void accounts();
     void records(const spoor_counters& more);
     // spoord's own life: "start", "stop", "reload".
     void told(const char* event, bool good, const std::string& text);

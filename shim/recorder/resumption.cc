@@ -10,6 +10,10 @@ namespace {
 
 constexpr auto longest_pause = std::chrono::milliseconds(500);
 
+// The session is not there, or not for us. Anything else may pass: a spoord that has no room for another
+// connection just now, or ends again.
+bool is_final(const Error& error) { return error.code == ESTALE || error.code == EPROTONOSUPPORT; }
+
 bool is_readable(int fd) {
     pollfd item{fd, POLLIN, 0};
     return ::poll(&item, 1, 0) > 0;
@@ -33,7 +37,7 @@ std::optional<Result<Resumption::Resumed>> Resumption::step(Time now) {
         auto ring = asked_->finish_resume();
         if (ring) return Resumed{std::move(*std::exchange(asked_, std::nullopt)), std::move(*ring)};
         asked_.reset();
-        if (ring.error().code != ECONNRESET) return std::move(ring).error();
+        if (is_final(ring.error())) return std::move(ring).error();
         again(now, std::move(ring).error());
     }
     if (now < give_up_) return std::nullopt;

@@ -25,7 +25,8 @@ using std::chrono::steady_clock;
 // The kernel wakes a consumer only if it has caught up, so not looking for a moment makes one wake-up
 // of many. Short enough for the smallest ring in a storm (half full after 5 ms at 300,000 records a second).
 constexpr auto drain_pause = milliseconds(5);
-constexpr auto flush_interval = milliseconds(1000);
+// What happened is on the disk a second later: the rest of it is the disk's.
+constexpr auto flush_interval = milliseconds(750);
 // Between two looks at the control socket.
 constexpr size_t drain_batch = 4096;
 constexpr size_t signal_batch = 64;

@@ -19,6 +19,7 @@
 #include "shim/runtime/environment.h"
 #include "shim/runtime/error_output.h"
 #include "shim/runtime/state_dir.h"
+#include "shim/runtime/sweep.h"
 #include "signal/session.h"
 
 namespace spoor {
@@ -124,11 +125,14 @@ int create_runtime(const HookArguments& arguments, const std::string& state) {
 }
 
 // Never fails: the container is gone, and an error here would only trouble its manager.
-int poststop(const HookArguments& arguments) {
+int finish_container(const HookArguments& arguments) {
     struct stat st {};
     if (::lstat(arguments.state_dir.c_str(), &st) != 0) return 0;  // the recorder has finished already
-    const auto finished =
-        call_recorder(arguments.state_dir, {ControlRequest::Op::finish, 0}, finish_deadline);
+    const ControlRequest finish{ControlRequest::Op::finish, 0};
+    auto finished = call_recorder(arguments.state_dir, finish, finish_deadline);
+    // It hung up without an answer: killed just now, so that nobody will listen any more.
+    if (!finished && finished.error().code == ECONNRESET)
+        finished = call_recorder(arguments.state_dir, finish, finish_deadline);
     if (finished || finished.error().code != ESRCH) return 0;
     if (::lstat(arguments.state_dir.c_str(), &st) != 0) return 0;
     tell_readers(arguments.state_dir, "the recorder ended before the container", false);
@@ -151,7 +155,11 @@ int run_hook(std::span<const char* const> arguments) {
     }
     // Read in any case: the runtime may still be writing, and a closed pipe is an error to it.
     const auto state = read_fd(STDIN_FILENO, largest_state);
-    if (name == "poststop") return poststop(*parsed);
+    if (name == "poststop") {
+        const int code = finish_container(*parsed);
+        sweep_beside(parsed->state_dir);
+        return code;
+    }
     return create_runtime(*parsed, state ? *state : "");
 }
 

@@ -31,7 +31,7 @@ class Broker:
 
     def spawn(self, *options):
         with open(self.log, "ab") as log:
-            return subprocess.Popen([os.environ["SPOORD"], "--socket", self.socket, "--pins", self.pins,
+            return subprocess.Popen([os.environ["SPOORD"], "--allow-extra-capabilities", "--socket", self.socket, "--pins", self.pins,
                                      "--max-ring", str(1 << 21), *options], stderr=log)
 
     def start(self, *options):
@@ -179,7 +179,7 @@ def test_killed_at_random_moments(broker, box, tmp_path):
     files = tmp_path / "files"
     files.mkdir()
     running = threading.Thread(target=container.run, args=(
-        f"i=0; while ! [ -e {stop} ]; do : > {files}/$i; rm {files}/$i; : > {files}/k$i; sleep 0.01; i=$((i+1)); done",))
+        f"i=0; while ! [ -e {stop} ]; do : > {files}/$i; rm {files}/$i; : > {files}/k$i; sleep 0.05; i=$((i+1)); done",))
     running.start()
     try:
         for _ in range(rounds):
@@ -313,14 +313,14 @@ def test_other_versions_are_left_alone(broker, box):
 
 def test_one_spoord_a_directory(broker):
     broker.start()
-    second = subprocess.run([os.environ["SPOORD"], "--socket", f"{broker.socket}2", "--pins", broker.pins],
+    second = subprocess.run([os.environ["SPOORD"], "--allow-extra-capabilities", "--socket", f"{broker.socket}2", "--pins", broker.pins],
                             stderr=subprocess.PIPE, text=True, timeout=DEADLINE_S)
     assert second.returncode == 1 and "another spoord uses it" in second.stderr
 
 
 def test_pins_need_a_bpffs_of_ones_own(broker, tmp_path):
     def refused(directory):
-        run = subprocess.run([os.environ["SPOORD"], "--socket", broker.socket, "--pins", directory],
+        run = subprocess.run([os.environ["SPOORD"], "--allow-extra-capabilities", "--socket", broker.socket, "--pins", directory],
                              stderr=subprocess.PIPE, text=True, timeout=DEADLINE_S)
         assert run.returncode == 1
         return run.stderr
