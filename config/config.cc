@@ -103,6 +103,10 @@ void read_root(Section& root, Config& config, bool by_operator) {
         });
     });
     root.section("delivery", [&](Section& delivery) { read_delivery(delivery, config.delivery); });
+    root.section("secrets", [&](Section& secrets) {
+        secrets.more_words("names", 3, config.secrets.names);
+        secrets.more_words("prefixes", 3, config.secrets.prefixes);
+    });
     root.section("log", [&](Section& log) {
         log.absolute_path("file", config.log.file);
         log.choice("level", level_words, [&](size_t i) { config.log.level = level_words[i]; });

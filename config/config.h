@@ -1,6 +1,6 @@
 // spoor.yaml: what an operator can set, and its defaults. docs/configuration.md tells it to people.
 //
-// Layers, later over earlier, key by key (a list replaces a list): /etc/spoor/spoor.yaml,
+// Layers, later over earlier, key by key (a list replaces a list, `secrets` apart): /etc/spoor/spoor.yaml,
 // $XDG_CONFIG_HOME/spoor/spoor.yaml, the file that SPOOR_CONFIG names. The first is the operator's:
 // `tenants`, `audit` and `metrics` may stand there only.
 #pragma once
@@ -82,6 +82,12 @@ struct Config {
             return !endpoint.empty() || !put.mint.empty() || !put.hosts.empty() || !otlp.endpoint.empty();
         }
     } delivery;
+    // What is taken for a secret beside the built-in rules (docs/security.md). Each layer adds to what
+    // those before it say: nobody below the operator can take a rule away.
+    struct Secrets {
+        std::vector<std::string> names;     // ends of names of settings
+        std::vector<std::string> prefixes;  // beginnings of keys
+    } secrets;
     struct Log {
         std::string file;  // of the recorder; empty: none
         std::string level = "info";

@@ -143,6 +143,25 @@ void Section::texts(std::string_view key, std::vector<std::string>& out) {
     out = std::move(texts);
 }
 
+void Section::more_words(std::string_view key, size_t least, std::vector<std::string>& out) {
+    const std::string wanted = "a list of words of letters, digits, '-', '_' and '.', with at least " +
+                               std::to_string(least) + " letters or digits each";
+    const Entry* entry = take(key);
+    if (entry == nullptr) return;
+    if (!entry->value.IsSequence()) return wrong(entry->key_mark, key, wanted, kind_of(entry->value));
+    const auto letter = [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    };
+    const auto allowed = [&letter](char c) { return letter(c) || c == '-' || c == '_' || c == '.'; };
+    for (const auto& item : entry->value) {
+        const std::string word = item.IsScalar() ? item.Scalar() : std::string();
+        if (!std::all_of(word.begin(), word.end(), allowed) ||
+            std::count_if(word.begin(), word.end(), letter) < static_cast<ptrdiff_t>(least))
+            return wrong(item.Mark(), key, wanted, kind_of(item));
+        if (std::find(out.begin(), out.end(), word) == out.end()) out.push_back(word);
+    }
+}
+
 void Section::absolute_path(std::string_view key, std::string& out) {
     YAML::Mark mark;
     const std::string* value = scalar(key, path_wanted, mark);

@@ -32,6 +32,9 @@ public:
     // The name of an environment variable, of at most 47 bytes (spoord compares no longer ones), or "".
     void variable(std::string_view key, std::string& out);
     void texts(std::string_view key, std::vector<std::string>& out);
+    // Words of letters, digits, `-`, `_` and `.`, with at least `least` letters or digits each; they are
+    // added to `out`, what is there already is not added again.
+    void more_words(std::string_view key, size_t least, std::vector<std::string>& out);
     void absolute_path(std::string_view key, std::string& out);
     // A URL that base/url.h takes, or "". Errors do not quote it.
     void http_url(std::string_view key, std::string& out);

@@ -74,6 +74,16 @@ void LineFile::drop(std::string why) {
     buffer_.clear();
 }
 
+bool LineFile::in_place() const {
+    if (!fd_) return true;
+    struct stat ours {
+    }, named{};
+    if (::fstat(fd_.get(), &ours) < 0 || ::fstatat(dir_, name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) < 0)
+        return false;
+    return ours.st_dev == named.st_dev && ours.st_ino == named.st_ino &&
+           ours.st_size == static_cast<off_t>(written_);
+}
+
 Status LineFile::rotate(const std::string& part) {
     flush();
     if (::renameat(dir_, name_.c_str(), dir_, part.c_str()) < 0) return errno_error(part);

@@ -38,11 +38,16 @@ public:
     // the old one goes on growing.
     Status rotate(const std::string& part);
 
+    // Whether its name still stands for the file that was written, and nobody else cut it or added to it.
+    // True if it was never open: then all is counted as lost.
+    [[nodiscard]] bool in_place() const;
+
     [[nodiscard]] bool is_open() const { return fd_.valid(); }
     [[nodiscard]] uint64_t bytes() const { return written_ + buffer_.size(); }
     [[nodiscard]] uint64_t lost_lines() const { return lost_lines_; }
     // The first failure; empty if none.
     [[nodiscard]] const std::string& error() const { return error_; }
+    [[nodiscard]] const std::string& name() const { return name_; }
 
 private:
     void drop(std::string why);

@@ -33,7 +33,7 @@ struct Trail::Impl {
           session(std::move(facts)),
           options(wanted),
           process_lines(volume.trace(), processes_file),
-          processes(process_lines, clock),
+          processes(process_lines, clock, Redactor(session.secrets)),
           log(volume.trace(), clock, options.rotate_bytes),
           accesses(options.access_set_bytes),
           violation_lines(volume.trace(), violations_file),
@@ -98,11 +98,17 @@ struct Trail::Impl {
     // What the parts met with becomes the session's text, at the end.
     void gather_reasons() {
         for (const LineFile* file :
-             {&std::as_const(process_lines), &log.file(), &std::as_const(violation_lines)})
+             {&std::as_const(process_lines), &log.file(), &std::as_const(violation_lines)}) {
+            if (!file->in_place())
+                add_once(session.reasons,
+                         "trace/" + file->name() +
+                             " was removed, replaced or changed by somebody else while it was "
+                             "being written");
             if (file->lost_lines() > 0)
                 add_once(
                     session.reasons,
                     file->error() + ": " + counted(file->lost_lines(), "line is", "lines are") + " missing");
+        }
         if (cut_paths > 0)
             add_once(session.reasons,
                      counted(cut_paths, "path was", "paths were") + " longer than can be reported, and cut");
@@ -148,6 +154,7 @@ Status Trail::begin() {
     if (trail.options.write_accesses) SPOOR_TRY(trail.log.open());
     trail.count();
     SPOOR_TRY(write_session(trail.volume.trace(), trail.session));
+    SPOOR_TRY(reserve_session_space(trail.volume.trace()));
     trail.begun = true;
     return {};
 }
@@ -274,6 +281,7 @@ Status Trail::finish(const SessionCounters& counters, const SessionLoss& loss,
                                              task_file_name(container_task) + ".json");
         if (!told) trail.warn("delivery: " + told.error().message);
     }
+    release_session_space(trail.volume.trace());
     return write_session(trail.volume.trace(), trail.session);
 }
 

@@ -32,7 +32,7 @@ struct TrailOptions {
 
 class Trail {
 public:
-    // Takes the volume over. `facts`: container, image, annotations, family, coverage, ring size and
+    // Takes the volume over. `facts`: container, image, annotations, rules for secrets, family, coverage, ring size and
     // warnings so far; state, times and files are set here.
     Trail(Volume volume, Session facts, TrailOptions options = {});
     Trail(Trail&&) noexcept;

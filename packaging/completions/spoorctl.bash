@@ -9,7 +9,7 @@ _spoorctl()
 
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-            run | show | report | deliver | config | doctor)
+            run | show | report | deliver | config | sessions | doctor)
                 verb=${COMP_WORDS[i]}
                 break
                 ;;
@@ -18,7 +18,7 @@ _spoorctl()
 
     case $verb in
         '')
-            COMPREPLY=($(compgen -W 'run show report deliver config doctor --help --version' -- "$cur"))
+            COMPREPLY=($(compgen -W 'run show report deliver config sessions doctor --help --version' -- "$cur"))
             ;;
         run)
             # Behind the options stands a command of its own.
@@ -112,6 +112,9 @@ _spoorctl()
             elif [[ ${COMP_WORDS[i+1]} == explain && $prev != --uid && $prev != --gid && $prev != --cgroup ]]; then
                 COMPREPLY=($(compgen -W '--help --uid --gid --cgroup --file -h' -- "$cur"))
             fi
+            ;;
+        sessions)
+            COMPREPLY=($(compgen -W '--json --help' -- "$cur"))
             ;;
         doctor)
             COMPREPLY=($(compgen -W '--help' -- "$cur"))

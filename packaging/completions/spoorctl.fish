@@ -1,6 +1,6 @@
 # fish completion for spoorctl
 
-set -l verbs run show report deliver config doctor
+set -l verbs run show report deliver config sessions doctor
 set -l none "not __fish_seen_subcommand_from $verbs"
 
 complete -c spoorctl -f
@@ -11,6 +11,7 @@ complete -c spoorctl -n "$none" -a show -d 'Show the trail in a volume'
 complete -c spoorctl -n "$none" -a report -d 'Write the reports of tasks in a format of other tools'
 complete -c spoorctl -n "$none" -a deliver -d 'Deliver the reports that wait in the spool'
 complete -c spoorctl -n "$none" -a config -d "Check or show spoor's configuration"
+complete -c spoorctl -n "$none" -a sessions -d 'List your containers that are being traced now'
 complete -c spoorctl -n "$none" -a doctor -d 'Say whether containers can be traced here'
 
 set -l run '__fish_seen_subcommand_from run'

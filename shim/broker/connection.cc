@@ -202,6 +202,8 @@ ReplyMessage Connection::answer(const RequestMessage& request, const std::vector
             return renew(request);
         case Request::resume:
             return resume(request, ring);
+        case Request::list:
+            return list(request);
         case Request::stats:
         case Request::disarm:
             return counters(static_cast<Request>(request.request));
@@ -263,10 +265,12 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     subject_.ring_bytes = 0;
     if (fds.size() != fds_max)
         return refusal(Code::bad_request, "arm takes the cgroup's directory and a pidfd");
-    auto root = claim_cgroup(fds[0].get(), subject_.peer.uid);
+    if (auto there = peer_lives(socket_.get(), subject_.peer.pid); !there)
+        return refusal(Code::bad_process, there.error().message);
+    auto init = pid_of_pidfd(fds[1].get());
+    auto root = claim_cgroup(fds[0].get(), subject_.peer.uid, init ? *init : 0);
     if (!root) return refusal(code_of(root.error()), root.error().message);
     subject_.cgroup_id = root->cgroup_id;
-    auto init = pid_of_pidfd(fds[1].get());
     if (!init) return refusal(Code::bad_process, init.error().message);
     auto path = cgroup_path_of(fds[0].get(), root->cgroup_id, *init);
     // Who hides where the cgroup is must not get what another rule allows.
@@ -327,6 +331,18 @@ ReplyMessage Connection::resume(const RequestMessage& request, UniqueFd& ring) {
     desk_.resumed(subject_);
     ReplyMessage reply{};
     reply.ring_bytes = session->ring_bytes;
+    return reply;
+}
+
+ReplyMessage Connection::list(const RequestMessage& request) const {
+    ReplyMessage reply{};
+    const auto* next = desk_.next_running(request.start_ns, subject_.peer.uid);
+    if (next == nullptr) return reply;
+    reply.exact_ops = next->first;
+    reply.lexical_ops = next->second.uid;
+    reply.ring_bytes = next->second.ring_bytes;
+    if (auto now = tracer_.counters(next->second.session)) reply.counters = *now;
+    next->second.container.copy(reply.text, sizeof reply.text - 1);
     return reply;
 }
 

@@ -59,6 +59,7 @@ private:
     ReplyMessage renew(const RequestMessage& request);
     ReplyMessage grow(const RequestMessage& request, UniqueFd& ring);
     ReplyMessage resume(const RequestMessage& request, UniqueFd& ring);
+    [[nodiscard]] ReplyMessage list(const RequestMessage& request) const;
     ReplyMessage counters(Request request);
     void release_stopped();
     void end(const char* why, const Result<spoor_counters>& last);

@@ -58,6 +58,8 @@ const char* name_of(Request request) {
             return "renew";
         case Request::resume:
             return "resume";
+        case Request::list:
+            return "list";
     }
     return "invalid";
 }
@@ -106,7 +108,18 @@ void Desk::refused(const Subject& subject, const char* request, const char* code
     audit_->tell(event);
 }
 
+void Desk::runs(const Subject& subject) {
+    running_[subject.cgroup_id] = {subject.session, subject.peer.uid, subject.container, subject.ring_bytes};
+}
+
+const std::pair<const uint64_t, Desk::Running>* Desk::next_running(uint64_t after, uid_t who) const {
+    for (auto next = running_.upper_bound(after); next != running_.end(); ++next)
+        if (who == 0 || next->second.uid == who) return &*next;
+    return nullptr;
+}
+
 void Desk::granted(const Subject& subject, std::chrono::nanoseconds took) {
+    runs(subject);
     spdlog::info("session {} of uid {} pid {}: container {}, cgroup {}, ring {} bytes", subject.session,
                  subject.peer.uid, subject.peer.pid, printable(subject.container), subject.cgroup_id,
                  subject.ring_bytes);
@@ -123,6 +136,7 @@ void Desk::granted(const Subject& subject, std::chrono::nanoseconds took) {
 }
 
 void Desk::grown(const Subject& subject) {
+    runs(subject);
     if (metrics_) {
         metrics_->grown(ledger_.rule_for(subject.tenant).name);
         metrics_->accounts(ledger_.in_use());
@@ -135,6 +149,7 @@ void Desk::grown(const Subject& subject) {
 }
 
 void Desk::resumed(const Subject& subject) {
+    runs(subject);
     spdlog::info("session {} of uid {} pid {} goes on: container {}", subject.session, subject.peer.uid,
                  subject.peer.pid, printable(subject.container));
     if (metrics_) metrics_->accounts(ledger_.in_use());
@@ -147,6 +162,10 @@ void Desk::resumed(const Subject& subject) {
 
 void Desk::ended(const Subject& subject, const char* why, std::chrono::nanoseconds lasted,
                  const spoor_counters* counters) {
+    // On v1 two hierarchies may use a number each.
+    if (auto known = running_.find(subject.cgroup_id);
+        known != running_.end() && known->second.session == subject.session)
+        running_.erase(known);
     spdlog::info("session {} of uid {} ended ({}): container {}, {} events", subject.session,
                  subject.peer.uid, why, printable(subject.container), counters ? counters->emitted : 0);
     if (metrics_) metrics_->accounts(ledger_.in_use());

@@ -4,7 +4,9 @@
 
 #include <sys/socket.h>
 
+#include <map>
 #include <string>
+#include <utility>
 
 #include "shim/broker/audit.h"
 #include "shim/broker/metrics.h"
@@ -28,6 +30,13 @@ struct Subject {
 
 class Desk {
 public:
+    // A session that runs, as `list` tells of it.
+    struct Running {
+        uint64_t session = 0;
+        uid_t uid = 0;
+        std::string container;
+        uint32_t ring_bytes = 0;
+    };
     // `audit` and `metrics` may be null; all three outlive this object.
     Desk(Ledger& ledger, Audit* audit, Metrics* metrics)
         : ledger_(ledger), audit_(audit), metrics_(metrics) {}
@@ -45,6 +54,9 @@ public:
     void resumed(const Subject& subject);
     void ended(const Subject& subject, const char* why, std::chrono::nanoseconds lasted,
                const spoor_counters* counters);
+    // The session with the next larger cgroup id than `after` that `who` may know of: one of its own, or
+    // for root anybody's. Null: there is none. Numbers of sessions are not told: they count everybody's.
+    [[nodiscard]] const std::pair<const uint64_t, Running>* next_running(uint64_t after, uid_t who) const;
     void connections(size_t open);
     // Somebody holds less than before.
     void accounts();
@@ -59,11 +71,13 @@ public:
 private:
     void refused(const Subject& subject, const char* request, const char* code, const char* limit,
                  const std::string& text, bool again);
+    void runs(const Subject& subject);
     [[nodiscard]] AuditEvent about(const char* event, const Subject& subject) const;
 
     Ledger& ledger_;
     Audit* audit_;
     Metrics* metrics_;
+    std::map<uint64_t, Running> running_;  // by cgroup id
 };
 
 }  // namespace spoor::broker

@@ -36,6 +36,28 @@ std::optional<std::string> at_or_above(const std::string& mount_point, std::stri
     return std::nullopt;
 }
 
+struct Place {
+    std::string mount_point;
+    std::string path;  // from there
+};
+
+std::optional<Place> place_of(int directory, uint64_t id, uint32_t pid, const std::string& proc) {
+    struct stat st {};
+    if (::fstat(directory, &st) < 0) return std::nullopt;
+    const auto entries = read_file(proc + "/" + std::to_string(pid) + "/cgroup", largest_cgroup_file);
+    const auto mounts = read_file(proc + "/self/mountinfo", largest_mountinfo);
+    if (!entries || !mounts) return std::nullopt;
+    for (const CgroupMount& mount : parse_cgroup_mounts(*mounts)) {
+        if (mount.root != "/") continue;
+        for (const CgroupEntry& entry : parse_cgroup_entries(*entries)) {
+            if (!same_hierarchy(entry, mount) || !entry.path.starts_with('/')) continue;
+            if (auto found = at_or_above(mount.mount_point, entry.path, st.st_dev, id))
+                return Place{mount.mount_point, *found};
+        }
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 Tenant tenant_of(int socket, uid_t uid, gid_t gid) {
@@ -49,19 +71,19 @@ Tenant tenant_of(int socket, uid_t uid, gid_t gid) {
 }
 
 std::optional<std::string> cgroup_path_of(int directory, uint64_t id, uint32_t pid, const std::string& proc) {
-    struct stat st {};
-    if (::fstat(directory, &st) < 0) return std::nullopt;
-    const auto entries = read_file(proc + "/" + std::to_string(pid) + "/cgroup", largest_cgroup_file);
-    const auto mounts = read_file(proc + "/self/mountinfo", largest_mountinfo);
-    if (!entries || !mounts) return std::nullopt;
-    for (const CgroupMount& mount : parse_cgroup_mounts(*mounts)) {
-        if (mount.root != "/") continue;
-        for (const CgroupEntry& entry : parse_cgroup_entries(*entries)) {
-            if (!same_hierarchy(entry, mount) || !entry.path.starts_with('/')) continue;
-            if (auto found = at_or_above(mount.mount_point, entry.path, st.st_dev, id)) return found;
-        }
+    auto place = place_of(directory, id, pid, proc);
+    if (!place) return std::nullopt;
+    return std::move(place->path);
+}
+
+bool owns_cgroup_above(int directory, uint64_t id, uint32_t pid, uid_t uid, const std::string& proc) {
+    auto place = pid != 0 ? place_of(directory, id, pid, proc) : std::nullopt;
+    if (!place) return false;
+    for (std::string path = place->path; path.resize(path.rfind('/')), !path.empty();) {
+        struct stat st {};
+        if (::lstat((place->mount_point + path).c_str(), &st) == 0 && st.st_uid == uid) return true;
     }
-    return std::nullopt;
+    return false;
 }
 
 }  // namespace spoor::broker

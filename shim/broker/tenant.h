@@ -21,4 +21,8 @@ Tenant tenant_of(int socket, uid_t uid, gid_t gid);
 std::optional<std::string> cgroup_path_of(int directory, uint64_t id, uint32_t pid,
                                           const std::string& proc = "/proc");
 
+// Whether `uid` owns a cgroup above that one, the root of the hierarchy apart; as cgroup_path_of looks it up.
+bool owns_cgroup_above(int directory, uint64_t id, uint32_t pid, uid_t uid,
+                       const std::string& proc = "/proc");
+
 }  // namespace spoor::broker

@@ -216,6 +216,10 @@ int run_app(int argc, const char* const* argv) {
     CLI::App* config_show = config->add_subcommand("show", "Show what all files together say");
     ExplainOptions explain;
     CLI::App* config_explain = add_explain(*config, explain);
+    bool sessions_json = false;
+    CLI::App* sessions =
+        app.add_subcommand("sessions", "List your containers that are being traced now (root: all)");
+    sessions->add_flag("--json", sessions_json, "print a JSON array");
     CLI::App* doctor = app.add_subcommand("doctor", "Say whether containers can be traced on this machine");
 
     // CLI11 takes what comes after `--` for arguments that it should know. `spoorctl run ls -- x` has
@@ -241,6 +245,7 @@ int run_app(int argc, const char* const* argv) {
     if (config_check->parsed()) return config_check_command(config_file);
     if (config_explain->parsed()) return config_explain_command(explain);
     if (config_show->parsed()) return config_show_command();
+    if (sessions->parsed()) return sessions_command(sessions_json);
     if (doctor->parsed()) return doctor_command();
     return exit_usage;
 }

@@ -59,6 +59,8 @@ int deliver_command(const DeliverOptions& options);
 int config_check_command(const std::string& file);
 int config_show_command();
 int config_explain_command(const ExplainOptions& options);
+// The sessions that spoord traces now, as far as the caller may know of them.
+int sessions_command(bool json);
 int doctor_command();
 
 // "spoorctl: MESSAGE" on stderr.

@@ -85,6 +85,7 @@ std::string config_text(const Config& config) {
            "\n    configuration: " + quoted(variables.configuration) +
            "\n    workspace_root: " + quoted(variables.workspace_root) + "\n";
     out += delivery_text(config.delivery);
+    out += "secrets:\n" + list("names", config.secrets.names) + list("prefixes", config.secrets.prefixes);
     out += "log:\n" + optional_path("  ", "file", config.log.file, "none");
     out += "  level: " + quoted(config.log.level) + "\n";
     return out + operators_text(config);

@@ -310,4 +310,21 @@ Result<spoor_counters> Client::disarm(Deadline deadline) {
     return reply->message.counters;
 }
 
+Result<std::vector<RunningSession>> Client::sessions(Deadline deadline) {
+    std::vector<RunningSession> found;
+    for (uint64_t after = 0;;) {
+        RequestMessage message = message_for(Request::list);
+        message.start_ns = after;
+        auto reply = call(message, no_fds, deadline);
+        if (!reply) return std::move(reply).error().context("list the sessions");
+        const ReplyMessage& one = reply->message;
+        if (one.exact_ops == 0) return found;
+        if (one.exact_ops <= after) return Error{EPROTO, "spoord's list does not end"};
+        after = one.exact_ops;
+        found.push_back({one.exact_ops, static_cast<uint32_t>(one.lexical_ops),
+                         std::string(one.text, ::strnlen(one.text, sizeof one.text)), one.ring_bytes,
+                         one.counters});
+    }
+}
+
 }  // namespace spoor::broker

@@ -40,6 +40,15 @@ Result<UniqueFd> connect_socket(const std::string& path, Deadline deadline);
 // What a session can be resumed with; all zero: it cannot be.
 using Token = std::array<uint64_t, 2>;
 
+// A running session, as spoord lists it.
+struct RunningSession {
+    uint64_t cgroup_id = 0;
+    uint32_t uid = 0;
+    std::string container_id;
+    uint32_t ring_bytes = 0;
+    spoor_counters counters{};
+};
+
 class Client {
 public:
     // Says hello on a connected socket and takes it over. ECONNRESET: spoord ended just then.
@@ -72,6 +81,8 @@ public:
     Result<GrantedRing> grow(uint32_t ring_bytes, Deadline deadline);
     // Ends the session: its ring and the returned counters are final.
     Result<spoor_counters> disarm(Deadline deadline);
+    // The caller's running sessions, by cgroup id; root's: everybody's.
+    Result<std::vector<RunningSession>> sessions(Deadline deadline);
     // After arm.
     [[nodiscard]] const Token& token() const { return token_; }
 

@@ -23,6 +23,7 @@ enum class Request : uint16_t {
     disarm = 5,  // stop; the reply carries the final counters; can be asked again after a resume
     renew = 6,   // tell again what the process `pid` that began at `start_ns` does: it has a new task
     resume = 7,  // the session that `token` was given for, after spoord was gone; the reply carries its ring
+    list = 8,    // the peer's running session with the next larger cgroup id than start_ns; root's: anybody's
 };
 
 enum class Code : int32_t {
@@ -44,7 +45,7 @@ struct RequestMessage {
     uint16_t request;        // Request
     uint32_t ring_bytes;     // arm: wanted size, a power of two; grow: wanted size
     uint32_t pid;            // renew: in the host's pid namespace, as the records have it
-    uint64_t start_ns;       // renew
+    uint64_t start_ns;       // renew; list: 0, then the cgroup id that the last answer had
     char container_id[256];  // arm: for the audit log; NUL-ended
     char task_keys[216];     // arm: names of environment variables, each NUL-ended; the rest is zero
     uint64_t token[2];       // resume: as the reply to arm had it
@@ -55,13 +56,13 @@ struct ReplyMessage {
     uint16_t version;
     uint16_t request;     // echoes the request
     int32_t code;         // Code
-    uint32_t ring_bytes;  // arm, grow, resume: size of the ring whose fd comes along
+    uint32_t ring_bytes;  // arm, grow, resume: size of the ring whose fd comes along; list: of the session
     spoor_counters counters;
     uint32_t abi_version;  // of the ring's records
     uint32_t family;       // hello: enum Family
-    uint64_t exact_ops;    // hello: bit n set: enum spoor_op n is exact
-    uint64_t lexical_ops;  // hello: bit n set: lexical; neither: none
-    char text[256];        // refusals: one line for a person; NUL-ended
+    uint64_t exact_ops;    // hello: bit n set: enum spoor_op n is exact; list: the cgroup id, 0: no more
+    uint64_t lexical_ops;  // hello: bit n set: lexical; neither: none; list: the uid it was granted to
+    char text[256];        // refusals: one line for a person; list: the container's id; NUL-ended
     uint64_t token[2];     // arm: to resume the session with; a secret. All zero: it cannot be resumed
 };
 

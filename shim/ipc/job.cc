@@ -101,6 +101,8 @@ std::string to_json(const Job& job) {
         {"excludeReads", job.exclude_reads},
         {"excludeWrites", job.exclude_writes},
         {"taskVariables", job.task_variables},
+        {"secretNames", job.secret_names},
+        {"secretPrefixes", job.secret_prefixes},
         {"logFile", job.log_file},
         {"logLevel", job.log_level},
         {"delivery", nlohmann::json::parse(to_json(job.delivery))},
@@ -140,6 +142,8 @@ Result<Job> parse_job(std::string_view json) {
     fields.read("excludeReads", job.exclude_reads);
     fields.read("excludeWrites", job.exclude_writes);
     fields.read("taskVariables", job.task_variables);
+    fields.read("secretNames", job.secret_names);
+    fields.read("secretPrefixes", job.secret_prefixes);
     fields.read("logFile", job.log_file);
     fields.read("logLevel", job.log_level);
     if (fields.problem().empty() && job.task_variables.size() != 4)

@@ -40,6 +40,8 @@ struct Job {
     // Environment variables that tell a process's task: project, target, configuration, workspace root.
     std::vector<std::string> task_variables = {"NX_TASK_TARGET_PROJECT", "NX_TASK_TARGET_TARGET",
                                                "NX_TASK_TARGET_CONFIGURATION", "NX_WORKSPACE_ROOT"};
+    // The operator's rules for what is a secret (signal/secret_names.h), beside the built-in ones.
+    std::vector<std::string> secret_names, secret_prefixes;
     std::string log_file;  // empty: no log
     std::string log_level = "info";
     DeliverySettings delivery;

@@ -374,6 +374,7 @@ Session SessionLoop::facts() const {
     session.container_id = job_.container_id;
     session.image = job_.image;
     session.annotations = job_.annotations;
+    session.secrets = {job_.secret_names, job_.secret_prefixes};
     if (broker_) {
         session.family = name_of(broker_->coverage().family);
         session.exact_ops = broker_->coverage().exact_ops;

@@ -145,6 +145,8 @@ Job make_job(const Config& config, const Container& container, const CommandLine
     }
     job.on_unavailable = to_string(config.on_unavailable);
     job.default_exclusions = config.tasks.default_exclusions;
+    job.secret_names = config.secrets.names;
+    job.secret_prefixes = config.secrets.prefixes;
     job.exclude_reads = config.tasks.exclude_reads;
     job.exclude_writes = config.tasks.exclude_writes;
     const auto& variables = config.tasks.variables;

@@ -5,10 +5,11 @@ import mmap
 import os
 import socket
 import struct
+import traceback
 
 MAGIC = 0x53504F52
 VERSION = 2
-HELLO, ARM, STATS, GROW, DISARM, RENEW, RESUME = 1, 2, 3, 4, 5, 6, 7
+HELLO, ARM, STATS, GROW, DISARM, RENEW, RESUME, LIST = 1, 2, 3, 4, 5, 6, 7, 8
 (OK, BAD_REQUEST, BAD_VERSION, NOT_A_CGROUP, NOT_OWNER, ALREADY_TRACED, QUOTA, UNAVAILABLE, BAD_PROCESS,
  NO_SESSION) = range(10)
 REQUEST = struct.Struct("=IHHIIQ256s216s2Q")
@@ -105,5 +106,6 @@ def as_user(uid, body):
             os.setresuid(uid, uid, uid)
             os._exit(0 if body() else 1)
         except BaseException:
+            traceback.print_exc()
             os._exit(2)
     return os.waitpid(pid, 0)[1] == 0

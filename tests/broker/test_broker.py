@@ -52,7 +52,7 @@ def test_other_versions_are_refused_by_name(connect):
     assert reply.code == peer.BAD_VERSION and "version" in reply.text
 
 
-@pytest.mark.parametrize("kind", [0, 8, 65535, peer.STATS, peer.GROW, peer.DISARM, peer.RENEW])
+@pytest.mark.parametrize("kind", [0, 9, 65535, peer.STATS, peer.GROW, peer.DISARM, peer.RENEW])
 def test_requests_out_of_place(connect, kind):
     assert connect().ask(peer.request(kind)).code == peer.BAD_REQUEST
 

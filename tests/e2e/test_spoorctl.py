@@ -1,6 +1,7 @@
 """`spoorctl run`: the shortest way to a trail."""
 
 import json
+import os
 
 import pytest
 
@@ -75,4 +76,20 @@ def test_nothing_stays(podman, work, tmp_path):
     before = sorted(tmp_path.parent.parent.iterdir())
     assert spoorctl_run("--", "true", cwd=work).code == 0
     assert sorted(tmp_path.parent.parent.iterdir()) == before
+    footprint.is_clean()
+
+
+def test_sessions_lists_what_is_traced_now(podman, volume, footprint):
+    name = f"listed-{os.getpid()}"
+    started = podman.run("spoor", "-d", "--name", name, "busybox", "sleep", "60", volume=volume)
+    assert started.code == 0, started
+    try:
+        listed = execute(["spoorctl", "sessions", "--json"])
+        assert listed.code == 0, listed
+        mine = [one for one in json.loads(listed.out) if one["containerId"] == started.out.strip()]
+        assert len(mine) == 1 and mine[0]["uid"] == os.getuid() and mine[0]["lost"] == 0, listed
+        assert started.out.strip()[:12] in execute(["spoorctl", "sessions"]).out
+    finally:
+        podman("rm", "-f", "-t", "0", name, runtime="spoor")
+    assert started.out.strip() not in execute(["spoorctl", "sessions", "--json"]).out
     footprint.is_clean()

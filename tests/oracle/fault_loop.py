@@ -69,7 +69,9 @@ def recorders():
     found = []
     for comm in Path("/proc").glob("[0-9]*/comm"):
         try:
-            if comm.read_text() == "spoor-recorder\n" and comm.stat().st_uid == os.getuid():
+            # Of this environment: another one's can be seen, too, but not below our cgroup.
+            ours = "/.." not in (comm.parent / "cgroup").read_text().splitlines()[-1]
+            if ours and comm.read_text() == "spoor-recorder\n" and comm.stat().st_uid == os.getuid():
                 found.append(int(comm.parent.name))
         except (FileNotFoundError, ProcessLookupError):
             pass

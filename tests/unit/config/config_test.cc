@@ -107,6 +107,16 @@ TEST_F(Layers, AFaultNamesItsFileAndLeavesTheRest) {
     EXPECT_EQ(loaded.config.mode, Mode::warn);
 }
 
+TEST_F(Layers, SecretsAddUp) {
+    ConfigEnvironment environment;
+    environment.system_file = write("system.yaml", "secrets: {names: [corpkey], prefixes: [corp_]}\n");
+    environment.spoor_config = write("own.yaml", "secrets: {names: [mykey], prefixes: []}\n");
+    const auto loaded = load_config(environment);
+    ASSERT_THAT(loaded.errors, IsEmpty());
+    EXPECT_THAT(loaded.config.secrets.names, ElementsAre("corpkey", "mykey"));
+    EXPECT_THAT(loaded.config.secrets.prefixes, ElementsAre("corp_"));
+}
+
 TEST_F(Layers, AFileAlone) {
     const auto config = load_config_file(write("a.yaml", "trace: false\n"));
     ASSERT_TRUE(config);
@@ -146,6 +156,7 @@ ring:
 accesses:
   write: false
   rotate: 10MiB
+secrets: {names: [Corp-Key], prefixes: [corp_, corp_]}
 log:
   file: /var/log/spoor.log
   level: debug
@@ -160,6 +171,8 @@ log:
     EXPECT_EQ(config.on_pressure, OnPressure::freeze);
     EXPECT_FALSE(config.tasks.default_exclusions);
     EXPECT_THAT(config.tasks.exclude_reads, ElementsAre("**/*.log"));
+    EXPECT_THAT(config.secrets.names, ElementsAre("Corp-Key"));
+    EXPECT_THAT(config.secrets.prefixes, ElementsAre("corp_"));
     EXPECT_EQ(config.tasks.variables.project, "MY_PROJECT");
     EXPECT_EQ(config.tasks.variables.target, "NX_TASK_TARGET_TARGET");
     EXPECT_EQ(config.tasks.variables.configuration, "");
@@ -212,6 +225,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Fault{"on_pressure: wait\n", "1:14", "one of report freeze"},
                     Fault{"tasks: {variables: {project: A-B}}\n", "1:30",
                           "the name of an environment variable"},
+                    Fault{"secrets: {names: [abc, \"--\"]}\n", "1:24", "a list of words of letters"},
+                    Fault{"secrets: {prefixes: [{}]}\n", "1:22", "a list of words of letters"},
                     Fault{"tasks: {exclude_reads: x}\n", "1:9", "a list of words"},
                     Fault{"setup_deadline: 2\n", "1:17", "a duration like 2s or 500ms"},
                     Fault{"setup_deadline: 1h\n", "1:17", "a duration"},
@@ -301,6 +316,8 @@ TEST(Yaml, AsShipped) {
     EXPECT_EQ(shown.accesses.write, standard.accesses.write);
     EXPECT_EQ(shown.accesses.rotate, standard.accesses.rotate);
     EXPECT_NE(shown.log.file, standard.log.file);
+    EXPECT_EQ(shown.secrets.names, standard.secrets.names);
+    EXPECT_EQ(shown.secrets.prefixes, standard.secrets.prefixes);
     EXPECT_EQ(shown.tasks.default_exclusions, standard.tasks.default_exclusions);
     EXPECT_EQ(shown.tasks.exclude_reads, standard.tasks.exclude_reads);
     EXPECT_EQ(shown.tasks.exclude_writes, standard.tasks.exclude_writes);

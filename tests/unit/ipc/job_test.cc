@@ -34,6 +34,8 @@ Job unusual_job() {
     job.keep_volumes = 10;
     job.rotate_bytes = 1ull << 40;
     job.write_accesses = false;
+    job.secret_names = {"n", "m"};
+    job.secret_prefixes = {"p"};
     job.log_file = "/l";
     job.log_level = "debug";
     job.delivery.endpoint = "https://a/x?y=1";
@@ -78,6 +80,8 @@ TEST(Job, SurvivesTheJourney) {
     EXPECT_EQ(read->keep_volumes, job.keep_volumes);
     EXPECT_EQ(read->rotate_bytes, job.rotate_bytes);
     EXPECT_EQ(read->write_accesses, job.write_accesses);
+    EXPECT_EQ(read->secret_names, job.secret_names);
+    EXPECT_EQ(read->secret_prefixes, job.secret_prefixes);
     EXPECT_EQ(read->log_file, job.log_file);
     EXPECT_EQ(read->log_level, job.log_level);
     EXPECT_EQ(to_json(*read), to_json(job));
