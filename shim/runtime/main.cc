@@ -52,6 +52,6 @@ int run(std::span<const char* const> argv) {
 int main(int argc, char** argv) {
     occupy_standard_descriptors();
     const std::vector<const char*> words(argv, argv + argc);
-    if (argc > 1 && std::string_view(argv[1]) == "hook") return spoor::run_hook(std::span(words).subspan(2));
+    if (argc > 2 && std::string_view(argv[1]) == "hook") return spoor::run_hook(std::span(words).subspan(2));
     return run(words);
 }
