@@ -16,6 +16,7 @@
 #include "shim/ipc/private_broker.h"
 #include "shim/recorder/container_process.h"
 #include "shim/recorder/own_volumes.h"
+#include "shim/recorder/volume_mount_point.h"
 
 namespace spoor {
 namespace {
@@ -407,6 +408,7 @@ void SessionLoop::conclude(SessionState state, std::vector<std::string> reasons)
         for (const auto& name : prune_own_volumes(directory, job_.volume_dir, job_.keep_volumes))
             log_.info("removed the old volume " + name);
     }
+    remove_volume_mount_point(job_);
     remove_state_dir();
     if (!control_) return;
     // Also those who asked while the reports were being written.

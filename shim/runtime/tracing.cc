@@ -13,6 +13,7 @@
 #include "oci/annotations.h"
 #include "oci/augment.h"
 #include "oci/bundle.h"
+#include "oci/mount_point.h"
 #include "shim/ipc/job.h"
 #include "shim/runtime/detached.h"
 #include "shim/runtime/environment.h"
@@ -117,6 +118,9 @@ Job make_job(const Config& config, const Container& container, const CommandLine
     job.volume_dir = volume.path();
     job.own_volume = volume.own();
     job.mount_path = place.mount_path;
+    auto mount_point = find_mount_point(container.spec, container.bundle.dir, place.mount_path);
+    job.mount_root = std::move(mount_point.root);
+    job.mount_missing = std::move(mount_point.missing);
     job.image = image_name(container.spec.annotations);
     job.annotations = container.spec.annotations;
     job.mode = to_string(container.mode);

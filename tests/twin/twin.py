@@ -93,10 +93,6 @@ CHOSEN = (
 )
 # What the volume adds inside a container that is traced, and nothing else may be added.
 OWN_MOUNTS = re.compile(r"^mount /run/spoor(/agent)? .*\n", re.M)
-# The empty directory that the runtime makes to mount the volume on, in a root or below a user's own volume at /run.
-MOUNT_POINTS = ("/rootfs/run/spoor", "/volume/spoor", "/storage/overlay")
-
-
 def made_equal(text):
     for pattern, replacement in CHOSEN:
         text = pattern.sub(replacement, text)
@@ -299,10 +295,10 @@ class Twin:
 
     def _more(self):
         now = self._look()
-        # Ours: where the volumes are, the place where one was mounted; podman's: a mount that comes and goes.
+        # Ours: where the volumes are; podman's: a mount that comes and goes.
         ours = {f"{root}{name}" for root in STATE_ROOTS for name in ("", "/volumes", "/containers")}
         return sorted(f"{kind} {name}" for kind in now for name in set(now[kind]) - set(self.before[kind])
-                      if name not in ours and not name.endswith(MOUNT_POINTS))
+                      if name not in ours and not name.endswith("/storage/overlay"))
 
     def left(self, expected=None):
         """Notes what is left; for the twins of crun, when it is the same as crun left."""
