@@ -208,8 +208,7 @@ Result<Handover> write_augmented(Handover::Option option, const Bundle& bundle, 
 }
 
 Status start_recorder(const Config& config, const CommandLine& line, const Job& job, const std::string& own) {
-    if (!runs_create_hooks(config.runtime, line.verb))
-        return Error{ENOTSUP, config.runtime + " runs no hooks when it restores a container"};
+    SPOOR_TRY(can_be_traced(config.runtime, line.verb));
     const auto end = std::chrono::steady_clock::now() + config.setup_deadline;
     const std::string program = find_program(config.recorder, "spoor-recorder", own);
     auto started = RecorderProcess::start(program, job, refuses(config));

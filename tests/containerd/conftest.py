@@ -13,9 +13,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
 from harness import BIN, PROGRAMS, execute, until  # noqa: E402
 
-# containerd takes the first cgroup mount that it finds for the machine's; the environment has some of its own first.
-CONTAINERD = ["unshare", "--mount", "--propagation", "slave", "sh", "-c",
-              'umount /var/tmp/spoor-dev.*/cgroup/*; exec containerd "$@"', "containerd"]
 SOCKET = "/run/containerd/containerd.sock"
 IMAGE = "localhost/twin:1"
 # As packaging/containerd/spoor.toml; crun beside it for the comparison.
@@ -68,7 +65,7 @@ def ctr(tmp_path_factory):
     directory = tmp_path_factory.mktemp("containerd")
     (directory / "config.toml").write_text(settings(directory))
     with open(directory / "log", "wb") as log:
-        daemon = subprocess.Popen([*CONTAINERD, "--config", directory / "config.toml"], stdout=log, stderr=log)
+        daemon = subprocess.Popen(["containerd", "--config", directory / "config.toml"], stdout=log, stderr=log)
     try:
         until(lambda: daemon.poll() is None and execute(["ctr", "version"]).code == 0,
               lambda: (directory / "log").read_text()[-3000:], timeout=20)

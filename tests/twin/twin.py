@@ -42,6 +42,7 @@ class Side:
     name: str
     program: str
     settings: str | None  # spoor.yaml
+    base: str = CRUN  # the runtime that is compared with
 
 
 SIDES = (
@@ -49,6 +50,9 @@ SIDES = (
     Side("untraced", str(BIN / "spoor"), "trace: false\n"),
     Side("traced", str(BIN / "spoor"), "volumes:\n  keep: 100000\n"),
 )
+RUNC = "/usr/sbin/runc"
+RUNC_SIDES = tuple(Side(f"{one.name} runc", RUNC if one.settings is None else one.program,
+                        one.settings and f"runtime: {RUNC}\n{one.settings}", RUNC) for one in SIDES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +96,7 @@ CHOSEN = (
     (re.compile(re.escape(f"{BIN}/spoor")), CRUN),
 )
 # What the volume adds inside a container that is traced, and nothing else may be added.
+OWN_BUNDLE = re.compile(r'"[^"]*/spoor/containers/[^/"]*/bundle"')  # a copy for a runtime without --config
 OWN_MOUNTS = re.compile(r"^mount /run/spoor(/agent)? .*\n", re.M)
 def made_equal(text):
     for pattern, replacement in CHOSEN:
@@ -116,8 +121,8 @@ class Twin:
         self.sessions = None  # complete trails that a traced one leaves, where only the scenario can tell
         shutil.rmtree(BOX, ignore_errors=True)
         BOX.mkdir()
-        self.own_name = "crun" if side.program == CRUN else "spoor"  # as registered with podman
-        self.config = Path(os.environ["TMPDIR"]) / f"settings-{side.name}"
+        self.own_name = "crun" if side.settings is None else "spoor"  # as registered with podman
+        self.config = Path(os.environ["TMPDIR"]) / f"settings-{side.name.split()[0]}"
         self._settings(side)
         self.environment = {**os.environ, "RUNTIME": side.program,
                             "CONTAINERS_CONF": str(self.config / "containers.conf")}
@@ -149,8 +154,8 @@ class Twin:
 
     def note(self, what, value=""):
         text = made_equal(str(value))
-        if self.side.name == "traced":
-            text = OWN_MOUNTS.sub("", text)
+        if self.side.name.startswith("traced"):
+            text = OWN_BUNDLE.sub(f'"{BOX}/bundle"', OWN_MOUNTS.sub("", text))
         self.notes.append((what, text))
 
     def note_file(self, name):
@@ -172,7 +177,7 @@ class Twin:
 
     def oci(self, *arguments, environment=None, **options):
         """The runtime, called /usr/bin/crun."""
-        words = [CRUN, *map(str, arguments)]
+        words = [self.side.base, *map(str, arguments)]
         if environment is not None:
             # With nothing in it spoor finds no settings and traces: that is for scenarios that say so.
             options["environment"] = environment
@@ -180,12 +185,12 @@ class Twin:
 
     def shell(self, script, **options):
         """bash, where `runtime` is the runtime, called /usr/bin/crun."""
-        return self._run(["bash", "-c", f'runtime() {{ (exec -a {CRUN} "$RUNTIME" "$@"); }}\n{script}'], script,
+        return self._run(["bash", "-c", f'runtime() {{ (exec -a {self.side.base} "$RUNTIME" "$@"); }}\n{script}'], script,
                          **options)
 
     def open(self, *arguments, **options):
         """The runtime in the background; a Popen with pipes."""
-        return subprocess.Popen([CRUN, *map(str, arguments)], executable=self.side.program, cwd=self.box,
+        return subprocess.Popen([self.side.base, *map(str, arguments)], executable=self.side.program, cwd=self.box,
                                 env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True, **options)
 
@@ -217,7 +222,7 @@ class Twin:
         return bundle
 
     def state(self, name="twin"):
-        done = subprocess.run([CRUN, "state", name], capture_output=True, env=self.environment, timeout=TIMEOUT_S)
+        done = subprocess.run([self.side.base, "state", name], capture_output=True, env=self.environment, timeout=TIMEOUT_S)
         return json.loads(done.stdout) if done.returncode == 0 else {}
 
     def until_stopped(self, name="twin"):
@@ -318,9 +323,10 @@ class Twin:
         """Of what crun itself leaves, what the next one would meet."""
         for path in sorted(cgroups() - self.before["cgroup"], reverse=True):
             os.rmdir(path)
-        for name in os.listdir(RUNTIME_DIR / "crun"):
-            subprocess.run([CRUN, "delete", "-f", name], env=self.environment, capture_output=True)
-            shutil.rmtree(RUNTIME_DIR / "crun" / name, ignore_errors=True)
+        state = RUNTIME_DIR / os.path.basename(self.side.base)
+        for name in os.listdir(state) if state.exists() else []:
+            subprocess.run([self.side.base, "delete", "-f", name], env=self.environment, capture_output=True)
+            shutil.rmtree(state / name, ignore_errors=True)
 
 
 def own_volumes():
@@ -358,7 +364,7 @@ def play(scenario, podmans=False, sides=SIDES):
             continue
         twin.left(left)
         compare(first, twin.notes, side.name)
-        if side.name == "traced":
+        if side.name.startswith("traced"):
             check_trails(twin.sessions if scenario.sessions is None else scenario.sessions, twin.may_be_untraced)
         else:
             assert not own_volumes()
