@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -429,6 +430,10 @@ void SessionLoop::remove_own_volume() {
 }
 
 void SessionLoop::remove_state_dir() {
+    const auto dir = open_file(job_.state_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    // Who makes a new container of this name may take ours for a dead one's (shim/runtime/state_dir.cc):
+    // whoever has the lock removes it.
+    if (!dir || ::flock(dir->get(), LOCK_EX | LOCK_NB) != 0) return;
     struct stat st {};
     if (::lstat(job_.state_dir.c_str(), &st) < 0) return;
     if (st.st_ino != state_dir_identity_.inode || st.st_dev != state_dir_identity_.device) return;

@@ -18,7 +18,10 @@ APPLETS = "sh ls cat echo true false id kill sleep ps mkdir touch env seq head t
 def settings():
     for side in twin.SIDES:
         twin.Twin.prepare(side)
-    subprocess.run([twin.CRUN, "list"], check=True, capture_output=True)  # its state directory stays
+    for runtime in (twin.CRUN, twin.RUNC):
+        subprocess.run([runtime, "list"], check=True, capture_output=True)  # its state directory stays
+        directory = twin.RUNTIME_DIR / Path(runtime).name
+        directory.mkdir(mode=0o700, exist_ok=True)
 
 
 @pytest.fixture(scope="session")

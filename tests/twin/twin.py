@@ -211,7 +211,7 @@ class Twin:
         shutil.copy(PROGRAMS / "probe", bundle / "rootfs")
         shutil.copy("/bin/busybox", bundle / "rootfs" / "bin" / "busybox")
         (bundle / "rootfs" / "bin" / "sh").symlink_to("busybox")
-        subprocess.run([CRUN, "spec", *([] if ROOTFUL else ["--rootless"])], cwd=bundle, check=True)
+        subprocess.run([self.side.base, "spec", *([] if ROOTFUL else ["--rootless"])], cwd=bundle, check=True)
         spec = json.loads((bundle / "config.json").read_text())
         spec["process"].update(args=list(args), terminal=terminal)
         spec["process"].pop("rlimits", None)  # root here may not raise them
