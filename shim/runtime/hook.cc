@@ -2,11 +2,15 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <csignal>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -71,17 +75,28 @@ bool nobody_listens(const Status& status) {
     return code == ECONNREFUSED || code == ENOENT;
 }
 
-// The hook may be quicker than the recorder: while that lives it is about to listen.
-Status call_recorder(const std::string& state_dir, const ControlRequest& request, milliseconds deadline) {
-    const auto end = Clock::now() + deadline;
+// The hook may be quicker than the recorder: while that lives it is about to listen, but if it does not
+// within `patience` it hangs (ETIME).
+Status call_recorder(const std::string& state_dir, const ControlRequest& request, milliseconds deadline,
+                     milliseconds patience) {
+    const auto begin = Clock::now();
     for (;;) {
-        const auto left = std::chrono::ceil<milliseconds>(end - Clock::now());
+        const auto left = std::chrono::ceil<milliseconds>(begin + deadline - Clock::now());
         if (left.count() <= 0) return Error{ETIMEDOUT, "the recorder did not answer in time"};
         auto status = call_control(state_dir, request, left);
         if (status || !nobody_listens(status)) return status;
         if (!recorder_alive(state_dir)) return Error{ESRCH, "the recorder has ended"};
+        if (Clock::now() - begin >= patience) return Error{ETIME, "the recorder did not listen in time"};
         std::this_thread::sleep_for(retry_every);
     }
+}
+
+void kill_recorder(const std::string& state_dir) {
+    const auto identity = read_file(state_dir + "/" + recorder_file, 256);
+    if (!identity) return;
+    const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, std::atoi(identity->c_str()), 0)));
+    // Checked while the descriptor holds the process: no other can have its number.
+    if (process && is_alive(*identity)) ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
 }
 
 // For a recorder that is gone: nobody else can tell the readers.
@@ -111,11 +126,14 @@ int create_runtime(const HookArguments& arguments, const std::string& state) {
     const Status armed = [&]() -> Status {
         const auto pid = parse_state_pid(state);
         if (!pid) return pid.error();
-        return call_recorder(arguments.state_dir, {ControlRequest::Op::arm, *pid}, arguments.deadline);
+        return call_recorder(arguments.state_dir, {ControlRequest::Op::arm, *pid}, arguments.deadline,
+                             arguments.deadline);
     }();
     if (armed) return 0;
     const std::string& reason = armed.error().message;
-    if (armed.error().code == ESRCH || armed.error().code == ECONNRESET)
+    // A recorder that lives has the volume locked, unless it hangs before that.
+    const int code = armed.error().code;
+    if (code == ESRCH || code == ECONNRESET || code == ETIMEDOUT || code == ETIME)
         tell_readers(arguments.state_dir, reason, true);
     if (!arguments.refuse) return 0;
     report_error(arguments.log, "tracing is not possible: " + reason);
@@ -127,9 +145,10 @@ int create_runtime(const HookArguments& arguments, const std::string& state) {
 int poststop(const HookArguments& arguments) {
     struct stat st {};
     if (::lstat(arguments.state_dir.c_str(), &st) != 0) return 0;  // the recorder has finished already
-    const auto finished =
-        call_recorder(arguments.state_dir, {ControlRequest::Op::finish, 0}, finish_deadline);
-    if (finished || finished.error().code != ESRCH) return 0;
+    const auto finished = call_recorder(arguments.state_dir, {ControlRequest::Op::finish, 0}, finish_deadline,
+                                        arguments.deadline);
+    if (finished || (finished.error().code != ESRCH && finished.error().code != ETIME)) return 0;
+    if (finished.error().code == ETIME) kill_recorder(arguments.state_dir);
     if (::lstat(arguments.state_dir.c_str(), &st) != 0) return 0;
     tell_readers(arguments.state_dir, "the recorder ended before the container", false);
     (void)remove_tree(arguments.state_dir);
