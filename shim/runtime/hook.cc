@@ -2,15 +2,12 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
 #include <chrono>
-#include <csignal>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -91,14 +88,6 @@ Status call_recorder(const std::string& state_dir, const ControlRequest& request
     }
 }
 
-void kill_recorder(const std::string& state_dir) {
-    const auto identity = read_file(state_dir + "/" + recorder_file, 256);
-    if (!identity) return;
-    const UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, std::atoi(identity->c_str()), 0)));
-    // Checked while the descriptor holds the process: no other can have its number.
-    if (process && is_alive(*identity)) ::syscall(SYS_pidfd_send_signal, process.get(), SIGKILL, nullptr, 0);
-}
-
 // For a recorder that is gone: nobody else can tell the readers.
 void tell_readers(const std::string& state_dir, const std::string& reason, bool container_is_new) {
     const auto text = read_file(state_dir + "/" + job_file, largest_job);
@@ -148,7 +137,9 @@ int poststop(const HookArguments& arguments) {
     const auto finished = call_recorder(arguments.state_dir, {ControlRequest::Op::finish, 0}, finish_deadline,
                                         arguments.deadline);
     if (finished || (finished.error().code != ESRCH && finished.error().code != ETIME)) return 0;
-    if (finished.error().code == ETIME) kill_recorder(arguments.state_dir);
+    if (finished.error().code == ETIME)
+        if (const auto identity = read_file(arguments.state_dir + "/" + recorder_file, 256))
+            kill_process(*identity);
     if (::lstat(arguments.state_dir.c_str(), &st) != 0) return 0;
     tell_readers(arguments.state_dir, "the recorder ended before the container", false);
     (void)remove_tree(arguments.state_dir);

@@ -217,7 +217,9 @@ Status start_recorder(const Config& config, const CommandLine& line, const Job& 
     if (!pid) return std::move(pid).error().context("start the recorder " + program);
     SPOOR_TRY(write_new_file(job.state_dir, recorder_file, process_identity(*pid)));
     if (!refuses(config)) return {};
-    return started->wait_until_ready(end);
+    auto ready = started->wait_until_ready(end);
+    if (!ready) kill_process(process_identity(*pid));  // nobody would tell it that there is no container
+    return ready;
 }
 
 }  // namespace

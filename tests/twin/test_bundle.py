@@ -60,8 +60,13 @@ def killed_by_a_signal(t):
 def no_such_program(t):
     t.bundle(["/no/such/program"])
     t.oci("--log=log", "run", "-b", "bundle", "twin")
-    t.oci("create", "-b", "bundle", "twin")
     t.note_file("log")
+
+
+@scenario(sessions=0)
+def no_such_program_to_create(t):
+    t.bundle(["/no/such/program"])
+    t.oci("create", "-b", "bundle", "twin")
 
 
 @scenario(sessions=0)

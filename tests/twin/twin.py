@@ -104,6 +104,14 @@ def made_equal(text):
     return text
 
 
+def is_zombie(name):
+    """Of one from processes(): ended, and waited for by nobody yet; a detached container's parent is the machine's init."""
+    try:
+        return "\nState:\tZ" in Path("/proc", name[name.rindex("[") + 1:-1], "status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def files_beneath(directory):
     """Of what vanishes meanwhile nothing."""
     return {os.path.join(path, name) for path, *names in os.walk(directory) for name in names[0] + names[1]}
@@ -295,7 +303,7 @@ class Twin:
         mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
         ignored = tuple([f"{RUNTIME_DIR}/{name}" for name in PODMANS] + [f"{root}/volumes/" for root in STATE_ROOTS])
         files = {path for top in SEEN for path in files_beneath(top) if not path.startswith(ignored)}
-        return {"process": {re.sub(r"\[.*", "", name): name for name in processes()},
+        return {"process": {re.sub(r"\[.*", "", name): name for name in processes("") if not is_zombie(name)},
                 "mount": set(mounts), "cgroup": cgroups(), "file": files | files_beneath(BOX)}
 
     def _more(self):
@@ -313,7 +321,9 @@ class Twin:
                   lambda: f"{self.side.name}: processes end: {self._more()}", timeout=PATIENCE_S)
         else:
             until(lambda: made_equal("\n".join(self._more())) == expected,
-                  lambda: f"{self.side.name} leaves\n{self._more()}\ninstead of\n{expected}", timeout=PATIENCE_S)
+                  lambda: f"{self.side.name} leaves, in place of what crun does:\n" + "\n".join(difflib.unified_diff(
+                      expected.splitlines(), made_equal("\n".join(self._more())).splitlines(), n=0, lineterm="")),
+                  timeout=PATIENCE_S)
         text = made_equal("\n".join(self._more()))
         self.note("left behind", text)
         self._clean()
