@@ -315,9 +315,8 @@ class Twin:
 
     def left(self, expected=None):
         """Notes what is left; for the twins of crun, when it is the same as crun left."""
-        gone = ("process conmon", "process spoor", "process crun", "process probe", "process slirp")
         if expected is None:
-            until(lambda: not [name for name in self._more() if name.startswith(gone)],
+            until(lambda: not [name for name in self._more() if name.startswith("process ")],
                   lambda: f"{self.side.name}: processes end: {self._more()}", timeout=PATIENCE_S)
         else:
             until(lambda: made_equal("\n".join(self._more())) == expected,
