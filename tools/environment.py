@@ -537,6 +537,9 @@ def inner(order):
         show_v1(order["run"], order["v1"])
     else:
         delegate_v2(user)
+    # The supervisor's; who looks for the machine's cgroups takes the first mounts that he finds.
+    for point in Path(order["run"], "cgroup").glob("*"):
+        detach(point)
     # As on any booted system; podman warns otherwise. The supervisor's mounts are private, so
     # nothing of this reaches the machine.
     mount("none", "/", flags=MS_REC | MS_SHARED)

@@ -83,6 +83,8 @@ std::string to_json(const Job& job) {
         {"volumeDir", job.volume_dir},
         {"ownVolume", job.own_volume},
         {"mountPath", job.mount_path},
+        {"mountRoot", job.mount_root},
+        {"mountMissing", job.mount_missing},
         {"image", job.image},
         {"annotations", std::move(annotations)},
         {"mode", job.mode},
@@ -124,6 +126,8 @@ Result<Job> parse_job(std::string_view json) {
     fields.read("volumeDir", job.volume_dir);
     fields.read("ownVolume", job.own_volume);
     fields.read("mountPath", job.mount_path);
+    fields.read("mountRoot", job.mount_root);
+    fields.read("mountMissing", job.mount_missing);
     fields.read("image", job.image);
     fields.read("annotations", job.annotations);
     fields.read("mode", job.mode);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
@@ -17,6 +18,7 @@
 #include "shim/recorder/container_process.h"
 #include "shim/recorder/outbox.h"
 #include "shim/recorder/own_volumes.h"
+#include "shim/recorder/volume_mount_point.h"
 
 namespace spoor {
 namespace {
@@ -429,6 +431,7 @@ void SessionLoop::conclude(SessionState state, std::vector<std::string> reasons)
         for (const auto& name : prune_own_volumes(directory, job_.volume_dir, job_.keep_volumes))
             log_.info("removed the old volume " + name);
     }
+    remove_volume_mount_point(job_);
     remove_state_dir();
     if (!control_) return;
     // Also those who asked while the reports were being written.
@@ -445,6 +448,10 @@ void SessionLoop::remove_own_volume() {
 }
 
 void SessionLoop::remove_state_dir() {
+    const auto dir = open_file(job_.state_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    // Who makes a new container of this name may take ours for a dead one's (shim/runtime/state_dir.cc):
+    // whoever has the lock removes it.
+    if (!dir || ::flock(dir->get(), LOCK_EX | LOCK_NB) != 0) return;
     if (auto removed = remove_own_tree(job_.state_dir, job_.state_dir, state_dir_identity_); !removed)
         log_.warn(removed.error().message);
 }

@@ -14,6 +14,7 @@
 #include "oci/annotations.h"
 #include "oci/augment.h"
 #include "oci/bundle.h"
+#include "oci/mount_point.h"
 #include "shim/ipc/configured_delivery.h"
 #include "shim/ipc/job.h"
 #include "shim/runtime/detached.h"
@@ -132,6 +133,9 @@ Job make_job(const Config& config, const Container& container, const CommandLine
     job.volume_dir = volume.path();
     job.own_volume = volume.own();
     job.mount_path = place.mount_path;
+    auto mount_point = find_mount_point(container.spec, container.bundle.dir, place.mount_path);
+    job.mount_root = std::move(mount_point.root);
+    job.mount_missing = std::move(mount_point.missing);
     job.image = image_name(container.spec.annotations);
     job.annotations = container.spec.annotations;
     job.mode = to_string(config.mode);
@@ -226,8 +230,7 @@ Result<Handover> write_augmented(Handover::Option option, const Bundle& bundle, 
 }
 
 Status start_recorder(const Config& config, const CommandLine& line, const Job& job, const std::string& own) {
-    if (!runs_create_hooks(config.runtime, line.verb))
-        return Error{ENOTSUP, config.runtime + " runs no hooks when it restores a container"};
+    SPOOR_TRY(can_be_traced(config.runtime, line.verb));
     const auto end = std::chrono::steady_clock::now() + config.setup_deadline;
     const std::string program = find_program(config.recorder, "spoor-recorder", own);
     auto started = RecorderProcess::start(program, job, refuses(config));
@@ -236,7 +239,9 @@ Status start_recorder(const Config& config, const CommandLine& line, const Job& 
     if (!pid) return std::move(pid).error().context("start the recorder " + program);
     SPOOR_TRY(write_new_file(job.state_dir, recorder_file, process_identity(*pid)));
     if (!refuses(config)) return {};
-    return started->wait_until_ready(end);
+    auto ready = started->wait_until_ready(end);
+    if (!ready) kill_process(process_identity(*pid));  // nobody would tell it that there is no container
+    return ready;
 }
 
 }  // namespace

@@ -16,6 +16,8 @@ Job unusual_job() {
     job.volume_dir = "/v";
     job.own_volume = true;
     job.mount_path = "/m";
+    job.mount_root = "/r";
+    job.mount_missing = {"run", "run/m"};
     job.image = "img:1";
     job.annotations = {{"a", "b"}, {"io.spoor.mode", "strict"}};
     job.mode = "strict";
@@ -61,6 +63,8 @@ TEST(Job, SurvivesTheJourney) {
     EXPECT_EQ(read->volume_dir, job.volume_dir);
     EXPECT_EQ(read->own_volume, job.own_volume);
     EXPECT_EQ(read->mount_path, job.mount_path);
+    EXPECT_EQ(read->mount_root, job.mount_root);
+    EXPECT_EQ(read->mount_missing, job.mount_missing);
     EXPECT_EQ(read->image, job.image);
     EXPECT_EQ(read->annotations, job.annotations);
     EXPECT_EQ(read->mode, job.mode);
