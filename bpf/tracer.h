@@ -36,6 +36,14 @@ struct ScopeRoot {
     uint32_t hierarchy = 0;  // 0: cgroup v2; else the number in /proc/cgroups
 };
 
+// What the verifier did to accept a program: the instructions it walked through, of which a million are the
+// kernel's limit, and the states it kept.
+struct VerifierCost {
+    std::string program;
+    uint64_t instructions = 0;
+    uint64_t states = 0;
+};
+
 class Tracer {
 public:
     using Log = std::function<void(const std::string& line)>;
@@ -43,6 +51,9 @@ public:
     // Opens, verifies and loads; attaches nothing. Needs CAP_BPF and CAP_PERFMON. The error text is
     // one line that says what the kernel refused.
     static Result<std::unique_ptr<Tracer>> load(const TracerLimits& limits, Log log);
+    // Loads the programs as load() does, tells what that took, and unloads them. Those that do not fit
+    // this kernel and are left out are not among them.
+    static Result<std::vector<VerifierCost>> check(const TracerLimits& limits, Log log);
     ~Tracer();
 
     struct Armed {

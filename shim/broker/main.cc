@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <cstdlib>
 
 #include "base/files.h"
@@ -61,6 +62,18 @@ Status run(const std::string& socket_path, bool end_with_last, const bpf::Tracer
     return served;
 }
 
+// What the verifier takes for each program on this kernel: a line each, tab-separated.
+Status check(const bpf::TracerLimits& limits) {
+    auto costs =
+        bpf::Tracer::check(limits, [](const std::string& line) { spdlog::warn("libbpf: {}", line); });
+    if (!costs) return std::move(costs).error();
+    std::printf("program\tinstructions\tstates\n");
+    for (const bpf::VerifierCost& cost : *costs)
+        std::printf("%s\t%ju\t%ju\n", cost.program.c_str(), uintmax_t{cost.instructions},
+                    uintmax_t{cost.states});
+    return {};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -68,12 +81,15 @@ int main(int argc, char** argv) {
     std::string socket_path = broker::default_socket;
     std::string level = "info";
     bool end_with_last = false;
+    bool check_only = false;
     bpf::TracerLimits limits;
     broker::ServerOptions options;
     app.set_version_flag("--version", std::string("spoord ") + SPOOR_VERSION);
     app.add_option("--socket", socket_path, "listen here (not used with socket activation)")
         ->capture_default_str();
     app.add_flag("--private", end_with_last, "end with the last connection");
+    app.add_flag("--check", check_only,
+                 "load the programs, print what the kernel's verifier took for each, and end");
     app.add_option("--max-ring", options.quota.ring_bytes_max, "largest ring of a container, in bytes")
         ->capture_default_str()
         ->check(CLI::Range(65536u, 1u << 30));
@@ -88,7 +104,8 @@ int main(int argc, char** argv) {
     spdlog::set_default_logger(spdlog::stderr_color_st("spoord"));
     spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
     spdlog::set_level(spdlog::level::from_str(level));
-    if (auto ran = run(socket_path, end_with_last, limits, options); !ran) {
+    Status ran = check_only ? check(limits) : run(socket_path, end_with_last, limits, options);
+    if (!ran) {
         spdlog::error("{}", ran.error().message);
         return 1;
     }

@@ -1,0 +1,49 @@
+"""What is run in the machines: the payload from a build tree, and the judgement of what came back.
+
+The guest only records (payload/run). Whether that is right is said here, by pytest: test_guest.py, and the tests
+of the operation matrix, which read the recorded run instead of making one.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TESTS = HERE.parent
+PARTS = ["package", "rootful", "matrix", "rootless", "containerd"]
+JUDGE_S = 120
+
+
+def make_payload(directory, package, programs, cases, parts):
+    """`cases`: {"main": names, "cut": names} of the matrix."""
+    sys.path.insert(0, str(TESTS / "e2e"))
+    import ops_data
+
+    shutil.copytree(HERE / "payload", directory)
+    shutil.copy(package, directory / "spoor.deb")
+    (directory / "parts").write_text(" ".join(parts))
+    for program in ("ops", "matrix"):
+        image = directory / "images" / program
+        image.mkdir(parents=True)
+        shutil.copy(programs / program, image)
+    lower = directory / "images/matrix/image"
+    lower.mkdir()
+    (lower / "file").write_text("0123456789")
+    ops_data.make(directory / "data")
+    for which, names in cases.items():
+        (directory / f"cases-{which}").write_text(" ".join(names))
+
+
+def judge(kernel, results, programs, parts, junit):
+    """Runs the tests over a machine's results; True if all passed. The report is in `junit`."""
+    junit.unlink(missing_ok=True)
+    environment = {**os.environ, "SPOOR_VM_RESULTS": str(results), "SPOOR_VM_KERNEL": kernel.name,
+                   "SPOOR_VM_PARTS": " ".join(parts), "SPOOR_TEST_PROGRAMS": str(programs),
+                   "XDG_RUNTIME_DIR": "/run"}
+    suites = [HERE / "test_guest.py", *([TESTS / "matrix"] if "matrix" in parts else [])]
+    done = subprocess.run([sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no", "-rfE",
+                           "--tb=short", f"--junitxml={junit}", "-o", f"junit_suite_name=vm {kernel.name}", *suites],
+                          env=environment, timeout=JUDGE_S, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.returncode == 0, done.stdout.decode(errors="replace")

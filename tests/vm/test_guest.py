@@ -1,0 +1,102 @@
+"""What a guest's payload has left (payload/run): every step there and good, every trail whole.
+
+Run by `run` with SPOOR_VM_RESULTS, SPOOR_VM_KERNEL and SPOOR_VM_PARTS.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "e2e"))
+
+from harness import Trail  # noqa: E402
+from test_operations import EXPECTED, difference  # noqa: E402
+
+RESULTS = Path(os.environ["SPOOR_VM_RESULTS"])
+KERNEL = os.environ["SPOOR_VM_KERNEL"]
+PARTS = os.environ["SPOOR_VM_PARTS"].split()
+# Each part's steps, in their order.
+STEPS = {
+    "package": ["install", "socket", "doctor", "service", "process", "verifier"],
+    "rootful": ["import", "run", "ended"],
+    "matrix": ["import", "main", "matrix-main.ended", "cut", "matrix-cut.ended"],
+    "rootless": ["import", "run", "ended"],
+    "containerd": ["ready", "run", "ended"],
+}
+EXPECTED_STEPS = [step if step.startswith("matrix-") else f"{part}.{step}" for part in PARTS for step in STEPS[part]]
+TABLE = json.loads((HERE / "expected.json").read_text())
+# A program may take this much more of the verifier than the table says before it is a regression.
+TOLERANCE = 1.2
+
+
+def output(step):
+    return (RESULTS / "steps" / f"{step}.out").read_text()
+
+
+def steps():
+    return {line["name"]: line for line in map(json.loads, (RESULTS / "steps.jsonl").read_text().splitlines())}
+
+
+def test_the_kernel_is_the_one():
+    assert (RESULTS / "uname").read_text().startswith(KERNEL.partition("+")[0] + ".")
+    modules = (RESULTS / "lsm").read_text().strip().split(",")
+    assert ("bpf" in modules) == TABLE[KERNEL]["bpf_lsm"]
+
+
+@pytest.mark.parametrize("name", EXPECTED_STEPS)
+def test_step(name):
+    step = steps()[name]
+    said = (RESULTS / "steps" / f"{name}.err").read_text()[-2000:]
+    assert step["code"] == 0, f"{step}\n{output(name)[-2000:]}\n{said}"
+
+
+def test_no_other_steps():
+    assert set(steps()) == {*EXPECTED_STEPS, "journal", "kernel"}
+
+
+def test_spoord_runs_as_its_own_user():
+    status = dict(line.split(":", 1) for line in output("package.process").splitlines() if ":" in line)
+    user = output("package.process").split()[-1]
+    assert user != "0" and set(status["Uid"].split()) == {user}
+    assert int(status["CapBnd"], 16) == 1 << 38 | 1 << 39  # CAP_PERFMON, CAP_BPF
+    assert "User=spoor" in output("package.service")
+
+
+def test_doctor_sees_the_service():
+    said = output("package.doctor")
+    assert "FAIL" not in said
+    assert "syscall-exit" in said
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if part in ("rootful", "rootless", "containerd")])
+def test_trail(part):
+    trail = Trail(RESULTS / "volumes" / part)
+    session = trail.session
+    assert (session["state"], session["complete"], session["lost"], session["reasons"]) == ("finished", True, 0, [])
+    assert difference(trail.rows, EXPECTED) == {"missing": [], "invented": []}
+    assert sorted(process["pid"] for process in trail.processes) == [1, 2, 3]
+
+
+@pytest.mark.skipif("matrix" not in PARTS, reason="the matrix was not run")
+def test_what_the_matrix_leaves_out_is_known():
+    left_out = {}
+    for which in ("main", "cut"):
+        for line in map(json.loads, output(f"matrix.{which}").splitlines()):
+            if line["skipped"] is not None:
+                left_out[line["case"]] = line["skipped"]
+    assert left_out == TABLE[KERNEL]["left_out"]
+
+
+def test_verifier_costs():
+    """Instructions and states for each program, against the table."""
+    found = {name: {"instructions": int(instructions), "states": int(states)}
+             for name, instructions, states in (line.split("\t") for line in output("package.verifier").splitlines()[1:])}
+    known = TABLE[KERNEL]["verifier"]
+    assert set(found) == set(known), "the table lists other programs"
+    dearer = {name: (found[name], known[name]) for name in found
+              if any(found[name][what] > TOLERANCE * known[name][what] for what in known[name])}
+    assert not dearer, "more than the table says; if that has to be: ./dev vm --accept"
