@@ -149,15 +149,23 @@ static __noinline int set_file(struct scratch *scratch, struct file *file)
     return 0;
 }
 
+/* What a call was given lies in its process's memory, or, with io_uring, in the kernel's copy. */
+static __always_inline long read_bytes(void *to, __u32 size, const void *from, bool kernel)
+{
+    return kernel ? bpf_probe_read_kernel(to, size, from) : bpf_probe_read_user(to, size, from);
+}
+
+static __always_inline long read_string(char *to, __u32 size, const void *from, bool kernel)
+{
+    return kernel ? bpf_probe_read_kernel_str(to, size, from) : bpf_probe_read_user_str(to, size, from);
+}
+
 /* A string that filled the buffer: its end is marked as cut unless its NUL stands right there. */
 static __always_inline void mark_cut_name(struct scratch *scratch, const char *string, bool kernel)
 {
     char next = 0;
 
-    if (kernel)
-        bpf_probe_read_kernel(&next, 1, string + SPOOR_NAME_MAX - 1);
-    else
-        bpf_probe_read_user(&next, 1, string + SPOOR_NAME_MAX - 1);
+    read_bytes(&next, 1, string + SPOOR_NAME_MAX - 1, kernel);
     if (next)
         scratch->flags |= SPOOR_F_TRUNCATED;
 }
@@ -240,10 +248,7 @@ static __always_inline const char *behind_slashes(const char *string, bool kerne
     for (int i = 0; i < 8; i++) {
         char first = 0;
 
-        if (kernel)
-            bpf_probe_read_kernel(&first, 1, string);
-        else
-            bpf_probe_read_user(&first, 1, string);
+        read_bytes(&first, 1, string, kernel);
         if (first != '/')
             break;
         string++;
@@ -275,10 +280,7 @@ GLOBAL int set_name(struct scratch *scratch, int dirfd, __u64 address, __u32 nam
     clear_path(scratch);
     if (name_flags & NAME_IN_ROOT)
         string = behind_slashes(string, kernel);
-    if (kernel)
-        length = bpf_probe_read_kernel_str(name, SPOOR_NAME_MAX, string);
-    else
-        length = bpf_probe_read_user_str(name, SPOOR_NAME_MAX, string);
+    length = read_string(name, SPOOR_NAME_MAX, string, kernel);
     if (length <= 0)
         return -1;
     scratch->name_len = (length - 1) & (SPOOR_NAME_MAX - 1);

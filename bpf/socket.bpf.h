@@ -8,9 +8,7 @@ enum { FAMILY_UNIX = 1, FAMILY_INET = 2, FAMILY_INET6 = 10, SUN_PATH = 2, SUN_PA
 
 static __always_inline long read_address(void *to, __u32 size, const struct plan *plan, __u32 offset)
 {
-    const void *from = (const void *)(plan->name + offset);
-
-    return plan->name_flags & NAME_KERNEL ? bpf_probe_read_kernel(to, size, from) : bpf_probe_read_user(to, size, from);
+    return read_bytes(to, size, (const void *)(plan->name + offset), plan->name_flags & NAME_KERNEL);
 }
 
 /* A unix socket that is not there: its path, like any other name. */
@@ -22,10 +20,7 @@ static __noinline int run_absent_socket(struct scratch *scratch, struct spoor_pr
     __u32 room = plan->length - SUN_PATH;
     long length;
 
-    if (plan->name_flags & NAME_KERNEL)
-        length = bpf_probe_read_kernel_str(name, SUN_PATH_MAX + 1, path);
-    else
-        length = bpf_probe_read_user_str(name, SUN_PATH_MAX + 1, path);
+    length = read_string(name, SUN_PATH_MAX + 1, path, plan->name_flags & NAME_KERNEL);
     if (length <= 1)
         return 0;
     length--;

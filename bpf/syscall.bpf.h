@@ -36,10 +36,8 @@ static __always_inline int set_second(struct scratch *scratch, const struct plan
     long length;
 
     clear_path(scratch);
-    if (plan->name_flags & NAME_KERNEL)
-        length = bpf_probe_read_kernel_str(&scratch->bytes[BASE_END], SPOOR_NAME_MAX, (const char *)plan->name2);
-    else
-        length = bpf_probe_read_user_str(&scratch->bytes[BASE_END], SPOOR_NAME_MAX, (const char *)plan->name2);
+    length = read_string(&scratch->bytes[BASE_END], SPOOR_NAME_MAX, (const void *)plan->name2,
+                         plan->name_flags & NAME_KERNEL);
     if (length <= 0)
         return -1;
     scratch->name_len = (length - 1) & (SPOOR_NAME_MAX - 1);
@@ -163,7 +161,8 @@ static __noinline int finish_plan(struct spoor_process *process, const struct pl
         return 0;
     }
     if (plan->kind == PLAN_NAME && !plan->name_flags) {
-        /* Without a name the descriptor itself is meant: AT_EMPTY_PATH, futimens(3). */
+        /* Without a name the descriptor itself is meant: AT_EMPTY_PATH, futimens(3). No call that has a flag for
+         * its name allows that. */
         char first = 0;
 
         if (!plan->name || (!bpf_probe_read_user(&first, 1, (void *)plan->name) && !first)) {

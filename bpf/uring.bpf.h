@@ -151,10 +151,7 @@ static __always_inline void copy_address(char *to, const struct plan *plan, bool
 
     barrier_var(length);
     length &= 0xff;
-    if (user)
-        bpf_probe_read_user(to, length, (void *)plan->name);
-    else
-        bpf_probe_read_kernel(to, length, (void *)plan->name);
+    read_bytes(to, length, (void *)plan->name, !user);
 }
 
 SEC("tp_btf/io_uring_submit_req")

@@ -4,88 +4,9 @@ Runs in `./dev shell`, in a copy of what prepare_trail.sh made: workspace/ with 
 """
 
 import json
-import os
 import shutil
-import subprocess
-from pathlib import Path
 
-import pytest
-
-HERE = Path.cwd()
-ADAPTOR = "/tmp/spoor-nx"  # in the container
-TIMEOUT_S = 100
-
-
-class Workspace:
-    def __init__(self, directory, volumes):
-        self.directory = directory
-        self.volumes = volumes
-        # Links for the packages, which nobody writes to; real files for what is changed here.
-        shutil.copytree(HERE / "workspace", directory, ignore=shutil.ignore_patterns("node_modules"))
-        shutil.copytree(HERE / "workspace/node_modules", directory / "node_modules", symlinks=True, copy_function=os.link)
-        self.runs = 0
-
-    def project_json(self, name):
-        return self.directory / "libs" / name / "project.json"
-
-    def change(self, path, change):
-        content = json.loads(path.read_text())
-        change(content)
-        path.write_text(json.dumps(content))
-
-    def run(self, *arguments, options=(), code=0, preload=True):
-        """nx in a traced container, without its cache; has to end with `code`. `options`: podman's."""
-        self.runs += 1
-        volume = self.volumes / f"trail-{self.runs}"
-        volume.mkdir()
-        variables = {"NX_DAEMON": "false", "NX_NO_CLOUD": "true", "NX_TUI": "false", "SPOOR_DEBUG": "1"}
-        if preload:
-            variables["NODE_OPTIONS"] = f"--require {ADAPTOR}/preload.js"
-        done = subprocess.run(
-            ["spoorctl", "run", "--json", "--volume", volume, "-w", self.directory,
-             f"--podman-arg=-v={HERE}/adaptor:{ADAPTOR}:ro", *(f"--podman-arg={option}" for option in options), "--",
-             "env", *(f"{key}={value}" for key, value in variables.items()),
-             "node_modules/.bin/nx", *arguments, "--skip-nx-cache"],
-            capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-        assert done.returncode == code, done.stderr
-        assert "\nspoor: " not in done.stderr, done.stderr
-        trail = Trail(volume)
-        assert trail.session["complete"] is True, trail.session
-        assert trail.session["warnings"] == [], trail.session["warnings"]
-        # Each signal was taken in.
-        assert list((volume / "agent").iterdir()) == []
-        return trail
-
-
-class Trail:
-    def __init__(self, volume):
-        self.trace = volume / "trace"
-        self.session = json.loads((self.trace / "session.json").read_text())
-
-    def report(self, task, warnings=()):
-        """`warnings`: what is to be warned of; None: whatever."""
-        report = json.loads((self.trace / "tasks" / f"{task}.json").read_text())
-        assert report["taskId"] == task
-        assert report["spoor"]["complete"] is True, report["spoor"]["reasons"]
-        assert warnings is None or report["spoor"]["warnings"] == list(warnings), report["spoor"]["warnings"]
-        return report
-
-    def unexpected(self, task):
-        """Undeclared (reads, writes) of a task."""
-        report = self.report(task)
-        return tuple({row["path"] for row in report[key]} for key in ("unexpectedReads", "unexpectedWrites"))
-
-    def tasks(self):
-        return {path.stem for path in (self.trace / "tasks").iterdir()} - {"-"}
-
-
-@pytest.fixture
-def workspace(tmp_path, request):
-    # Beside the packages, as links do not leave their file system.
-    directory = HERE / request.node.name
-    yield Workspace(directory, tmp_path)
-    shutil.rmtree(directory)
-
+from nx_workspace import HERE
 
 BUILDS = {"one:build", "two:build", "three:build"}
 # What tools/write.js, an executor of the workspace itself, is made of; and nx asks the root's package.json.
@@ -120,10 +41,7 @@ def test_after_the_suggestions_nothing_is_left(workspace):
     trail = workspace.run("run-many", "-t", "build")
 
     for task in BUILDS:
-        project, target = task.split(":")
-        paste = json.loads(trail.report(task)["spoor"]["suggestions"]["projectJson"])
-        workspace.change(workspace.project_json(project),
-                         lambda content: content["targets"][target].update(paste["targets"][target]))
+        workspace.take_suggestions(workspace.project_json(task.split(":")[0]), trail.report(task))
     again = workspace.run("run-many", "-t", "build")
     assert again.tasks() == BUILDS
     for task in BUILDS:

@@ -1,16 +1,17 @@
 #!/bin/bash
-# prepare.sh DIR: the versions of nx that the adaptor is tested with, one a folder. Installed again
-# when a lock file has changed.
+# prepare.sh DIR PROJECT…: npm packages of each PROJECT, in a folder of its name in DIR. Installed again when a
+# lock file has changed.
 set -euo pipefail
 
-source=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)/fixtures
 target=$1
+shift
 
-for project in nx22 nx23 nx24; do
-    if cmp -s "$source/$project/package-lock.json" "$target/$project/installed-lock.json"; then continue; fi
-    rm -rf "${target:?}/$project"
-    mkdir -p "$target/$project"
-    cp -a "$source/$project/." "$target/$project/"
-    (cd "$target/$project" && npm ci --no-audit --no-fund --ignore-scripts)
-    cp "$source/$project/package-lock.json" "$target/$project/installed-lock.json"
+for project in "$@"; do
+    installed=$target/$(basename -- "$project")
+    if cmp -s "$project/package-lock.json" "$installed/installed-lock.json"; then continue; fi
+    rm -rf "${installed:?}"
+    mkdir -p "$installed"
+    cp -a "$project/." "$installed/"
+    (cd "$installed" && npm ci --no-audit --no-fund --ignore-scripts)
+    cp "$project/package-lock.json" "$installed/installed-lock.json"
 done

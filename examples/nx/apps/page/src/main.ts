@@ -1,0 +1,4 @@
+import { greeting } from "@example/greeting";
+import "./style.css";
+
+document.getElementById("greeting")!.textContent = greeting("world");
