@@ -5,11 +5,13 @@
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 
 #include "base/files.h"
 #include "shim/broker/privileges.h"
+#include "shim/broker/refusal.h"
 #include "shim/broker/server.h"
 
 namespace {
@@ -17,6 +19,9 @@ namespace {
 using namespace spoor;
 
 constexpr int first_passed_fd = 3;
+// Where the programs cannot be loaded: how long after the last question to try it anew, by a new start.
+constexpr std::chrono::seconds refuse_for{30};
+constexpr std::chrono::seconds refuse_private_for{2};
 
 // The socket that systemd (or a recorder that starts a private broker) has bound for us:
 // sd_listen_fds(3).
@@ -55,7 +60,13 @@ Status run(const std::string& socket_path, bool end_with_last, const bpf::Tracer
     SPOOR_TRY(broker::keep_bpf_capabilities_only());
     auto tracer =
         bpf::Tracer::load(limits, [](const std::string& line) { spdlog::debug("libbpf: {}", line); });
-    if (!tracer) return std::move(tracer).error();
+    if (!tracer) {
+        // Whoever asks is told, instead of waiting for an answer that never comes.
+        spdlog::error("{}", tracer.error().message);
+        SPOOR_TRY(broker::refuse_all(std::move(listener), tracer.error().message,
+                                     end_with_last ? refuse_private_for : refuse_for));
+        return std::move(tracer).error();
+    }
     spdlog::info("ready at {}", options.socket_path);
     Status served = broker::serve(std::move(listener), **tracer, options);
     if (!end_with_last && !std::getenv("LISTEN_FDS")) ::unlink(options.socket_path.c_str());

@@ -4,6 +4,7 @@ The guest only records (payload/run). Whether that is right is said here, by pyt
 of the operation matrix, which read the recorded run instead of making one.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
 PARTS = ["package", "rootful", "matrix", "rootless", "containerd"]
 JUDGE_S = 120
+TABLE = HERE / "expected.json"
 
 
 def make_payload(directory, package, programs, cases, parts):
@@ -34,6 +36,33 @@ def make_payload(directory, package, programs, cases, parts):
     ops_data.make(directory / "data")
     for which, names in cases.items():
         (directory / f"cases-{which}").write_text(" ".join(names))
+
+
+def output(results, step):
+    return (results / "steps" / f"{step}.out").read_text()
+
+
+def verifier_costs(results):
+    """{program: instructions and states} on the guest's kernel."""
+    lines = [line.split("\t") for line in output(results, "package.verifier").splitlines()[1:]]
+    return {name: {"instructions": int(instructions), "states": int(states)} for name, instructions, states in lines}
+
+
+def left_out(results):
+    """{case: what the guest lacks} of the matrix."""
+    lines = [json.loads(line) for which in ("main", "cut") for line in output(results, f"matrix.{which}").splitlines()]
+    return {line["case"]: line["skipped"] for line in lines if line["skipped"] is not None}
+
+
+def accept(kernel, results, parts):
+    """Makes what was found what is expected; for people to look over in the diff."""
+    table = json.loads(TABLE.read_text())
+    entry = table.setdefault(kernel.name, {"left_out": {}})
+    entry["bpf_lsm"] = "bpf" in (results / "lsm").read_text().strip().split(",")
+    entry["verifier"] = verifier_costs(results)
+    if "matrix" in parts:
+        entry["left_out"] = left_out(results)
+    TABLE.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")
 
 
 def judge(kernel, results, programs, parts, junit):

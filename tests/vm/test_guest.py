@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "e2e"))
+sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 
+import suite  # noqa: E402
 from harness import Trail  # noqa: E402
 from test_operations import EXPECTED, difference  # noqa: E402
 
@@ -28,13 +29,13 @@ STEPS = {
     "containerd": ["ready", "run", "ended"],
 }
 EXPECTED_STEPS = [step if step.startswith("matrix-") else f"{part}.{step}" for part in PARTS for step in STEPS[part]]
-TABLE = json.loads((HERE / "expected.json").read_text())
+TABLE = json.loads(suite.TABLE.read_text())
 # A program may take this much more of the verifier than the table says before it is a regression.
 TOLERANCE = 1.2
 
 
 def output(step):
-    return (RESULTS / "steps" / f"{step}.out").read_text()
+    return suite.output(RESULTS, step)
 
 
 def steps():
@@ -83,18 +84,12 @@ def test_trail(part):
 
 @pytest.mark.skipif("matrix" not in PARTS, reason="the matrix was not run")
 def test_what_the_matrix_leaves_out_is_known():
-    left_out = {}
-    for which in ("main", "cut"):
-        for line in map(json.loads, output(f"matrix.{which}").splitlines()):
-            if line["skipped"] is not None:
-                left_out[line["case"]] = line["skipped"]
-    assert left_out == TABLE[KERNEL]["left_out"]
+    assert suite.left_out(RESULTS) == TABLE[KERNEL]["left_out"]
 
 
 def test_verifier_costs():
     """Instructions and states for each program, against the table."""
-    found = {name: {"instructions": int(instructions), "states": int(states)}
-             for name, instructions, states in (line.split("\t") for line in output("package.verifier").splitlines()[1:])}
+    found = suite.verifier_costs(RESULTS)
     known = TABLE[KERNEL]["verifier"]
     assert set(found) == set(known), "the table lists other programs"
     dearer = {name: (found[name], known[name]) for name in found
