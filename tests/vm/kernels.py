@@ -10,7 +10,9 @@ SUITES = {
     "6.18": "trixie-backports",
     "7.2": "trixie-backports",
 }
-CI = ["5.10", "6.1", "6.12"]
+# What each submission runs: podman and containerd once, the operation matrix where spoor runs.
+EVERYTHING = ["rootful", "matrix", "rootless", "containerd"]
+CI = {"5.10": [], "6.1": EVERYTHING, "6.12": ["matrix"]}
 # What a kernel is booted with beside its distribution's own choice.
 VARIANTS = {
     "bpf-lsm": "lsm=lockdown,yama,integrity,apparmor,bpf",

@@ -4,8 +4,10 @@ One processor: guests with several crash now and then under multi-threaded emula
 Debian 12's). Payload and result travel on two raw disks, see guest/agent.
 """
 
+import ctypes
 import json
 import os
+import signal
 import secrets
 import shutil
 import socket
@@ -24,10 +26,17 @@ WAITING = "vm-agent: waiting"
 BOOT_S = 180
 RESUME_S = 60
 CONSOLE_LINES = 60
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1
 
 
 class Failed(Exception):
     """The machine did not do what it was to do; with the end of what it said."""
+
+
+def end_with_parent():
+    """A machine that outlives a killed run would write to the disks of the next one."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def qemu_version():
@@ -102,7 +111,7 @@ class Machine:
         self.console.write_bytes(b"")
         (self.directory / "qmp").unlink(missing_ok=True)
         self.process = subprocess.Popen(self.command(incoming), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT)
+                                        stderr=subprocess.STDOUT, preexec_fn=end_with_parent)
 
     def make_overlay(self):
         self.overlay.unlink(missing_ok=True)

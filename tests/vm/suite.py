@@ -13,19 +13,26 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
-PARTS = ["package", "rootful", "matrix", "rootless", "containerd"]
+PARTS = ["package", "service", "rootful", "matrix", "rootless", "containerd"]
+# Where spoor is to say that the kernel is too old.
+REFUSED_PARTS = ["package", "refused"]
 JUDGE_S = 120
 TABLE = HERE / "expected.json"
 
 
-def make_payload(directory, package, programs, cases, parts):
-    """`cases`: {"main": names, "cut": names} of the matrix."""
+def parts_for(kernel, wanted):
+    if json.loads(TABLE.read_text()).get(kernel.name, {}).get("refused"):
+        return REFUSED_PARTS
+    return [part for part in PARTS if part in ("package", "service") or part in wanted]
+
+
+def make_payload(directory, package, programs, cases):
+    """All but the list of parts. `cases`: {"main": names, "cut": names} of the matrix."""
     sys.path.insert(0, str(TESTS / "e2e"))
     import ops_data
 
     shutil.copytree(HERE / "payload", directory)
     shutil.copy(package, directory / "spoor.deb")
-    (directory / "parts").write_text(" ".join(parts))
     for program in ("ops", "matrix"):
         image = directory / "images" / program
         image.mkdir(parents=True)
@@ -44,7 +51,7 @@ def output(results, step):
 
 def verifier_costs(results):
     """{program: instructions and states} on the guest's kernel."""
-    lines = [line.split("\t") for line in output(results, "package.verifier").splitlines()[1:]]
+    lines = [line.split("\t") for line in output(results, "service.verifier").splitlines()[1:]]
     return {name: {"instructions": int(instructions), "states": int(states)} for name, instructions, states in lines}
 
 
@@ -59,7 +66,8 @@ def accept(kernel, results, parts):
     table = json.loads(TABLE.read_text())
     entry = table.setdefault(kernel.name, {"left_out": {}})
     entry["bpf_lsm"] = "bpf" in (results / "lsm").read_text().strip().split(",")
-    entry["verifier"] = verifier_costs(results)
+    if "service" in parts:
+        entry["verifier"] = verifier_costs(results)
     if "matrix" in parts:
         entry["left_out"] = left_out(results)
     TABLE.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")
