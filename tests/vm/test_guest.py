@@ -96,13 +96,15 @@ if "refused" in PARTS:
         assert f"is too old: it has no {TABLE[KERNEL]['refused']}" in session["reasons"][0]
 
 
-@pytest.mark.parametrize("part", [part for part in PARTS if part in ("rootful", "rootless", "containerd")])
-def test_trail(part):
-    trail = Trail(RESULTS / "volumes" / part)
-    session = trail.session
-    assert (session["state"], session["complete"], session["lost"], session["reasons"]) == ("finished", True, 0, [])
-    assert difference(trail.rows, EXPECTED) == {"missing": [], "invented": []}
-    assert sorted(process["pid"] for process in trail.processes) == [1, 2, 3]
+TRACED = [part for part in PARTS if part in ("rootful", "rootless", "containerd")]
+if TRACED:
+    @pytest.mark.parametrize("part", TRACED)
+    def test_trail(part):
+        trail = Trail(RESULTS / "volumes" / part)
+        session = trail.session
+        assert (session["state"], session["complete"], session["lost"], session["reasons"]) == ("finished", True, 0, [])
+        assert difference(trail.rows, EXPECTED) == {"missing": [], "invented": []}
+        assert sorted(process["pid"] for process in trail.processes) == [1, 2, 3]
 
 
 if "matrix" in PARTS:
