@@ -80,7 +80,7 @@ static long env_step(__u32 index, struct env_walk *walk)
 
     if (walk->at >= walk->end)
         return 1;
-    length = bpf_probe_read_user_str(&scratch->bytes[BASE_END], SPOOR_NAME_MAX, (void *)walk->at);
+    length = read_string(&scratch->bytes[BASE_END], SPOOR_NAME_MAX, (void *)walk->at, false);
     if (length <= 0) {
         COUNT(walk->process->session, lost_fault);
         return 1;
@@ -106,7 +106,7 @@ static __noinline int emit_task_keys(struct scratch *scratch, const struct spoor
     __u64 session = process->session;
     struct env_walk walk = {
         .scratch = scratch, .process = process, .record = record, .keys = bpf_map_lookup_elem(&task_keys, &session),
-        .at = BPF_CORE_READ(mm, env_start), .end = BPF_CORE_READ(mm, env_end)};
+        .at = BPF_CORE_READ(mm, env_start), .end = BPF_CORE_READ(mm, env_end), .inside = UNKNOWN_ZERO};
 
     if (!walk.keys)
         return 0;
@@ -217,7 +217,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 
     address = loader_address(task);
     if (address) {
-        struct loader_search search = {.scratch = scratch};
+        struct loader_search search = {.scratch = scratch, .found = UNKNOWN_ZERO};
 
         clear_path(scratch);
         bpf_find_vma(bpf_get_current_task_btf(), address, on_loader, &search, 0);

@@ -160,8 +160,13 @@ static long protect_step(__u32 index, struct protect_walk *walk)
 
 static __always_inline int run_protect(struct spoor_process *process, const struct plan *plan)
 {
-    struct protect_walk walk = {
-        .process = process, .at = plan->name, .end = plan->name + plan->name2, .prot = plan->flags};
+    struct protect_walk walk = {.process = process,
+                                .at = plan->name + UNKNOWN_ZERO,
+                                .end = plan->name + plan->name2 + UNKNOWN_ZERO,
+                                .prot = plan->flags + UNKNOWN_ZERO,
+                                .file = (struct file *)UNKNOWN_ZERO,
+                                .area_flags = UNKNOWN_ZERO,
+                                .area_end = UNKNOWN_ZERO};
 
     bpf_loop(65536, protect_step, &walk, 0);
     return 0;
@@ -178,24 +183,31 @@ struct aio_walk {
 static long aio_step(__u32 index, struct aio_walk *walk)
 {
     struct spoor_process *process = walk->process;
-    struct iocb request = {};
+    /* The middle of struct iocb is enough; a frame has little room. */
+    struct {
+        __u16 opcode, priority;
+        __u32 fildes;
+    } request = {};
+    enum { offset = __builtin_offsetof(struct iocb, aio_lio_opcode) };
     __u64 address = 0;
     int failed;
+
+    _Static_assert(offset == 16 && __builtin_offsetof(struct iocb, aio_fildes) == offset + 4, "as in linux/aio_abi.h");
 
     if (walk->compat)
         failed = bpf_probe_read_user(&address, 4, (void *)(walk->requests + index * 4));
     else
         failed = bpf_probe_read_user(&address, 8, (void *)(walk->requests + (__u64)index * 8));
-    if (failed || bpf_probe_read_user(&request, sizeof(request), (void *)address)) {
+    if (failed || bpf_probe_read_user(&request, sizeof(request), (void *)(address + offset))) {
         COUNT(process->session, lost_fault);
         return 0;
     }
-    switch (request.aio_lio_opcode) {
+    switch (request.opcode) {
     case IOCB_CMD_PREAD: case IOCB_CMD_PREADV:
-        run_file_if_news(process, file_of(request.aio_fildes), SPOOR_OP_READ, OPEN_READ);
+        run_file_if_news(process, file_of(request.fildes), SPOOR_OP_READ, OPEN_READ);
         break;
     case IOCB_CMD_PWRITE: case IOCB_CMD_PWRITEV:
-        run_file_if_news(process, file_of(request.aio_fildes), SPOOR_OP_WRITE, OPEN_WRITE);
+        run_file_if_news(process, file_of(request.fildes), SPOOR_OP_WRITE, OPEN_WRITE);
         break;
     }
     return 0;
@@ -203,7 +215,7 @@ static long aio_step(__u32 index, struct aio_walk *walk)
 
 static __always_inline int run_aio(struct spoor_process *process, const struct plan *plan, long submitted)
 {
-    struct aio_walk walk = {.process = process, .requests = plan->name, .compat = plan->compat};
+    struct aio_walk walk = {.process = process, .requests = plan->name, .compat = plan->compat + UNKNOWN_ZERO};
 
     if (submitted > 0)
         bpf_loop(submitted, aio_step, &walk, 0);

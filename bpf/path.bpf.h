@@ -80,8 +80,12 @@ broken:
 /* Puts the path of (mount, dentry) as the current process sees it into the scratch as its base. */
 GLOBAL int set_base(struct scratch *scratch, __u64 mount, __u64 dentry)
 {
-    struct walk walk = {
-        .scratch = scratch, .dentry = (struct dentry *)dentry, .mount = (struct vfsmount *)mount, .start = BASE_END};
+    struct walk walk = {.scratch = scratch,
+                        .dentry = (struct dentry *)dentry,
+                        .mount = (struct vfsmount *)mount,
+                        .start = BASE_END + UNKNOWN_ZERO,
+                        .flags = UNKNOWN_ZERO,
+                        .done = UNKNOWN_ZERO};
     struct fs_struct *fs = BPF_CORE_READ(current_task(), fs);
 
     if (!scratch)
@@ -155,9 +159,12 @@ static __always_inline long read_bytes(void *to, __u32 size, const void *from, b
     return kernel ? bpf_probe_read_kernel(to, size, from) : bpf_probe_read_user(to, size, from);
 }
 
+/* Returns the length with the NUL, or a negative number. */
 static __always_inline long read_string(char *to, __u32 size, const void *from, bool kernel)
 {
-    return kernel ? bpf_probe_read_kernel_str(to, size, from) : bpf_probe_read_user_str(to, size, from);
+    long length = kernel ? bpf_probe_read_kernel_str(to, size, from) : bpf_probe_read_user_str(to, size, from);
+
+    return length ? length : 1; /* seen on 6.1: of an empty user string the NUL is not counted */
 }
 
 /* A string that filled the buffer: its end is marked as cut unless its NUL stands right there. */

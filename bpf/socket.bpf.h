@@ -120,7 +120,11 @@ static long message_step(__u32 index, struct message_walk *walk)
 
 static __always_inline int run_messages(struct spoor_process *process, const struct plan *plan, long result)
 {
-    struct message_walk walk = {.process = process, .at = plan->name, .size = plan->dirfd, .compat = plan->compat};
+    struct message_walk walk = {.process = process,
+                                .at = plan->name + UNKNOWN_ZERO,
+                                .size = plan->dirfd + UNKNOWN_ZERO,
+                                .compat = plan->compat + UNKNOWN_ZERO,
+                                .error = UNKNOWN_ZERO};
     __u32 count = 1;
 
     if (result < 0)

@@ -133,12 +133,34 @@ static __always_inline __u32 bit_of(__u32 op)
     return op == SPOOR_OP_READLINK ? OPEN_READLINK : OPEN_PROBE;
 }
 
-/* Carries a plan out, now that the call's result is known. */
+/* An address given by mmap may look negative, but never like an errno. */
+static __always_inline bool is_success(long result) { return result >= 0 || result < -4095; }
+
+/* The plans that are loops. Their steps lie deep; so they do not lie below finish_plan: all frames of a
+ * chain of calls have 512 bytes together, each rounded up to 32 before Linux 6.8. */
+static __noinline int finish_loop(struct spoor_process *process, const struct plan *plan, long result)
+{
+    switch (plan->kind) {
+    case PLAN_PROTECT:
+        return is_success(result) ? run_protect(process, plan) : 0;
+    case PLAN_AIO:
+        return run_aio(process, plan, result);
+    case PLAN_MESSAGES:
+        return run_messages(process, plan, result);
+    }
+    return 0;
+}
+
+static __always_inline bool is_loop(const struct plan *plan)
+{
+    return plan->kind == PLAN_PROTECT || plan->kind == PLAN_AIO || plan->kind == PLAN_MESSAGES;
+}
+
+/* Carries a plan out that is no loop, now that the call's result is known. */
 static __noinline int finish_plan(struct spoor_process *process, const struct plan *plan, long result)
 {
     struct scratch *scratch;
-    /* An address given by mmap may look negative, but never like an errno. */
-    bool success = result >= 0 || result < -4095;
+    bool success = is_success(result);
 
     if (plan->kind == PLAN_FD) {
         if (success)
@@ -147,12 +169,6 @@ static __noinline int finish_plan(struct spoor_process *process, const struct pl
             run_shared(process, plan);
         return 0;
     }
-    if (plan->kind == PLAN_PROTECT)
-        return success ? run_protect(process, plan) : 0;
-    if (plan->kind == PLAN_AIO)
-        return run_aio(process, plan, result);
-    if (plan->kind == PLAN_MESSAGES)
-        return run_messages(process, plan, result);
     if (plan->kind == PLAN_FDS) {
         if (success) {
             run_file_if_news(process, file_of(plan->dirfd), SPOOR_OP_READ, OPEN_READ);
@@ -205,7 +221,7 @@ static __noinline int note_base(struct spoor_process *process, int dirfd, const 
 #if defined(__TARGET_ARCH_x86)
 /* The arguments of a call by an i386 program, as its native counterpart has them. Returns the native
  * number, or -1 for a call that does nothing to a file. */
-static __always_inline __s64 i386_call(struct pt_regs *regs, __s64 nr, __u64 *a)
+static __noinline __s64 i386_call(struct pt_regs *regs, __s64 nr, __u64 *a)
 {
     __u32 in_memory[6] = {};
 
@@ -305,7 +321,9 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
         result = (__s32)result;
     }
     make_plan(&plan, nr, a);
-    if (plan.kind != PLAN_NONE)
+    if (is_loop(&plan))
+        finish_loop(process, &plan, result);
+    else if (plan.kind != PLAN_NONE)
         finish_plan(process, &plan, result);
     return 0;
 }

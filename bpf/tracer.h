@@ -52,6 +52,14 @@ struct SessionOwner {
     std::string cgroup;  // its path
 };
 
+// What the verifier did to accept a program: the instructions it walked through, of which a million are the
+// kernel's limit, and the states it kept.
+struct VerifierCost {
+    std::string program;
+    uint64_t instructions = 0;
+    uint64_t states = 0;
+};
+
 class Tracer {
 public:
     using Log = std::function<void(const std::string& line)>;
@@ -61,6 +69,9 @@ public:
     // adopted, or, if it is no complete set, removed.
     static Result<std::unique_ptr<Tracer>> load(const TracerLimits& limits, Log log,
                                                 std::optional<Pins> pins = std::nullopt);
+    // Loads the programs as load() does, tells what that took, and unloads them. Those that do not fit
+    // this kernel and are left out are not among them.
+    static Result<std::vector<VerifierCost>> check(const TracerLimits& limits, Log log);
     // Starts the Tracer's own thread, before the first arm(). Apart from load(), so that the thread has
     // no more capabilities than are left after it: making maps and links takes CAP_BPF alone.
     void start();

@@ -5,12 +5,15 @@
 #include <spdlog/spdlog.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
 #include <cstdlib>
 
 #include "base/files.h"
 #include "config/config.h"
 #include "shim/broker/pins_choice.h"
 #include "shim/broker/privileges.h"
+#include "shim/broker/refusal.h"
 #include "shim/broker/server.h"
 #include "shim/broker/system_calls.h"
 
@@ -19,6 +22,9 @@ namespace {
 using namespace spoor;
 
 constexpr int first_passed_fd = 3;
+// Where the programs cannot be loaded: how long after the last question to try it anew, by a new start.
+constexpr std::chrono::seconds refuse_for{30};
+constexpr std::chrono::seconds refuse_private_for{2};
 
 // The socket that systemd (or a recorder that starts a private broker) has bound for us:
 // sd_listen_fds(3).
@@ -98,7 +104,13 @@ Status run(const std::string& socket_path, const std::string& config_file, bool 
     options.leave_sessions = pins->has_value();
     auto loaded = bpf::Tracer::load(
         limits, [](const std::string& line) { spdlog::debug("libbpf: {}", line); }, std::move(*pins));
-    if (!loaded) return std::move(loaded).error();
+    if (!loaded) {
+        // Whoever asks is told, instead of waiting for an answer that never comes.
+        spdlog::error("{}", loaded.error().message);
+        SPOOR_TRY(broker::refuse_all(std::move(listener), loaded.error().message,
+                                     end_with_last ? refuse_private_for : refuse_for));
+        return std::move(loaded).error();
+    }
     tracer = std::move(*loaded);
     for (const auto& session : tracer->adopted())
         spdlog::info("adopted session {} of uid {}", session.session, session.owner.uid);
@@ -123,6 +135,18 @@ Status run(const std::string& socket_path, const std::string& config_file, bool 
     return served;
 }
 
+// What the verifier takes for each program on this kernel: a line each, tab-separated.
+Status check(const bpf::TracerLimits& limits) {
+    auto costs =
+        bpf::Tracer::check(limits, [](const std::string& line) { spdlog::warn("libbpf: {}", line); });
+    if (!costs) return std::move(costs).error();
+    std::printf("program\tinstructions\tstates\n");
+    for (const bpf::VerifierCost& cost : *costs)
+        std::printf("%s\t%ju\t%ju\n", cost.program.c_str(), uintmax_t{cost.instructions},
+                    uintmax_t{cost.states});
+    return {};
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -133,6 +157,7 @@ int main(int argc, char** argv) {
     Safety safety;
     int64_t grace_s = 60;
     bool end_with_last = false;
+    bool check_only = false;
     bpf::TracerLimits limits;
     broker::ServerOptions options;
     app.set_version_flag("--version", std::string("spoord ") + SPOOR_VERSION);
@@ -143,6 +168,8 @@ int main(int argc, char** argv) {
                    "(default: /etc/spoor/spoor.yaml, if it is there)")
         ->type_name("FILE");
     app.add_flag("--private", end_with_last, "end with the last connection");
+    app.add_flag("--check", check_only,
+                 "load the programs, print what the kernel's verifier took for each, and end");
     app.add_flag("--allow-extra-capabilities", safety.extra_capabilities,
                  "start with more than CAP_BPF and CAP_PERFMON,\nand give up the others (--private does)");
     app.add_option("--pins", safety.pins,
@@ -168,7 +195,9 @@ int main(int argc, char** argv) {
     spdlog::set_default_logger(spdlog::stderr_color_st("spoord"));
     spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
     spdlog::set_level(spdlog::level::from_str(level));
-    if (auto ran = run(socket_path, config_file, end_with_last, safety, limits, options); !ran) {
+    Status ran = check_only ? check(limits)
+                            : run(socket_path, config_file, end_with_last, safety, limits, options);
+    if (!ran) {
         spdlog::error("{}", ran.error().message);
         return 1;
     }

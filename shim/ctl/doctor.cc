@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/kernel_floor.h"
 #include "config/config.h"
 #include "shim/ctl/commands.h"
 #include "shim/ctl/host.h"
@@ -74,9 +75,10 @@ void check_config(const LoadedConfig& loaded, Findings& findings) {
 void check_kernel(Findings& findings) {
     utsname name{};
     ::uname(&name);
-    bool btf = ::access("/sys/kernel/btf/vmlinux", R_OK) == 0;
-    findings.add(btf ? Level::ok : Level::bad, "kernel",
-                 std::string(name.release) + (btf ? ", with BTF" : ", without BTF (CONFIG_DEBUG_INFO_BTF)"));
+    if (Status floor = check_kernel_floor(); !floor)
+        findings.add(Level::bad, "kernel", floor.error().message);
+    else
+        findings.add(Level::ok, "kernel", std::string(name.release) + ", with BTF and all helpers");
 }
 
 void check_broker(const Config& config, Findings& findings) {

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 BIN = Path("/run/spoor-dev/bin")
-PROGRAMS = Path("/run/spoor-dev/programs")
+PROGRAMS = Path(os.environ.get("SPOOR_TEST_PROGRAMS", "/run/spoor-dev/programs"))
 ROOTFUL = os.geteuid() == 0
 STATE_ROOT = Path(os.environ["XDG_RUNTIME_DIR"]) / "spoor"
 TIMEOUT_S = 60

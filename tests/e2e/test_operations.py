@@ -4,24 +4,14 @@ import collections
 
 import pytest
 
+import ops_data
 from harness import Row, finished_trail
-
-FILES = """read opened-only pread write both opened-to-create cut-by-open cut-by-name cut-by-fd stat access
-    statx unlinked old-name linked after-exec directory/inside base/file base/removed""".split()
 
 
 @pytest.fixture
 def data(tmp_path):
     root = tmp_path / "data"
-    for directory in (root, root / "directory", root / "base"):
-        directory.mkdir()
-        directory.chmod(0o777)
-    for name in FILES:
-        (root / name).write_text("0123456789\n")
-        (root / name).chmod(0o666)
-    (root / "link").symlink_to("read")
-    # Linking another user's file is refused by default (fs.protected_hardlinks) unless it can be
-    # read and written, which it can.
+    ops_data.make(root)
     return root
 
 

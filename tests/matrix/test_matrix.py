@@ -8,7 +8,9 @@ import base64
 import dataclasses
 import datetime
 import json
+import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -71,10 +73,24 @@ def when(text):
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
+# Where a virtual machine has left its runs (tests/vm); they are judged here like those of this machine.
+RECORDED = os.environ.get("SPOOR_VM_RESULTS")
+
+
 class Run:
     """One container that ran some of the cases, and its trail."""
 
-    def __init__(self, podman, directory, cases):
+    def __init__(self, output, volume):
+        self.lines = {line["case"]: line for line in map(json.loads, output.splitlines())}
+        self.trail = ended_trail(volume)
+        self.rows, self.processes = {}, {}
+        for row in self.trail.raw_accesses:
+            self.rows.setdefault(row["pid"], []).append(row)
+        for process in self.trail.processes:
+            self.processes.setdefault(process["pid"], []).append(process)
+
+    @classmethod
+    def here(cls, podman, directory, cases):
         data, volume = directory / "data", directory / "volume"
         data.mkdir()
         volume.mkdir()
@@ -82,13 +98,12 @@ class Run:
                           *(f"--cap-add={name}" for name in CAPABILITIES),
                           "-v", f"{data}:/m", "matrix", "/matrix", "run", "/m", *cases, volume=volume, timeout=300)
         assert done.code == 0, f"code {done.code}: {done.err[-500:]}"
-        self.lines = {line["case"]: line for line in map(json.loads, done.out.splitlines())}
-        self.trail = ended_trail(volume)
-        self.rows, self.processes = {}, {}
-        for row in self.trail.raw_accesses:
-            self.rows.setdefault(row["pid"], []).append(row)
-        for process in self.trail.processes:
-            self.processes.setdefault(process["pid"], []).append(process)
+        return cls(done.out, volume)
+
+    @classmethod
+    def recorded(cls, which):
+        results = Path(RECORDED)
+        return cls((results / "steps" / f"matrix.{which}.out").read_text(), results / "volumes" / f"matrix-{which}")
 
 
 def ended_trail(volume):
@@ -98,13 +113,17 @@ def ended_trail(volume):
 
 
 @pytest.fixture(scope="session")
-def main_run(podman, tmp_path_factory):
-    return Run(podman, tmp_path_factory.mktemp("main"), [name for name in CASES if name not in CUT])
+def main_run(request, tmp_path_factory):
+    if RECORDED:
+        return Run.recorded("main")
+    return Run.here(request.getfixturevalue("podman"), tmp_path_factory.mktemp("main"), [name for name in CASES if name not in CUT])
 
 
 @pytest.fixture(scope="session")
-def cut_run(podman, tmp_path_factory):
-    return Run(podman, tmp_path_factory.mktemp("cut"), CUT)
+def cut_run(request, tmp_path_factory):
+    if RECORDED:
+        return Run.recorded("cut")
+    return Run.here(request.getfixturevalue("podman"), tmp_path_factory.mktemp("cut"), CUT)
 
 
 def check_process(run, pid, line, rows):

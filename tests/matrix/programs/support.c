@@ -125,7 +125,8 @@ void write_program(int fd, const char *interpreter, int position_independent)
                  .e_ehsize = sizeof(Elf64_Ehdr),
                  .e_phentsize = sizeof(Elf64_Phdr),
                  .e_phnum = interpreter ? 2 : 1},
-        .parts = {{.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = base, .p_paddr = base,
+        /* Older kernels, 6.1 for one, write zeros behind the last part of a loader, up to the end of its page. */
+        .parts = {{.p_type = PT_LOAD, .p_flags = PF_R | PF_X | (position_independent ? PF_W : 0), .p_vaddr = base, .p_paddr = base,
                    .p_filesz = sizeof(image), .p_memsz = sizeof(image), .p_align = 4096},
                   {.p_type = PT_INTERP, .p_offset = offsetof(struct image, interpreter), .p_flags = PF_R,
                    .p_vaddr = base + offsetof(struct image, interpreter),

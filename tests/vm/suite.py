@@ -1,0 +1,86 @@
+"""What is run in the machines: the payload from a build tree, and the judgement of what came back.
+
+The guest only records (payload/run). Whether that is right is said here, by pytest: test_guest.py, and the tests
+of the operation matrix, which read the recorded run instead of making one.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TESTS = HERE.parent
+PARTS = ["package", "service", "rootful", "matrix", "rootless", "containerd"]
+# Where spoor is to say that the kernel is too old.
+REFUSED_PARTS = ["package", "refused"]
+JUDGE_S = 120
+TABLE = HERE / "expected.json"
+
+
+def parts_for(kernel, wanted):
+    if json.loads(TABLE.read_text()).get(kernel.name, {}).get("refused"):
+        return REFUSED_PARTS
+    return [part for part in PARTS if part in ("package", "service") or part in wanted]
+
+
+def make_payload(directory, package, programs, cases):
+    """All but the list of parts. `cases`: {"main": names, "cut": names} of the matrix."""
+    sys.path.insert(0, str(TESTS / "e2e"))
+    import ops_data
+
+    shutil.copytree(HERE / "payload", directory)
+    shutil.copy(package, directory / "spoor.deb")
+    for program in ("ops", "matrix"):
+        image = directory / "images" / program
+        image.mkdir(parents=True)
+        shutil.copy(programs / program, image)
+    lower = directory / "images/matrix/image"
+    lower.mkdir()
+    (lower / "file").write_text("0123456789")
+    ops_data.make(directory / "data")
+    for which, names in cases.items():
+        (directory / f"cases-{which}").write_text(" ".join(names))
+
+
+def output(results, step):
+    return (results / "steps" / f"{step}.out").read_text()
+
+
+def verifier_costs(results):
+    """{program: instructions and states} on the guest's kernel."""
+    lines = [line.split("\t") for line in output(results, "service.verifier").splitlines()[1:]]
+    return {name: {"instructions": int(instructions), "states": int(states)} for name, instructions, states in lines}
+
+
+def left_out(results):
+    """{case: what the guest lacks} of the matrix."""
+    lines = [json.loads(line) for which in ("main", "cut") for line in output(results, f"matrix.{which}").splitlines()]
+    return {line["case"]: line["skipped"] for line in lines if line["skipped"] is not None}
+
+
+def accept(kernel, results, parts):
+    """Makes what was found what is expected; for people to look over in the diff."""
+    table = json.loads(TABLE.read_text())
+    entry = table.setdefault(kernel.name, {"left_out": {}})
+    entry["bpf_lsm"] = "bpf" in (results / "lsm").read_text().strip().split(",")
+    if "service" in parts:
+        entry["verifier"] = verifier_costs(results)
+    if "matrix" in parts:
+        entry["left_out"] = left_out(results)
+    TABLE.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")
+
+
+def judge(kernel, results, programs, parts, junit):
+    """Runs the tests over a machine's results; True if all passed. The report is in `junit`."""
+    junit.unlink(missing_ok=True)
+    environment = {**os.environ, "SPOOR_VM_RESULTS": str(results), "SPOOR_VM_KERNEL": kernel.name,
+                   "SPOOR_VM_PARTS": " ".join(parts), "SPOOR_TEST_PROGRAMS": str(programs),
+                   "XDG_RUNTIME_DIR": "/run"}
+    suites = [HERE / "test_guest.py", *([TESTS / "matrix"] if "matrix" in parts else [])]
+    done = subprocess.run([sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no", "-rfE",
+                           "--tb=short", f"--junitxml={junit}", "-o", f"junit_suite_name=vm {kernel.name}", *suites],
+                          env=environment, timeout=JUDGE_S, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.returncode == 0, done.stdout.decode(errors="replace")

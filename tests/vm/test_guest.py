@@ -1,0 +1,112 @@
+"""What a guest's payload has left (payload/run): every step there and good, every trail whole.
+
+Run by `run` with SPOOR_VM_RESULTS, SPOOR_VM_KERNEL and SPOOR_VM_PARTS.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
+
+import suite  # noqa: E402
+from harness import Trail  # noqa: E402
+from test_operations import EXPECTED, difference  # noqa: E402
+
+RESULTS = Path(os.environ["SPOOR_VM_RESULTS"])
+KERNEL = os.environ["SPOOR_VM_KERNEL"]
+PARTS = os.environ["SPOOR_VM_PARTS"].split()
+# Each part's steps, in their order.
+STEPS = {
+    "package": ["install", "socket"],
+    "service": ["doctor", "state", "process", "verifier"],
+    "refused": ["doctor", "check", "import", "run", "ended", "strict"],
+    "rootful": ["import", "run", "ended"],
+    "matrix": ["import", "main", "matrix-main.ended", "cut", "matrix-cut.ended"],
+    "rootless": ["import", "run", "ended"],
+    "containerd": ["ready", "run", "ended"],
+}
+EXPECTED_STEPS = [step if step.startswith("matrix-") else f"{part}.{step}" for part in PARTS for step in STEPS[part]]
+TABLE = json.loads(suite.TABLE.read_text())
+# A program may take this much more of the verifier than the table says before it is a regression.
+TOLERANCE = 1.2
+
+
+def output(step):
+    return suite.output(RESULTS, step)
+
+
+def steps():
+    return {line["name"]: line for line in map(json.loads, (RESULTS / "steps.jsonl").read_text().splitlines())}
+
+
+def test_the_kernel_is_the_one():
+    assert (RESULTS / "uname").read_text().startswith(KERNEL.partition("+")[0] + ".")
+    modules = (RESULTS / "lsm").read_text().strip().split(",")
+    assert ("bpf" in modules) == TABLE[KERNEL]["bpf_lsm"]
+
+
+@pytest.mark.parametrize("name", EXPECTED_STEPS)
+def test_step(name):
+    step = steps()[name]
+    said = (RESULTS / "steps" / f"{name}.err").read_text()[-2000:]
+    assert step["code"] == 0, f"{step}\n{output(name)[-2000:]}\n{said}"
+
+
+def test_no_other_steps():
+    assert set(steps()) == {*EXPECTED_STEPS, "journal", "kernel"}
+
+
+if "service" in PARTS:
+    def test_spoord_runs_as_its_own_user():
+        status = dict(line.split(":", 1) for line in output("service.process").splitlines() if ":" in line)
+        user = output("service.process").split()[-1]
+        assert user != "0" and set(status["Uid"].split()) == {user}
+        assert int(status["CapBnd"], 16) & ~(1 << 38 | 1 << 39) == 0  # CAP_PERFMON, CAP_BPF
+        assert "User=spoor" in output("service.state")
+
+    def test_doctor_sees_the_service():
+        said = output("service.doctor")
+        assert "FAIL" not in said
+        assert "syscall-exit" in said
+
+    def test_verifier_costs():
+        """Instructions and states for each program, against the table."""
+        found = suite.verifier_costs(RESULTS)
+        known = TABLE[KERNEL]["verifier"]
+        assert set(found) == set(known), "the table lists other programs: ./dev vm --accept"
+        dearer = {name: (found[name], known[name]) for name in found
+                  if any(found[name][what] > TOLERANCE * known[name][what] for what in known[name])}
+        assert not dearer, "more than the table says; if that has to be: ./dev vm --accept"
+
+
+if "refused" in PARTS:
+    @pytest.mark.parametrize("step", ["doctor", "check", "strict"])
+    def test_the_refusal_names_what_is_missing(step):
+        said = " ".join(output(f"refused.{step}").split())
+        assert f"kernel {(RESULTS / 'uname').read_text().strip()} is too old: it has no {TABLE[KERNEL]['refused']}" in said
+
+    def test_untraced_containers_say_why():
+        session = json.loads((RESULTS / "volumes/refused/trace/session.json").read_text())
+        assert (session["state"], session["complete"]) == ("untraced", False)
+        assert f"is too old: it has no {TABLE[KERNEL]['refused']}" in session["reasons"][0]
+
+
+TRACED = [part for part in PARTS if part in ("rootful", "rootless", "containerd")]
+if TRACED:
+    @pytest.mark.parametrize("part", TRACED)
+    def test_trail(part):
+        trail = Trail(RESULTS / "volumes" / part)
+        session = trail.session
+        assert (session["state"], session["complete"], session["lost"], session["reasons"]) == ("finished", True, 0, [])
+        assert difference(trail.rows, EXPECTED) == {"missing": [], "invented": []}
+        assert sorted(process["pid"] for process in trail.processes) == [1, 2, 3]
+
+
+if "matrix" in PARTS:
+    def test_what_the_matrix_leaves_out_is_known():
+        assert suite.left_out(RESULTS) == TABLE[KERNEL]["left_out"]
