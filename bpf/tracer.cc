@@ -6,52 +6,20 @@
 
 #include <condition_variable>
 #include <csignal>
-#include <cstdarg>
 #include <cstring>
 #include <map>
 #include <mutex>
-#include <optional>
 #include <thread>
 #include <vector>
 
-#include "base/kernel_floor.h"
 #include "bpf/adoption.h"
-#include "bpf/fit_kernel.h"
+#include "bpf/object.h"
 #include "bpf/object_pins.h"
 #include "bpf/state.h"
 #include "spoor.skel.h"
 
 namespace spoor::bpf {
 namespace {
-
-Tracer::Log& log_handler() {
-    static Tracer::Log handler;
-    return handler;
-}
-
-int print_to_log(libbpf_print_level level, const char* format, va_list arguments) {
-    if (level == LIBBPF_DEBUG || !log_handler()) return 0;
-    // The verifier's log of a refused program ends with the reason, after up to megabytes of how it got
-    // there.
-    constexpr size_t bytes_max = 6000;
-    va_list again;
-    va_copy(again, arguments);
-    int length = std::vsnprintf(nullptr, 0, format, again);
-    va_end(again);
-    if (length < 0) return 0;
-    std::string text(static_cast<size_t>(length) + 1, '\0');
-    std::vsnprintf(text.data(), text.size(), format, arguments);
-    text.pop_back();
-    if (text.size() > bytes_max) text = "[…] " + text.substr(text.size() - bytes_max);
-    while (!text.empty() && text.back() == '\n') text.pop_back();
-    log_handler()(text);
-    return 0;
-}
-
-void send_messages_to(Tracer::Log log) {
-    log_handler() = std::move(log);
-    libbpf_set_print(print_to_log);
-}
 
 // The words that the programs compare with.
 spoor_task_key packed_key(const std::string& name) {
@@ -72,55 +40,6 @@ spoor_owner packed_owner(const SessionOwner& owner) {
     owner.container_id.copy(packed.container_id, sizeof packed.container_id - 1);
     if (owner.cgroup.size() < sizeof packed.cgroup) owner.cgroup.copy(packed.cgroup, owner.cgroup.size());
     return packed;
-}
-
-struct SkeletonCloser {
-    void operator()(spoor_bpf* skeleton) const { spoor_bpf__destroy(skeleton); }
-};
-using SkeletonOwner = std::unique_ptr<spoor_bpf, SkeletonCloser>;
-
-// The skeleton, sized for `limits` and fitted to the running kernel; not loaded.
-Result<SkeletonOwner> open_fitted(const TracerLimits& limits) {
-    SPOOR_TRY(check_kernel_floor());
-    SkeletonOwner owner(spoor_bpf__open());
-    if (!owner) return errno_error("open the BPF object");
-    spoor_bpf* skeleton = owner.get();
-
-    uint64_t seeds[2];
-    if (::getrandom(seeds, sizeof seeds, 0) != static_cast<ssize_t>(sizeof seeds))
-        return errno_error("getrandom");
-    skeleton->rodata->hash_seed_a = seeds[0];
-    skeleton->rodata->hash_seed_b = seeds[1];
-    bpf_map__set_max_entries(skeleton->maps.processes, limits.processes);
-    bpf_map__set_max_entries(skeleton->maps.seen, limits.seen);
-    bpf_map__set_max_entries(skeleton->maps.open_files, limits.open_files);
-    int processors = libbpf_num_possible_cpus();
-    if (processors < 1) return errno_error("count the processors", -processors);
-    bpf_map__set_max_entries(skeleton->maps.scratches, bpf_map__max_entries(skeleton->maps.scratches) *
-                                                           static_cast<uint32_t>(processors));
-    fit_io_uring(skeleton);
-    return owner;
-}
-
-Status load_skeleton(spoor_bpf* skeleton) {
-    if (int error = spoor_bpf__load(skeleton); error != 0) {
-        Error failure = errno_error("load the BPF programs", -error);
-        if (error == -EPERM) failure.message += " (needs CAP_BPF and CAP_PERFMON)";
-        return failure;
-    }
-    return {};
-}
-
-// From the line that the kernel ends its log with: "processed N insns (limit …) … total_states N …".
-std::optional<VerifierCost> cost_in(const char* program, const char* log) {
-    const char* processed = std::strstr(log, "processed ");
-    const char* states = std::strstr(log, "total_states ");
-    if (!processed || !states) return std::nullopt;
-    VerifierCost cost;
-    cost.program = program;
-    cost.instructions = std::strtoull(processed + std::strlen("processed "), nullptr, 10);
-    cost.states = std::strtoull(states + std::strlen("total_states "), nullptr, 10);
-    return cost;
 }
 
 constexpr uint64_t bit(spoor_op op) { return uint64_t{1} << op; }
@@ -332,7 +251,7 @@ Result<std::unique_ptr<Tracer>> Tracer::load(const TracerLimits& limits, Log log
     Status loaded = load_object(*state, adopting);
     if (!loaded && adopting) {
         // Of no use to anybody: whoever has a session there will be told so.
-        log_handler()("the pinned sessions cannot be adopted: " + loaded.error().message);
+        send_message("the pinned sessions cannot be adopted: " + loaded.error().message);
         state->abandon();
         loaded = load_object(*state, false);
     }
@@ -341,13 +260,13 @@ Result<std::unique_ptr<Tracer>> Tracer::load(const TracerLimits& limits, Log log
 }
 
 Status Tracer::load_object(State& state, bool adopting) {
-    auto skeleton = open_fitted(state.limits);
-    if (!skeleton) return std::move(skeleton).error();
-    state.skeleton = skeleton->release();
+    auto object = open_object(state.limits);
+    if (!object) return std::move(object).error();
+    state.skeleton = object->release();
     if (::getrandom(&state.renewals, sizeof state.renewals, 0) != sizeof state.renewals)
         return errno_error("getrandom");
     if (adopting) SPOOR_TRY(state.adopt_maps());
-    SPOOR_TRY(load_skeleton(state.skeleton));
+    SPOOR_TRY(bpf::load_object(state.skeleton));
     if (adopting) SPOOR_TRY(state.adopt_sessions());
     return {};
 }
@@ -366,38 +285,6 @@ const std::vector<Tracer::Adopted>& Tracer::adopted() const { return state_->ado
 
 Result<UniqueFd> Tracer::adopted_ring(const Adopted& session) {
     return state_->pins->get(name_of(RingPin{session.session, session.ring_bytes}));
-}
-
-Result<std::vector<VerifierCost>> Tracer::check(const TracerLimits& limits, Log log) {
-    // The log's level 4 is its statistics alone, which take less than this.
-    constexpr uint32_t statistics = 4;
-    constexpr size_t log_bytes = 16384;
-    send_messages_to(std::move(log));
-    auto owner = open_fitted(limits);
-    if (!owner) return std::move(owner).error();
-    bpf_object* object = (*owner)->obj;
-    std::vector<std::pair<bpf_program*, std::vector<char>>> logs;
-    bpf_program* program = nullptr;
-    bpf_object__for_each_program(program, object) {
-        if (!bpf_program__autoload(program)) continue;
-        auto& [entered, text] = logs.emplace_back(program, std::vector<char>(log_bytes));
-        bpf_program__set_log_level(entered, statistics);
-        bpf_program__set_log_buf(entered, text.data(), text.size());
-    }
-    if (Status loaded = load_skeleton(owner->get()); !loaded) {
-        // The verifier's words are in the log of an ordinary load.
-        auto again = open_fitted(limits);
-        if (!again) return std::move(again).error();
-        SPOOR_TRY(load_skeleton(again->get()));
-        return std::move(loaded).error();
-    }
-    std::vector<VerifierCost> costs;
-    for (auto& [loaded, text] : logs) {
-        auto cost = cost_in(bpf_program__name(loaded), text.data());
-        if (!cost) return errno_error(std::string("no statistics for ") + bpf_program__name(loaded), ENODATA);
-        costs.push_back(std::move(*cost));
-    }
-    return costs;
 }
 
 Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, uint32_t ring_bytes,

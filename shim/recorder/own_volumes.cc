@@ -65,4 +65,11 @@ Status remove_own_tree(const std::string& path, const std::string& witness,
     return remove_tree(path);
 }
 
+Status remove_own_state_dir(const std::string& path, const DirectoryIdentity& identity) {
+    const auto dir = open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    // Whoever has the lock removes it.
+    if (!dir || ::flock(dir->get(), LOCK_EX | LOCK_NB) != 0) return {};
+    return remove_own_tree(path, path, identity);
+}
+
 }  // namespace spoor

@@ -30,5 +30,8 @@ struct DirectoryIdentity {
 // being 0, none is known). What has another directory there is somebody else's and stays.
 Status remove_own_tree(const std::string& path, const std::string& witness,
                        const DirectoryIdentity& identity);
+// The same for a container's state directory, unless somebody who makes a new container of its name has found
+// it a dead one's and is about to remove it (shim/runtime/state_dir.cc).
+Status remove_own_state_dir(const std::string& path, const DirectoryIdentity& identity);
 
 }  // namespace spoor

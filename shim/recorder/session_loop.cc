@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
@@ -409,6 +408,9 @@ void SessionLoop::conclude(SessionState state, std::vector<std::string> reasons)
     const Phase was = std::exchange(phase_, Phase::over);
     bool never_started = was == Phase::waiting && reasons.empty();
     if (was == Phase::untraced) never_started = job_.on_unavailable == "refuse";
+    const auto warn_of = [this](const Status& done) {
+        if (!done) log_.warn(done.error().message);
+    };
     Status written;
     if (session_) {
         if (inbox_) take_signals(true);
@@ -420,40 +422,26 @@ void SessionLoop::conclude(SessionState state, std::vector<std::string> reasons)
         write_untraced(reasons.front());
     }
     if (was == Phase::untraced && !never_started)
-        if (auto told = Outbox::tell_untraced(job_.delivery, facts(), impediment_->message); !told)
-            log_.warn(told.error().message);
+        warn_of(Outbox::tell_untraced(job_.delivery, facts(), impediment_->message));
     broker_.reset();
     volume_.reset();
-    if (!written) log_.warn(written.error().message);
+    warn_of(written);
     if (job_.own_volume) {
-        if (never_started) remove_own_volume();
+        // A new container of this name may have moved our volume aside and made its own.
+        const std::string trace = job_.volume_dir + "/" + trace_directory;
+        if (never_started) warn_of(remove_own_tree(job_.volume_dir, trace, trace_identity_));
         const std::string directory = broker::state_root_of(job_) + "/" + own_volumes_directory;
         for (const auto& name : prune_own_volumes(directory, job_.volume_dir, job_.keep_volumes))
             log_.info("removed the old volume " + name);
     }
     remove_volume_mount_point(job_);
-    remove_state_dir();
+    warn_of(remove_own_state_dir(job_.state_dir, state_dir_identity_));
     if (!control_) return;
     // Also those who asked while the reports were being written.
     control_->serve_waiting(
         [this](int connection, const ControlRequest& request) { serve(connection, request); });
     for (int connection : waiting_for_finish_) control_->answer(connection, written);
     waiting_for_finish_.clear();
-}
-
-void SessionLoop::remove_own_volume() {
-    // A new container of this name may have moved our volume aside and made its own.
-    auto removed = remove_own_tree(job_.volume_dir, job_.volume_dir + "/" + trace_directory, trace_identity_);
-    if (!removed) log_.warn(removed.error().message);
-}
-
-void SessionLoop::remove_state_dir() {
-    const auto dir = open_file(job_.state_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    // Who makes a new container of this name may take ours for a dead one's (shim/runtime/state_dir.cc):
-    // whoever has the lock removes it.
-    if (!dir || ::flock(dir->get(), LOCK_EX | LOCK_NB) != 0) return;
-    if (auto removed = remove_own_tree(job_.state_dir, job_.state_dir, state_dir_identity_); !removed)
-        log_.warn(removed.error().message);
 }
 
 }  // namespace spoor

@@ -94,8 +94,6 @@ private:
     // Concludes, as soon as the final counters can be had or are given up.
     void conclude_when_settled(SessionState state);
     void conclude(SessionState state, std::vector<std::string> reasons);
-    void remove_own_volume();
-    void remove_state_dir();
 
     Job job_;
     UniqueFd runtime_;
