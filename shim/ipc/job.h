@@ -22,10 +22,11 @@ struct Job {
     std::string volume_dir;   // host path of the volume; exists, with trace/ and agent/ in it
     bool own_volume = false;  // made by spoor for this container: removed if it never started
     std::string mount_path;   // where the container sees the volume
-    // What the runtime will have to make for that in `mount_root`; removed by the recorder (oci/mount_point.h).
+    // What the runtime will have to make for that in `mount_root`; removed by the recorder
+    // (oci/mount_point.h).
     std::string mount_root;
     std::vector<std::string> mount_missing;
-    std::string image;        // image name if the annotations tell, else empty
+    std::string image;                               // image name if the annotations tell, else empty
     std::map<std::string, std::string> annotations;  // the container's, all of them
     std::string mode;                                // warn | strict
     std::string broker_socket;                       // path of the system's spoord
