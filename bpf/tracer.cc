@@ -248,25 +248,25 @@ Result<std::unique_ptr<Tracer>> Tracer::load(const TracerLimits& limits, Log log
     state->pins = std::move(pins);
     bool adopting = state->pins && state->pins->complete();
     if (state->pins && !adopting) state->pins->clear();
-    Status loaded = load_object(*state, adopting);
+    Status loaded = load_into(*state, adopting);
     if (!loaded && adopting) {
         // Of no use to anybody: whoever has a session there will be told so.
         send_message("the pinned sessions cannot be adopted: " + loaded.error().message);
         state->abandon();
-        loaded = load_object(*state, false);
+        loaded = load_into(*state, false);
     }
     if (!loaded) return std::move(loaded).error();
     return std::unique_ptr<Tracer>(new Tracer(std::move(state)));
 }
 
-Status Tracer::load_object(State& state, bool adopting) {
+Status Tracer::load_into(State& state, bool adopting) {
     auto object = open_object(state.limits);
     if (!object) return std::move(object).error();
     state.skeleton = object->release();
     if (::getrandom(&state.renewals, sizeof state.renewals, 0) != sizeof state.renewals)
         return errno_error("getrandom");
     if (adopting) SPOOR_TRY(state.adopt_maps());
-    SPOOR_TRY(bpf::load_object(state.skeleton));
+    SPOOR_TRY(load_object(state.skeleton));
     if (adopting) SPOOR_TRY(state.adopt_sessions());
     return {};
 }

@@ -127,7 +127,7 @@ public:
 private:
     struct State;
     explicit Tracer(std::unique_ptr<State> state);
-    static Status load_object(State& state, bool adopting);
+    static Status load_into(State& state, bool adopting);
     std::unique_ptr<State> state_;
 };
 
