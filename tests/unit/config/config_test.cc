@@ -66,7 +66,7 @@ TEST_F(Layers, OnlyTheFirstIsTheOperators) {
     EXPECT_EQ(theirs.config.audit.file, "/a");
     EXPECT_EQ(theirs.config.metrics.socket, "/m");
 
-    environment_.xdg_config_home = root_ + "/xdg";
+    environment_.xdg_config_home = root_ / "xdg";
     for (const char* key : {"tenants: []", "audit: {file: /b}", "metrics: {}"}) {
         const std::string user = write("xdg/spoor/spoor.yaml", std::string("mode: strict\n") + key + "\n");
         const auto loaded = load_config(environment_);
