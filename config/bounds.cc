@@ -23,6 +23,7 @@ Result<Choice> choice_for(const Config& config, const TenantRule& rule, const Wi
     };
     Choice choice;
     choice.on_unavailable = rule.on_unavailable.value.value_or(config.on_unavailable);
+    choice.task_modes = modes;
     choice.ring_max = std::min(config.ring.max, rule.ring_bytes_each.value);
     choice.ring_initial = std::min(config.ring.initial, choice.ring_max);
     if (wish.mode && !allows(modes, *wish.mode))

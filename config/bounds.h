@@ -18,6 +18,7 @@ struct Wish {
 // `trace` and `mode` in one: `off` is not traced.
 struct Choice {
     Mode mode = Mode::warn;
+    ModeSet task_modes = all_modes;  // what its tasks may ask for
     OnUnavailable on_unavailable = OnUnavailable::run;
     uint32_t ring_initial = 0, ring_max = 0;  // bytes
 };

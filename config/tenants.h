@@ -52,13 +52,13 @@ struct TenantRule {
 
     // The limits. 0 containers, connections or requests: none at all.
     Setting<AccountOf> account{AccountOf::each_uid};
-    Setting<uint32_t> containers{512};                        // traced at once
-    Setting<uint64_t> ring_bytes{512ull << 20};               // of all their rings
-    Setting<uint32_t> ring_bytes_each{16u << 20};             // of one; a power of two, at least 64 KiB
-    Setting<uint32_t> connections{1024};                      // at once, each uid
-    Setting<uint32_t> requests{1000};                         // a second, each uid; as many at one stroke
-    Setting<ModeSet> modes{all_modes};                        // never empty
-    Setting<std::optional<OnUnavailable>> on_unavailable;     // forced
+    Setting<uint32_t> containers{512};                     // traced at once
+    Setting<uint64_t> ring_bytes{512ull << 20};            // of all their rings
+    Setting<uint32_t> ring_bytes_each{16u << 20};          // of one; a power of two, at least 64 KiB
+    Setting<uint32_t> connections{1024};                   // at once, each uid
+    Setting<uint32_t> requests{1000};                      // a second, each uid; twice as many at one stroke
+    Setting<ModeSet> modes{all_modes};                     // never empty
+    Setting<std::optional<OnUnavailable>> on_unavailable;  // forced
     Setting<std::map<std::string, std::string>> annotations;  // forced: io.spoor.… only
 
     [[nodiscard]] bool for_everybody() const { return uids.empty() && gids.empty() && cgroups.empty(); }

@@ -271,10 +271,11 @@ void TaskBook::take_facts(Task& task, TaskSignal& signal) {
     if (!signal.status.empty()) task.status = std::move(signal.status);
     if (signal.code) task.code = signal.code;
     if (!signal.mode) return;
-    task.mode = mode_for(options_.mode, signal.mode);
+    const bool allowed = *signal.mode == options_.mode || options_.modes.contains(*signal.mode);
+    if (allowed) task.mode = mode_for(options_.mode, signal.mode);
     if (task.mode != *signal.mode)
-        task.warn("mode " + std::string(name_of(*signal.mode)) +
-                  " was asked for in a container that is strict");
+        task.warn("mode " + std::string(name_of(*signal.mode)) + " was asked for" +
+                  (allowed ? " in a container that is strict" : ", which is not allowed here"));
 }
 
 // A start tells the workspace, or leaves it to the working directory of the task's first program.

@@ -26,6 +26,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -52,6 +53,8 @@ struct TaskVariables {
 
 struct TaskOptions {
     TaskMode mode = TaskMode::warn;  // of the container: see TaskBook::mode_for
+    // What a task's own signal may ask for; the container's mode is allowed in any case.
+    std::set<TaskMode> modes{TaskMode::off, TaskMode::warn, TaskMode::strict};
     TaskVariables variables;
     JudgeMaker make_judge;  // none: nothing is judged
     // The process that a number means in a pid namespace nested in the container's (its inode), if

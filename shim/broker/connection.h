@@ -40,6 +40,11 @@ public:
     // Leaves the session, if there is one, to the next spoord.
     void leave() { armed_ = stopped_ = false; }
 
+    // A session's peer over its rate of requests is not refused but left waiting: a trail must not
+    // be less complete because counters were asked for too often.
+    [[nodiscard]] bool must_wait() const {
+        return (armed_ || stopped_) && !desk_.ledger().has_request(subject_.tenant);
+    }
     // Reads one request and answers it. False: the peer has gone or broke the protocol; drop it.
     bool serve();
     // Tells the desk what the session has counted since the last time.

@@ -94,20 +94,29 @@ Granted<Ledger::Seat> Ledger::connect(const Tenant& tenant) {
     return Seat(this, tenant.uid);
 }
 
-// A token bucket that holds one second's worth.
-Granted<void> Ledger::request(const Tenant& tenant, Clock::time_point now) {
-    const TenantRule& rule = rule_for(tenant);
-    const double most = rule.requests.value;
+// A token bucket that holds two seconds' worth.
+Ledger::Peer& Ledger::refill(const TenantRule& rule, const Tenant& tenant, Clock::time_point now) {
+    const double rate = rule.requests.value, most = 2 * rate;
     if (peers_.size() >= peers_most && !peers_.contains(tenant.uid)) forget_idle_peers(now);
-    auto [at, is_new] = peers_.try_emplace(tenant.uid);
-    Peer& peer = at->second;
+    Peer& peer = peers_[tenant.uid];
     if (peer.filled == Clock::time_point{}) {
         peer.tokens = most;
     } else {
         const double elapsed = std::chrono::duration<double>(now - peer.filled).count();
-        peer.tokens = std::min(most, peer.tokens + elapsed * most);
+        peer.tokens = std::min(most, peer.tokens + elapsed * rate);
     }
     peer.filled = now;
+    return peer;
+}
+
+bool Ledger::has_request(const Tenant& tenant, Clock::time_point now) {
+    const TenantRule& rule = rule_for(tenant);
+    return rule.requests.value == 0 || refill(rule, tenant, now).tokens >= 1;
+}
+
+Granted<void> Ledger::request(const Tenant& tenant, Clock::time_point now) {
+    const TenantRule& rule = rule_for(tenant);
+    Peer& peer = refill(rule, tenant, now);
     if (peer.tokens >= 1) {
         peer.tokens -= 1;
         return {};

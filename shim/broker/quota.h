@@ -89,6 +89,8 @@ public:
     Granted<Seat> connect(const Tenant& tenant);
     // One message, or one connection. Over the limit it costs nothing to ask again, and is refused.
     Granted<void> request(const Tenant& tenant, Clock::time_point now = Clock::now());
+    // Whether request() would take one now. Also true where a rule allows none at all: waiting is no use.
+    [[nodiscard]] bool has_request(const Tenant& tenant, Clock::time_point now = Clock::now());
     // A container with a ring of `ring_bytes`. The tenant's cgroup is known here.
     Granted<Holding> hold(const Tenant& tenant, uint32_t ring_bytes);
 
@@ -120,6 +122,7 @@ private:
         Account account;
     };
 
+    Peer& refill(const TenantRule& rule, const Tenant& tenant, Clock::time_point now);
     [[nodiscard]] static Account account_of(const TenantRule& rule, const Tenant& tenant);
     void add(const Held& held);
     void subtract(const Held& held);

@@ -17,6 +17,7 @@ namespace spoor::broker {
 namespace {
 
 constexpr int tick_ms = 1000;
+constexpr int parked_ms = 5;
 
 Result<sockaddr_un> address_of(const std::string& path) {
     sockaddr_un address{};
@@ -35,6 +36,14 @@ Status watch(int epoll, int fd) {
     return {};
 }
 
+// A peer that is not watched is still told of when it hangs up.
+void set_watched(int epoll, int fd, bool watched) {
+    epoll_event event{};
+    event.events = watched ? uint32_t{EPOLLIN} : 0;
+    event.data.fd = fd;
+    (void)::epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event);
+}
+
 class Server {
 public:
     Server(UniqueFd listener, bpf::Tracer& tracer, Desk& desk, const ServerOptions& options)
@@ -50,6 +59,8 @@ private:
     [[nodiscard]] int next_timeout_ms(bool ticks) const;
     void accept_peers();
     void accept_peer(UniqueFd socket);
+    void serve_peer(int fd, bool hung_up);
+    void serve_parked();
     // False: told to end.
     bool take_signals(int signal_fd);
     void reload();
@@ -63,6 +74,7 @@ private:
     const ServerOptions& options_;
     UniqueFd epoll_;
     std::unordered_map<int, std::unique_ptr<Connection>> connections_;
+    std::vector<int> parked_;  // peers with a request, over their rate: not watched until their turn
     bool served_any_ = false;
     std::chrono::steady_clock::time_point ticked_{};
 };
@@ -95,12 +107,11 @@ Status Server::run() {
                 return {};
             } else if (fd == listener_.get()) {
                 accept_peers();
-            } else if (auto peer = connections_.find(fd);
-                       peer != connections_.end() && !peer->second->serve()) {
-                connections_.erase(peer);
-                desk_.connections(connections_.size());
+            } else {
+                serve_peer(fd, (events[i].events & (EPOLLHUP | EPOLLERR)) != 0);
             }
         }
+        serve_parked();
         if (ticks) tick();
         orphans_.collect(std::chrono::steady_clock::now());
         if (options_.end_with_last && served_any_ && connections_.empty()) {
@@ -112,12 +123,34 @@ Status Server::run() {
     }
 }
 
+void Server::serve_peer(int fd, bool hung_up) {
+    auto peer = connections_.find(fd);
+    if (peer == connections_.end()) return;
+    if (!hung_up && peer->second->must_wait()) {
+        set_watched(epoll_.get(), fd, false);
+        parked_.push_back(fd);
+    } else if (!peer->second->serve()) {
+        std::erase(parked_, fd);
+        connections_.erase(peer);
+        desk_.connections(connections_.size());
+    }
+}
+
+// In the order in which they were parked; whoever has to wait on goes to the end.
+void Server::serve_parked() {
+    for (int fd : std::exchange(parked_, {})) {
+        set_watched(epoll_.get(), fd, true);
+        serve_peer(fd, false);
+    }
+}
+
 int Server::next_timeout_ms(bool ticks) const {
+    int wait = !parked_.empty() ? parked_ms : ticks ? tick_ms : -1;
     const auto due = orphans_.due();
-    if (!due) return ticks ? tick_ms : -1;
+    if (!due) return wait;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(*due - std::chrono::steady_clock::now());
-    const int wait = static_cast<int>(std::max<int64_t>(left.count(), 0));
-    return ticks ? std::min(wait, tick_ms) : wait;
+    const int until_due = static_cast<int>(std::max<int64_t>(left.count(), 0));
+    return wait < 0 ? until_due : std::min(wait, until_due);
 }
 
 bool Server::take_signals(int signal_fd) {

@@ -175,8 +175,9 @@ Result<Client> Client::greet(UniqueFd socket, Deadline deadline) {
 Result<Client::Reply> Client::exchange(const RequestMessage& request, const int (&fds)[2],
                                        Deadline deadline) {
     if (!socket_) return Error{ENOTCONN, "the connection to spoord is lost"};
-    if (!send_request(socket_.get(), request, fds))
-        return errno == EAGAIN ? too_late() : errno_error("ask spoord", errno == EPIPE ? ECONNRESET : errno);
+    // Closed already: who is turned away has the reason as an answer to hello, without having asked.
+    if (!send_request(socket_.get(), request, fds) && errno != EPIPE)
+        return errno == EAGAIN ? too_late() : errno_error("ask spoord");
     SPOOR_TRY(wait_for(socket_.get(), POLLIN, deadline));
     return receive(static_cast<Request>(request.request));
 }
@@ -204,7 +205,11 @@ Result<Client::Reply> Client::receive(Request request) {
     if (size == 0) return errno_error("ask spoord", ECONNRESET);
     const bool whole =
         size == static_cast<ssize_t>(sizeof reply.message) && !(header.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
-    if (!whole || reply.message.magic != magic || reply.message.request != static_cast<uint16_t>(request))
+    // Who is turned away gets the answer to hello, whatever it was about to ask.
+    const bool turned_away = reply.message.request == static_cast<uint16_t>(Request::hello) &&
+                             reply.message.code == static_cast<int32_t>(Code::quota);
+    if (!whole || reply.message.magic != magic ||
+        (reply.message.request != static_cast<uint16_t>(request) && !turned_away))
         return Error{EPROTO, "spoord's answer is not of its protocol"};
     if (reply.message.version != version)
         return Error{EPROTONOSUPPORT, "spoord speaks protocol version " +

@@ -96,6 +96,7 @@ std::string to_json(const Job& job) {
         {"keepVolumes", job.keep_volumes},
         {"rotateBytes", job.rotate_bytes},
         {"writeAccesses", job.write_accesses},
+        {"taskModes", job.task_modes},
         {"defaultExclusions", job.default_exclusions},
         {"excludeReads", job.exclude_reads},
         {"excludeWrites", job.exclude_writes},
@@ -133,6 +134,7 @@ Result<Job> parse_job(std::string_view json) {
     fields.read("keepVolumes", job.keep_volumes);
     fields.read("rotateBytes", job.rotate_bytes);
     fields.read("writeAccesses", job.write_accesses);
+    fields.read("taskModes", job.task_modes);
     fields.read("defaultExclusions", job.default_exclusions);
     fields.read("excludeReads", job.exclude_reads);
     fields.read("excludeWrites", job.exclude_writes);

@@ -22,7 +22,9 @@ struct Job {
     std::string image;        // image name if the annotations tell, else empty
     std::map<std::string, std::string> annotations;  // the container's, all of them
     std::string mode;                                // warn | strict
-    std::string broker_socket;                       // path of the system's spoord
+    // What a task's own signal may ask for.
+    std::vector<std::string> task_modes = {"off", "warn", "strict"};
+    std::string broker_socket;   // path of the system's spoord
     std::string broker_program;  // absolute path of spoord for a private one; empty: never start one
     std::string on_unavailable;  // run | refuse
     bool freeze = false;         // hold the container while its ring is too full

@@ -120,6 +120,9 @@ std::vector<std::string> task_keys_of(const Job& job) {
 TaskOptions task_options_of(const Job& job, pid_t init_pid) {
     TaskOptions options;
     options.mode = task_mode_named(job.mode).value_or(TaskMode::warn);
+    options.modes.clear();
+    for (const std::string& name : job.task_modes)
+        if (const auto mode = task_mode_named(name)) options.modes.insert(*mode);
     const uint64_t own_namespace = pid_namespace_of(init_pid);
     options.find_nested = [own_namespace](uint32_t pid, uint64_t pid_namespace,
                                           const Attribution& processes) {

@@ -30,6 +30,7 @@ struct Container {
     Bundle bundle;
     Spec spec;
     SpoorAnnotations annotations;
+    ModeSet task_modes = all_modes;
 };
 
 using Untouched = std::nullopt_t;
@@ -71,6 +72,7 @@ Result<std::optional<Container>> read_container(Config& config, const CommandLin
     const auto choice = choice_for(config, rule, wish);
     if (!choice) return choice.error();
     if (choice->mode == Mode::off) return {untouched};
+    container.task_modes = choice->task_modes;
     config.mode = choice->mode;
     config.on_unavailable = choice->on_unavailable;
     config.ring = {choice->ring_initial, choice->ring_max};
@@ -132,6 +134,9 @@ Job make_job(const Config& config, const Container& container, const CommandLine
     job.image = image_name(container.spec.annotations);
     job.annotations = container.spec.annotations;
     job.mode = to_string(config.mode);
+    job.task_modes.clear();
+    for (Mode mode : {Mode::off, Mode::warn, Mode::strict})
+        if (allows(container.task_modes, mode)) job.task_modes.emplace_back(to_string(mode));
     job.broker_socket = config.broker.socket;
     if (config.broker.start_private) {
         const std::string broker = find_program(config.broker.program, "spoord", own);

@@ -58,8 +58,8 @@ def refused(broker, reply, limit, tenant="small"):
     """The refusal, which is told everywhere."""
     assert reply.code == peer.QUOTA, (reply.code, reply.text)
     assert not reply.fds
-    line = broker.audit(event="request", outcome="refused", code="quota", limit=limit)[-1]
-    assert line["reason"] == reply.text and line["tenant"] == tenant
+    line = broker.audit(event="request", outcome="refused", code="quota", limit=limit, reason=reply.text)[-1]
+    assert line["tenant"] == tenant
     assert line["uid"] == line["gid"] == ALICE and line["pid"] == os.getpid()
     assert broker.metric("spoor_refusals_total", tenant=tenant, reason=f"quota_{limit}") >= 1
     return line
@@ -123,18 +123,35 @@ def test_connections(spoord, box):
 def test_requests(spoord, box):
     broker = spoord(rule("small", ALICE, requests=5), rule("large", BOB))
     other = Traced(broker, box, BOB)
-    mine = Traced(broker, box, ALICE)  # a connection and a request
-    while (reply := mine.peer.ask(peer.request(peer.STATS))).code == peer.OK:
+    client = broker.connect(ALICE)
+    while (reply := client.ask(peer.request(peer.HELLO))).code == peer.OK:
         pass
     refused(broker, reply, "requests")
     flood = 300
     for _ in range(flood):
-        mine.peer.ask(peer.request(peer.STATS))
+        client.ask(peer.request(peer.HELLO))
     assert broker.metric("spoor_refusals_total", tenant="small", reason="quota_requests") > flood / 2
     told = broker.audit(event="request", limit="requests")
     assert len(told) < 10, "a flood is told once a second"
-    mine.finish()  # its end is not refused
     other.finish()
+
+
+def test_a_session_over_its_rate_waits(spoord, box):
+    """A refusal of its counters would make a trail incomplete that is not."""
+    rate = 50
+    broker = spoord(rule("small", ALICE, requests=rate), rule("large", BOB))
+    other, mine = Traced(broker, box, BOB), Traced(broker, box, ALICE)
+    began = time.monotonic()
+    for _ in range(3 * rate):
+        assert mine.peer.ask(peer.request(peer.STATS)).code == peer.OK
+    assert time.monotonic() - began > 0.9, "two seconds' worth is there, the next has to come"
+    asked = time.monotonic()
+    for _ in range(rate):
+        mine.peer.send(peer.request(peer.STATS))
+    other.finish()
+    assert time.monotonic() - asked < 0.9, "another does not wait for it"
+    mine.peer.close()  # with its requests unread
+    broker.audit(event="end", uid=ALICE, reason="connection closed")
 
 
 def test_an_account_of_several_uids(spoord, box):

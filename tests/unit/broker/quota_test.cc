@@ -108,7 +108,7 @@ TEST(Quota, ConnectionsGiveTheirPlacesBack) {
 TEST(Quota, RequestsComeBackWithTime) {
     Ledger ledger({small_rule()});
     Ledger::Clock::time_point now{1h};
-    for (int i = 0; i < 10; ++i) EXPECT_TRUE(ledger.request(alice, now));
+    for (int i = 0; i < 20; ++i) EXPECT_TRUE(ledger.request(alice, now));
     auto refused = ledger.request(alice, now);
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().limit, Limit::requests);
@@ -117,8 +117,10 @@ TEST(Quota, RequestsComeBackWithTime) {
     EXPECT_TRUE(ledger.request(bob, now)) << "another's are another's";
     EXPECT_TRUE(ledger.request(alice, now + 101ms));
     EXPECT_TRUE(ledger.request(alice, now + 102ms).error().again);
-    for (int i = 0; i < 10; ++i) EXPECT_TRUE(ledger.request(alice, now + 1h)) << i;
+    for (int i = 0; i < 20; ++i) EXPECT_TRUE(ledger.request(alice, now + 1h)) << i;
     EXPECT_FALSE(ledger.request(alice, now + 1h).error().again);
+    EXPECT_FALSE(ledger.has_request(alice, now + 1h));
+    EXPECT_TRUE(ledger.has_request(alice, now + 1h + 101ms));
 }
 
 TEST(Quota, NoneIsNone) {
@@ -128,6 +130,7 @@ TEST(Quota, NoneIsNone) {
     EXPECT_FALSE(ledger.hold(alice, mib));
     EXPECT_FALSE(ledger.connect(alice));
     EXPECT_FALSE(ledger.request(alice));
+    EXPECT_TRUE(ledger.has_request(alice)) << "waiting is no use";
 }
 
 TEST(Quota, NewRulesCountWhatIsHeldAlready) {

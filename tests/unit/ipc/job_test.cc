@@ -23,6 +23,7 @@ Job unusual_job() {
     job.broker_program = "/b";
     job.on_unavailable = "refuse";
     job.freeze = true;
+    job.task_modes = {"strict"};
     job.default_exclusions = false;
     job.exclude_reads = {"a", "b"};
     job.exclude_writes = {"c"};
@@ -60,6 +61,7 @@ TEST(Job, SurvivesTheJourney) {
     EXPECT_EQ(read->broker_program, job.broker_program);
     EXPECT_EQ(read->on_unavailable, job.on_unavailable);
     EXPECT_EQ(read->freeze, job.freeze);
+    EXPECT_EQ(read->task_modes, job.task_modes);
     EXPECT_EQ(read->default_exclusions, job.default_exclusions);
     EXPECT_EQ(read->exclude_reads, job.exclude_reads);
     EXPECT_EQ(read->exclude_writes, job.exclude_writes);

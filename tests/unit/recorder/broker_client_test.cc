@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <future>
@@ -92,6 +93,25 @@ TEST_F(BrokerClientTest, EndWithoutAnAnswerIsAReset) {
     auto client = Client::connect(path, in(5000));
     ASSERT_FALSE(client);
     EXPECT_EQ(client.error().code, ECONNRESET);
+}
+
+TEST_F(BrokerClientTest, WhoIsTurnedAwayLearnsWhy) {
+    int ends[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    UniqueFd ours(ends[0]), theirs(ends[1]);
+    ReplyMessage reply{};
+    reply.magic = magic;
+    reply.version = version;
+    reply.request = static_cast<uint16_t>(Request::hello);
+    reply.code = static_cast<int32_t>(Code::quota);
+    reply.abi_version = SPOOR_ABI_VERSION;
+    std::strcpy(reply.text, "2 of 2 connections");
+    ASSERT_EQ(::send(theirs.get(), &reply, sizeof reply, 0), static_cast<ssize_t>(sizeof reply));
+    theirs.reset();
+    auto client = Client::greet(std::move(ours), in(5000));
+    ASSERT_FALSE(client);
+    EXPECT_EQ(client.error().code, EDQUOT);
+    EXPECT_THAT(client.error().message, HasSubstr("2 of 2 connections"));
 }
 
 TEST_F(BrokerClientTest, PathsLongerThanASunPath) {

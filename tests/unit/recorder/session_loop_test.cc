@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <atomic>
 #include <csignal>
 #include <fstream>
 #include <future>
@@ -765,6 +766,27 @@ TEST_F(SessionLoopTest, ASessionGoesOnWithTheNextBroker) {
     EXPECT_TRUE(join());
     EXPECT_TRUE(session()->complete()) << ::testing::PrintToString(session()->reasons);
     EXPECT_EQ(session()->counters.received, 5u);
+}
+
+// All of a user's recorders come back at once: over a quota for a moment.
+TEST_F(SessionLoopTest, ARecorderThatIsTurnedAwayAsksAgain) {
+    std::atomic<int> refusals{0};
+    start_spoord([&refusals](broker::Request request, broker::ReplyMessage& reply) {
+        with_token(request, reply);
+        if (request != broker::Request::resume || refusals == 3) return;
+        reply.code = static_cast<int32_t>(broker::Code::quota);
+        if (++refusals == 2) reply.request = static_cast<uint16_t>(broker::Request::hello);  // unasked
+    });
+    start_and_arm();
+    emit_exec();
+    spoord->die();
+    EXPECT_TRUE(eventually([&] { return !session()->reasons.empty(); }));
+    spoord->revive();
+    EXPECT_TRUE(eventually([&] { return session()->reasons.empty(); }));
+    EXPECT_EQ(refusals, 3);
+    emit_end();
+    EXPECT_TRUE(join());
+    EXPECT_TRUE(session()->complete()) << ::testing::PrintToString(session()->reasons);
 }
 
 TEST_F(SessionLoopTest, TheEndWaitsForTheNextBroker) {

@@ -126,6 +126,7 @@ TEST_F(Tracing, TheOperatorsRuleBoundsTheTenant) {
     const auto job = parse_job(dir_.read("job"));
     EXPECT_EQ(job->mode, "strict");
     EXPECT_EQ(job->annotations.at("io.spoor.mode"), "strict");
+    EXPECT_EQ(job->task_modes, (std::vector<std::string>{"warn", "strict"}));
     EXPECT_EQ(job->on_unavailable, "refuse");
     EXPECT_EQ(job->ring_bytes, 1u << 18);
     EXPECT_EQ(job->ring_max_bytes, 1u << 18);

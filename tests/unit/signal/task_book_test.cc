@@ -516,6 +516,20 @@ TEST_F(TaskBookTest, ModesAreBoundedByTheContainers) {
     EXPECT_THAT(report("t")["spoor"]["warnings"][0].get<std::string>(), HasSubstr("strict"));
 }
 
+TEST_F(TaskBookTest, ATaskMayNotAskForWhatTheOperatorForbids) {
+    options.tasks.modes = {TaskMode::warn, TaskMode::strict};
+    begin();
+    fork(2);
+    start("t", 2, R"("mode":"off","declared":{"inputs":[]})");
+    read(2, "/ws/a");
+    pass(300);
+    ASSERT_EQ(violations().size(), 1u);
+    EXPECT_EQ(violations()[0]["mode"], "warn");
+    signal("end", "t");
+    EXPECT_THAT(report("t")["spoor"]["warnings"][0].get<std::string>(),
+                HasSubstr("mode off was asked for, which is not allowed here"));
+}
+
 TEST_F(TaskBookTest, OffRecordsNothing) {
     begin();
     fork(2);
