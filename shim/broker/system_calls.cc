@@ -1,9 +1,8 @@
 #include "shim/broker/system_calls.h"
 
 #include <linux/bpf.h>
-#include <linux/sched.h>
 #include <seccomp.h>
-#include <sys/socket.h>
+#include <sys/mman.h>
 
 #include <memory>
 
@@ -122,7 +121,11 @@ constexpr int deadly[] = {
 };
 
 // Memory that is written and then executed is for whoever brings code along.
-constexpr unsigned prot_exec = 4;
+constexpr scmp_arg_cmp without_exec{2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0};
+
+constexpr scmp_arg_cmp command_is(int command) {
+    return {0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(command), 0};
+}
 
 }  // namespace
 
@@ -137,14 +140,13 @@ Status keep_needed_system_calls_only() {
     };
     for (int call : allowed) {
         if (call == SCMP_SYS(mmap))
-            add(SCMP_ACT_ALLOW, call, SCMP_A2(SCMP_CMP_MASKED_EQ, prot_exec, 0));
+            add(SCMP_ACT_ALLOW, call, without_exec);
         else
             add(SCMP_ACT_ALLOW, call);
     }
-    add(SCMP_ACT_ALLOW, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, prot_exec, 0));
-    for (int command : allowed_bpf)
-        add(SCMP_ACT_ALLOW, SCMP_SYS(bpf), SCMP_A0(SCMP_CMP_EQ, static_cast<uint64_t>(command)));
-    add(SCMP_ACT_KILL_PROCESS, SCMP_SYS(bpf), SCMP_A0(SCMP_CMP_EQ, static_cast<uint64_t>(BPF_PROG_LOAD)));
+    add(SCMP_ACT_ALLOW, SCMP_SYS(mprotect), without_exec);
+    for (int command : allowed_bpf) add(SCMP_ACT_ALLOW, SCMP_SYS(bpf), command_is(command));
+    add(SCMP_ACT_KILL_PROCESS, SCMP_SYS(bpf), command_is(BPF_PROG_LOAD));
     for (int call : deadly) add(SCMP_ACT_KILL_PROCESS, call);
     if (error == 0) error = ::seccomp_load(filter.get());
     if (error != 0) return errno_error("install the filter of system calls", -error);

@@ -10,8 +10,8 @@ namespace {
 
 constexpr auto longest_pause = std::chrono::milliseconds(500);
 
-// The session is not there, or not for us. Anything else may pass: a spoord that has no room for another
-// connection just now, or ends again.
+// The session is not there, or not for us. Anything else may pass: all of a user's recorders come
+// back at once and have to take turns (EDQUOT), or that spoord has ended as well.
 bool is_final(const Error& error) { return error.code == ESTALE || error.code == EPROTONOSUPPORT; }
 
 bool is_readable(int fd) {
