@@ -32,8 +32,8 @@ struct TrailOptions {
 
 class Trail {
 public:
-    // Takes the volume over. `facts`: container, image, annotations, rules for secrets, family, coverage, ring size and
-    // warnings so far; state, times and files are set here.
+    // Takes the volume over. `facts`: container, image, annotations, rules for secrets, family, coverage,
+    // ring size and warnings so far; state, times and files are set here.
     Trail(Volume volume, Session facts, TrailOptions options = {});
     Trail(Trail&&) noexcept;
     ~Trail();

@@ -23,8 +23,8 @@ std::set<std::string> options_of(const std::string& verb) {
 }
 
 TEST(Help, EveryVerbHasIt) {
-    for (const char* verb :
-         {"", "run", "show", "report", "config", "config check", "config show", "config explain", "sessions", "doctor"}) {
+    for (const char* verb : {"", "run", "show", "report", "config", "config check", "config show",
+                             "config explain", "sessions", "doctor"}) {
         Output help = spoorctl(std::string(verb) + " --help");
         EXPECT_EQ(help.code, 0) << verb;
         EXPECT_THAT(help.text, HasSubstr("Usage: spoorctl")) << verb;
