@@ -34,7 +34,16 @@ Status AtomicFile::write(std::string_view data) {
 
 Status AtomicFile::commit() {
     if (::fsync(fd_.get()) < 0) return errno_error(name_);
-    if (::renameat(dir_, temporary_.c_str(), dir_, name_.c_str()) < 0) return errno_error(name_);
+    // A directory in its place cannot be replaced, but moved away; whose it is can put another there at
+    // once, so this is tried a few times only.
+    const std::string away = temporary_ + ".away";
+    for (int attempt = 0; ::renameat(dir_, temporary_.c_str(), dir_, name_.c_str()) < 0; ++attempt) {
+        const int code = errno;
+        if (code != EISDIR || attempt == 3) return errno_error(name_, code);
+        if (::renameat(dir_, name_.c_str(), dir_, (away + std::to_string(attempt)).c_str()) < 0 &&
+            errno != ENOENT)
+            return errno_error(name_, code);
+    }
     fd_.reset();  // the destructor has nothing left to remove
     return {};
 }

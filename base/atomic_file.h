@@ -2,7 +2,8 @@
 // beneath the directory descriptor, fsync, rename. A reader sees the old file or the new one.
 //
 // The directory may be hostile: the temporary is made with O_EXCL and O_NOFOLLOW, the rename
-// replaces a link or a fifo itself and never what it points to. A failure removes the temporary.
+// replaces a link or a fifo itself and never what it points to; a directory in its place is moved away,
+// to the temporary's name and ".away" and a digit. A failure removes the temporary.
 #pragma once
 
 #include <sys/types.h>

@@ -17,6 +17,10 @@ class WallClock {
 public:
     WallClock();
     [[nodiscard]] std::string rfc3339(uint64_t boot_ns) const;
+    // Nanoseconds since 1970, UTC.
+    [[nodiscard]] uint64_t unix_ns(uint64_t boot_ns) const {
+        return boot_ns + static_cast<uint64_t>(offset_ns_);
+    }
 
 private:
     int64_t offset_ns_;

@@ -36,6 +36,15 @@ struct {
     __type(value, struct spoor_task_keys);
 } task_keys SEC(".maps");
 
+/* session -> whose it is. The loader's own; among the maps because it lives and dies with them. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 4096);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, __u64);
+    __type(value, struct spoor_owner);
+} owners SEC(".maps");
+
 struct spoor_ring {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
     __uint(max_entries, 4096);

@@ -316,6 +316,7 @@ static __noinline int make_plan(struct plan *plan, __u32 nr, const __u64 *a)
     case NR_connect: case NR_bind:
         plan->kind = PLAN_SOCKET;
         plan->op = nr == NR_connect ? SPOOR_OP_CONNECT : SPOOR_OP_BIND;
+        plan->dirfd = a[0];
         plan->name = a[1];
         plan->length = a[2];
         break;

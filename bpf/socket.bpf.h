@@ -4,7 +4,7 @@
  */
 #pragma once
 
-enum { FAMILY_UNIX = 1, FAMILY_INET = 2, FAMILY_INET6 = 10, SUN_PATH = 2, SUN_PATH_MAX = 108, ADDRESS_MAX = 128 };
+enum { FAMILY_UNIX = 1, FAMILY_INET = 2, FAMILY_INET6 = 10, STREAM = 1, SUN_PATH = 2, SUN_PATH_MAX = 108, ADDRESS_MAX = 128 };
 
 static __always_inline long read_address(void *to, __u32 size, const struct plan *plan, __u32 offset)
 {
@@ -31,6 +31,26 @@ static __noinline int run_absent_socket(struct scratch *scratch, struct spoor_pr
     return emit_access(scratch, process, SPOOR_OP_ABSENT, 0, error);
 }
 
+/* Where a stream socket can be reached, for the address in `bytes`. Port 0 was a wish for any free one. */
+static __noinline bool set_bound_port(struct scratch *scratch, int fd)
+{
+    struct file *file = file_of(fd);
+    struct socket *socket;
+    __u16 port;
+
+    if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+        return false;
+    socket = BPF_CORE_READ(file, private_data);
+    if (!socket || BPF_CORE_READ(socket, type) != STREAM)
+        return false;
+    port = BPF_CORE_READ(socket, sk, __sk_common.skc_num);
+    if (port) {
+        scratch->bytes[BASE_END + 2] = port >> 8;
+        scratch->bytes[BASE_END + 3] = port & 0xff;
+    }
+    return true;
+}
+
 static __noinline int run_socket(struct scratch *scratch, struct spoor_process *process, const struct plan *plan,
                                  int error)
 {
@@ -41,7 +61,7 @@ static __noinline int run_socket(struct scratch *scratch, struct spoor_process *
     clear_path(scratch);
     if (length > ADDRESS_MAX || read_address(&family, sizeof(family), plan, 0))
         return 0;
-    if (family != FAMILY_UNIX && (plan->op == SPOOR_OP_BIND || (family != FAMILY_INET && family != FAMILY_INET6)))
+    if (family != FAMILY_UNIX && family != FAMILY_INET && family != FAMILY_INET6)
         return 0;
     if (family == FAMILY_UNIX && length > SUN_PATH) {
         read_address(&first, 1, plan, SUN_PATH);
@@ -58,6 +78,8 @@ static __noinline int run_socket(struct scratch *scratch, struct spoor_process *
         return 0;
     scratch->name_len = length;
     scratch->flags |= SPOOR_F_SOCKADDR;
+    if (plan->op == SPOOR_OP_BIND && family != FAMILY_UNIX && !set_bound_port(scratch, plan->dirfd))
+        return 0;
     return emit_access(scratch, process, plan->op, 0, error);
 }
 

@@ -4,19 +4,26 @@
 // kernel (some 15 ms). No caller should: a thread of the Tracer's own keeps spare rings in place,
 // retires old ones and detaches the programs.
 //
+// With a directory for pins (bpf/pins.h) sessions outlive their Tracer, whether it is destroyed or its
+// process is killed, at any moment: maps, attached programs and rings stay, and the next Tracer on that
+// directory adopts them. Without one they end with it.
+//
 // Threads: the public functions are for one thread (spoord has one).
 // libbpf stays out of this header (and its messages go to the log handler given to load()).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "bpf/abi.h"
+#include "bpf/pins.h"
 
 namespace spoor::bpf {
 
@@ -36,6 +43,15 @@ struct ScopeRoot {
     uint32_t hierarchy = 0;  // 0: cgroup v2; else the number in /proc/cgroups
 };
 
+// Whose session it is: kept beside it, for a Tracer that adopts it.
+struct SessionOwner {
+    uint32_t uid = 0;
+    uint32_t gid = 0;
+    std::array<uint64_t, 2> token{};  // secret of the recorder
+    std::string container_id;
+    std::string cgroup;  // its path
+};
+
 // What the verifier did to accept a program: the instructions it walked through, of which a million are the
 // kernel's limit, and the states it kept.
 struct VerifierCost {
@@ -49,12 +65,31 @@ public:
     using Log = std::function<void(const std::string& line)>;
 
     // Opens, verifies and loads; attaches nothing. Needs CAP_BPF and CAP_PERFMON. The error text is
-    // one line that says what the kernel refused.
-    static Result<std::unique_ptr<Tracer>> load(const TracerLimits& limits, Log log);
+    // one line that says what the kernel refused. `pins`: from here on this Tracer's; what is there is
+    // adopted, or, if it is no complete set, removed.
+    static Result<std::unique_ptr<Tracer>> load(const TracerLimits& limits, Log log,
+                                                std::optional<Pins> pins = std::nullopt);
     // Loads the programs as load() does, tells what that took, and unloads them. Those that do not fit
     // this kernel and are left out are not among them.
     static Result<std::vector<VerifierCost>> check(const TracerLimits& limits, Log log);
+    // Starts the Tracer's own thread, before the first arm(). Apart from load(), so that the thread has
+    // no more capabilities than are left after it: making maps and links takes CAP_BPF alone.
+    void start();
     ~Tracer();
+
+    // Sessions outlive this object: there are pins.
+    [[nodiscard]] bool outlived() const;
+
+    struct Adopted {
+        uint64_t session = 0;
+        SessionOwner owner;
+        uint64_t cgroup_id = 0;
+        uint32_t ring_bytes = 0;
+    };
+    // The sessions that were there at load().
+    [[nodiscard]] const std::vector<Adopted>& adopted() const;
+    // An adopted session's ring, for a recorder that was not told that it grew.
+    Result<UniqueFd> adopted_ring(const Adopted& session);
 
     struct Armed {
         uint64_t session = 0;  // never given twice
@@ -67,7 +102,7 @@ public:
     // `task_keys`: names of environment variables whose values every exec tells; at most
     // task_keys_max, each at most task_key_bytes_max long.
     Result<Armed> arm(const ScopeRoot& root, uint32_t init_tgid, uint32_t ring_bytes,
-                      const std::vector<std::string>& task_keys = {});
+                      const std::vector<std::string>& task_keys = {}, const SessionOwner& owner = {});
     // Gives the session a larger ring. When this returns, nothing is written to the old one any more.
     Result<UniqueFd> grow(uint64_t session, uint32_t ring_bytes);
     // What the kernel side has counted so far.
@@ -75,9 +110,15 @@ public:
     // Forgets what a process of the session has been reported for, so that it is told again: the
     // process works for another task from now on. ESRCH: the session has no such process.
     Status renew(uint64_t session, uint32_t tgid, uint64_t start_ns);
-    // Ends a session. When this returns, its ring is final; the counters are, too. Quick when the
-    // cgroup has been removed (its END record is in the ring), a grace period otherwise.
-    Result<spoor_counters> disarm(uint64_t session);
+    // Stops recording. When this returns, the session's ring is final; the counters are, too. Quick when the
+    // cgroup has been removed (its END record is in the ring), a grace period otherwise. Can be asked
+    // again, also after an adoption, until release().
+    Result<spoor_counters> stop(uint64_t session);
+    // Forgets a session that was stopped.
+    void release(uint64_t session);
+
+    // Programs attached to the kernel now. May be called from any thread.
+    [[nodiscard]] size_t programs_attached() const;
 
     // Bit n: enum spoor_op n is reported with the object the kernel resolved / as the caller wrote it.
     [[nodiscard]] static uint64_t exact_ops();
@@ -86,6 +127,7 @@ public:
 private:
     struct State;
     explicit Tracer(std::unique_ptr<State> state);
+    static Status load_object(State& state, bool adopting);
     std::unique_ptr<State> state_;
 };
 

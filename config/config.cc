@@ -6,7 +6,10 @@
 #include <cstdlib>
 
 #include "base/files.h"
+#include "config/delivery.h"
 #include "config/section.h"
+#include "config/tenants_section.h"
+#include "config/values.h"
 
 namespace spoor {
 namespace {
@@ -21,7 +24,45 @@ constexpr std::array<std::string_view, 2> pressure_words{"report", "freeze"};
 constexpr std::array<std::string_view, 2> private_words{"never", "auto"};
 constexpr std::array<std::string_view, 6> level_words{"trace", "debug", "info", "warn", "error", "off"};
 
-void read_root(Section& root, Config& config) {
+bool is_loopback(const std::string& address) {
+    for (const std::string_view host : {"127.0.0.1:", "[::1]:"}) {
+        if (!address.starts_with(host)) continue;
+        const auto port = parse_number(std::string_view(address).substr(host.size()));
+        return port && *port > 0 && *port <= 65535;
+    }
+    return false;
+}
+
+void read_audit(Section& audit, Config::Audit& out) {
+    audit.words("file", "an absolute path, or stderr", [&out](const std::string& word) {
+        const bool good = word == "stderr" || (word.starts_with('/') && word.find('\0') == std::string::npos);
+        if (good) out.file = word;
+        return good;
+    });
+    audit.size("rotate", out.rotate);
+    audit.number("keep", out.keep);
+    constexpr uint32_t most_kept = 1000;
+    if (out.keep > most_kept) audit.fault_at("keep", "is at most 1000");
+}
+
+void read_metrics(Section& metrics, Config::Metrics& out) {
+    metrics.absolute_path("socket", out.socket);
+    metrics.text("group", out.group);
+    metrics.words("listen", "127.0.0.1:PORT or [::1]:PORT", [&out](const std::string& word) {
+        if (is_loopback(word)) out.listen = word;
+        return is_loopback(word);
+    });
+    metrics.absolute_path("textfile", out.textfile);
+    metrics.duration("interval", out.interval, 100ms, 3600s);
+}
+
+// What one who is not the operator may not say.
+void refuse_operators_keys(Section& root) {
+    for (const std::string_view key : {"tenants", "audit", "metrics"})
+        root.refuse(key, "is the operator's to say, in the system's spoor.yaml only");
+}
+
+void read_root(Section& root, Config& config, bool by_operator) {
     root.absolute_path("runtime", config.runtime);
     root.boolean("trace", config.trace);
     root.choice("mode", mode_words, [&](size_t i) { config.mode = static_cast<Mode>(i); });
@@ -61,14 +102,26 @@ void read_root(Section& root, Config& config) {
             variables.variable("workspace_root", config.tasks.variables.workspace_root);
         });
     });
+    root.section("delivery", [&](Section& delivery) { read_delivery(delivery, config.delivery); });
+    root.section("secrets", [&](Section& secrets) {
+        secrets.more_words("names", 3, config.secrets.names);
+        secrets.more_words("prefixes", 3, config.secrets.prefixes);
+    });
     root.section("log", [&](Section& log) {
         log.absolute_path("file", config.log.file);
         log.choice("level", level_words, [&](size_t i) { config.log.level = level_words[i]; });
     });
+    if (by_operator) {
+        read_tenants(root, config.tenants);
+        root.section("audit", [&](Section& audit) { read_audit(audit, config.audit); });
+        root.section("metrics", [&](Section& metrics) { read_metrics(metrics, config.metrics); });
+    } else {
+        refuse_operators_keys(root);
+    }
     root.finish();
 }
 
-void apply_layer(std::string_view yaml, const std::string& name, LoadedConfig& loaded) {
+void apply_layer(std::string_view yaml, const std::string& name, bool by_operator, LoadedConfig& loaded) {
     const auto fault = [&](const YAML::Mark& mark, const std::string& message) {
         loaded.errors.push_back(config_fault(name, mark, message));
     };
@@ -77,7 +130,7 @@ void apply_layer(std::string_view yaml, const std::string& name, LoadedConfig& l
         if (root.IsNull()) return;
         if (!root.IsMap()) return fault(root.Mark(), "expected a map of keys and values");
         Section section(root, name, "", loaded.errors);
-        read_root(section, loaded.config);
+        read_root(section, loaded.config, by_operator);
     } catch (const YAML::Exception& problem) {
         fault(problem.mark, "no valid YAML: " + problem.msg);
     } catch (const std::exception& problem) {
@@ -87,6 +140,9 @@ void apply_layer(std::string_view yaml, const std::string& name, LoadedConfig& l
 
 // Between keys, so only meaningful once all layers are applied.
 void check_whole(LoadedConfig& loaded, const std::string& name) {
+    if (loaded.errors.empty())
+        if (auto checked = check_delivery(loaded.config.delivery); !checked)
+            loaded.errors.push_back(std::move(checked).error().context(name));
     if (!loaded.errors.empty() || loaded.config.ring.initial <= loaded.config.ring.max) return;
     loaded.errors.push_back({EINVAL, name + ": 'ring.initial' (" +
                                          std::to_string(loaded.config.ring.initial) +
@@ -138,7 +194,7 @@ LoadedConfig load_config(const ConfigEnvironment& environment) {
         auto text = read_file(file, largest_config);
         if (text) {
             loaded.files.push_back(file);
-            apply_layer(*text, file, loaded);
+            apply_layer(*text, file, file == environment.system_file, loaded);
             continue;
         }
         const int code = text.error().code;
@@ -161,7 +217,7 @@ Result<Config> load_config_file(const std::string& path) {
 LoadedConfig parse_config(std::string_view yaml, const std::string& name) {
     LoadedConfig loaded;
     loaded.files.push_back(name);
-    apply_layer(yaml, name, loaded);
+    apply_layer(yaml, name, true, loaded);
     check_whole(loaded, name);
     return loaded;
 }

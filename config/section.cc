@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/nearest.h"
+#include "base/url.h"
 #include "config/values.h"
 
 namespace spoor {
@@ -22,6 +23,10 @@ bool is_clean_absolute(const std::string& path) {
            path.find('\0') == std::string::npos;
 }
 
+uint32_t line_number(const YAML::Mark& mark) {
+    return mark.is_null() ? 0 : static_cast<uint32_t>(mark.line + 1);
+}
+
 constexpr std::string_view path_wanted = "an absolute path";
 
 }  // namespace
@@ -35,7 +40,11 @@ Error config_fault(const std::string& file, const YAML::Mark& mark, std::string 
 }
 
 Section::Section(const YAML::Node& map, std::string file, std::string prefix, std::vector<Error>& errors)
-    : file_(std::move(file)), prefix_(std::move(prefix)), errors_(errors) {
+    : file_(std::move(file)),
+      prefix_(std::move(prefix)),
+      mark_(map.Mark()),
+      line_(line_number(mark_)),
+      errors_(errors) {
     for (const auto& item : map) {
         if (!item.first.IsScalar()) {
             fault(item.first.Mark(), "a key must be a word, not " + kind_of(item.first));
@@ -134,12 +143,57 @@ void Section::texts(std::string_view key, std::vector<std::string>& out) {
     out = std::move(texts);
 }
 
+void Section::more_words(std::string_view key, size_t least, std::vector<std::string>& out) {
+    const std::string wanted = "a list of words of letters, digits, '-', '_' and '.', with at least " +
+                               std::to_string(least) + " letters or digits each";
+    const Entry* entry = take(key);
+    if (entry == nullptr) return;
+    if (!entry->value.IsSequence()) return wrong(entry->key_mark, key, wanted, kind_of(entry->value));
+    const auto letter = [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    };
+    const auto allowed = [&letter](char c) { return letter(c) || c == '-' || c == '_' || c == '.'; };
+    for (const auto& item : entry->value) {
+        const std::string word = item.IsScalar() ? item.Scalar() : std::string();
+        if (!std::all_of(word.begin(), word.end(), allowed) ||
+            std::count_if(word.begin(), word.end(), letter) < static_cast<ptrdiff_t>(least))
+            return wrong(item.Mark(), key, wanted, kind_of(item));
+        if (std::find(out.begin(), out.end(), word) == out.end()) out.push_back(word);
+    }
+}
+
 void Section::absolute_path(std::string_view key, std::string& out) {
     YAML::Mark mark;
     const std::string* value = scalar(key, path_wanted, mark);
     if (value == nullptr) return;
     if (!is_clean_absolute(*value)) return wrong(mark, key, path_wanted, "'" + *value + "'");
     out = *value;
+}
+
+void Section::http_url(std::string_view key, std::string& out) {
+    YAML::Mark mark;
+    const std::string* value = scalar(key, "a URL of http or https", mark);
+    if (value == nullptr) return;
+    if (!value->empty())
+        if (auto url = parse_http_url(*value); !url)
+            return wrong(mark, key, "a URL of http or https", "this: " + url.error().message);
+    out = *value;
+}
+
+void Section::hosts(std::string_view key, std::vector<std::string>& out) {
+    constexpr std::string_view wanted = "a list of hosts like store.example, *.store.example or host:8443";
+    std::vector<std::string> found;
+    const size_t before = errors_.size();
+    const Entry* entry = take(key);
+    if (entry == nullptr) return;
+    if (!entry->value.IsSequence()) return wrong(entry->key_mark, key, wanted, kind_of(entry->value));
+    for (const auto& item : entry->value) {
+        if (!item.IsScalar() || !is_host_pattern(item.Scalar()))
+            wrong(item.Mark(), key, wanted, kind_of(item));
+        else
+            found.push_back(item.Scalar());
+    }
+    if (errors_.size() == before) out = std::move(found);
 }
 
 void Section::absolute_paths(std::string_view key, std::vector<std::string>& out) {
@@ -209,6 +263,67 @@ void Section::section(std::string_view key, const std::function<void(Section&)>&
     Section inner(entry->value, file_, prefix_ + std::string(key) + ".", errors_);
     read(inner);
     inner.finish();
+}
+
+void Section::sections(std::string_view key, const std::function<void(Section&)>& read) {
+    const Entry* entry = take(key);
+    if (entry == nullptr || entry->value.IsNull()) return;
+    if (!entry->value.IsSequence())
+        return wrong(entry->key_mark, key, "a list of maps", kind_of(entry->value));
+    size_t number = 0;
+    for (const auto& item : entry->value) {
+        const std::string name = std::string(key) + "[" + std::to_string(++number) + "]";
+        if (!item.IsMap()) return wrong(item.Mark(), name, "a map", kind_of(item));
+        Section inner(item, file_, prefix_ + name + ".", errors_);
+        read(inner);
+        inner.finish();
+    }
+}
+
+void Section::words(std::string_view key, std::string_view wanted,
+                    const std::function<bool(const std::string&)>& take_word) {
+    const Entry* entry = take(key);
+    if (entry == nullptr) return;
+    const YAML::Node& value = entry->value;
+    if (value.IsScalar()) {
+        if (!take_word(value.Scalar())) wrong(value.Mark(), key, wanted, kind_of(value));
+        return;
+    }
+    if (!value.IsSequence() || value.size() == 0)
+        return wrong(entry->key_mark, key, wanted, value.IsSequence() ? "an empty list" : kind_of(value));
+    for (const auto& item : value)
+        if (!item.IsScalar() || !take_word(item.Scalar()))
+            return wrong(item.Mark(), key, wanted, kind_of(item));
+}
+
+void Section::pairs(std::string_view key, std::string_view wanted,
+                    const std::function<bool(const std::string&, const std::string&)>& take_pair) {
+    const Entry* entry = take(key);
+    if (entry == nullptr) return;
+    if (!entry->value.IsMap()) return wrong(entry->key_mark, key, wanted, kind_of(entry->value));
+    for (const auto& item : entry->value) {
+        if (!item.first.IsScalar() || !item.second.IsScalar())
+            return wrong(item.first.Mark(), key, wanted, kind_of(item.second));
+        if (!take_pair(item.first.Scalar(), item.second.Scalar()))
+            return wrong(item.first.Mark(), key, wanted, kind_of(item.first));
+    }
+}
+
+uint32_t Section::line_of(std::string_view key) const {
+    for (const auto& entry : entries_)
+        if (entry.key == key) return line_number(entry.key_mark);
+    return 0;
+}
+
+void Section::fault_at(std::string_view key, const std::string& message) {
+    const YAML::Mark* mark = &mark_;
+    for (const auto& entry : entries_)
+        if (entry.key == key) mark = &entry.key_mark;
+    fault(*mark, "'" + prefix_ + std::string(key) + "' " + message);
+}
+
+void Section::refuse(std::string_view key, const std::string& why) {
+    if (take(key) != nullptr) fault_at(key, why);
 }
 
 void Section::finish() {

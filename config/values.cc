@@ -36,8 +36,8 @@ std::optional<uint64_t> scale(std::string_view text,
     return std::nullopt;
 }
 
-constexpr std::array<std::pair<std::string_view, uint64_t>, 3> duration_units{
-    {{"ms", 1}, {"s", 1000}, {"m", 60'000}}};
+constexpr std::array<std::pair<std::string_view, uint64_t>, 5> duration_units{
+    {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}, {"d", 86'400'000}}};
 constexpr std::array<std::pair<std::string_view, uint64_t>, 5> size_units{
     {{"", 1}, {"B", 1}, {"KiB", 1u << 10}, {"MiB", 1u << 20}, {"GiB", 1u << 30}}};
 constexpr std::array<std::pair<std::string_view, uint64_t>, 1> no_units{{{"", 1}}};

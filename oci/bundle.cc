@@ -90,8 +90,10 @@ Result<Spec> parse_spec(std::string_view text) {
     if (const Json* annotations = object_at(value, "annotations"))
         for (const auto& [name, item] : annotations->items())
             if (item.is_string()) spec.annotations.emplace(name, item.get<std::string>());
-    if (const Json* linux_part = object_at(value, "linux"))
+    if (const Json* linux_part = object_at(value, "linux")) {
         spec.mount_label = string_at(*linux_part, "mountLabel");
+        spec.cgroups_path = string_at(*linux_part, "cgroupsPath");
+    }
 
     const auto mounts = value.find("mounts");
     if (mounts == value.end() || !mounts->is_array()) return spec;

@@ -41,6 +41,7 @@ struct Spec {
     std::vector<SpecMount> mounts;
     std::string root_path;  // may be relative to the bundle
     std::string mount_label;
+    std::string cgroups_path;  // linux.cgroupsPath: a path, or SLICE:PREFIX:NAME for systemd; may be empty
 };
 
 // Fails on what no runtime would start: no JSON, no object, or a part missing that the runtime

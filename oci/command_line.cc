@@ -1,7 +1,9 @@
 #include "oci/command_line.h"
 
 #include <array>
+#include <functional>
 #include <string_view>
+#include <vector>
 
 #include "oci/options.h"
 
@@ -108,11 +110,43 @@ const VerbSpec* find_verb(std::string_view name) {
     return nullptr;
 }
 
+using Found = std::function<bool(const OptionSpec&, std::string_view)>;
+
+std::optional<OptionsEnd> read_globals(std::span<const char* const> argv, Dialect dialect,
+                                       const Found& found) {
+    return dialect == Dialect::runc ? read_go_options(global_options, argv, 1, found)
+                                    : read_options(global_options, argv, 1, found);
+}
+
+// The options of a verb and the words that are none.
+struct VerbWords {
+    size_t options_end = 0;
+    std::vector<const char*> words;
+};
+
+std::optional<VerbWords> read_verb(const VerbSpec& verb, std::span<const char* const> argv, size_t begin,
+                                   Dialect dialect, const Found& found) {
+    VerbWords out;
+    for (size_t i = begin;;) {
+        const auto end = dialect == Dialect::runc ? read_go_options(verb.options, argv, i, found)
+                                                  : read_options(verb.options, argv, i, found);
+        if (!end) return std::nullopt;
+        out.options_end = end->options_end;
+        const bool all_words = dialect == Dialect::crun || end->words > end->options_end;  // "--"
+        for (i = end->words; i < argv.size() && (all_words || i == end->words); ++i)
+            out.words.push_back(argv[i]);
+        if (i >= argv.size()) {
+            if (!all_words) out.options_end = argv.size();
+            return out;
+        }
+    }
+}
+
 }  // namespace
 
-std::optional<CommandLine> parse_command_line(std::span<const char* const> argv) {
+std::optional<CommandLine> parse_command_line(std::span<const char* const> argv, Dialect dialect) {
     CommandLine line;
-    const auto globals = read_options(global_options, argv, 1, [&](const OptionSpec& option, auto value) {
+    const auto globals = read_globals(argv, dialect, [&](const OptionSpec& option, auto value) {
         if (option.name == "log") line.log = value;
         if (option.name == "log-format") line.log_format = value;
         return !ends_at_once(option.name);
@@ -123,24 +157,26 @@ std::optional<CommandLine> parse_command_line(std::span<const char* const> argv)
     line.verb = verb->verb;
     line.verb_index = globals->words;
 
-    const auto end =
-        read_options(verb->options, argv, line.verb_index + 1, [&](const OptionSpec& option, auto value) {
-            if (option.name == "bundle") line.bundle = value;
+    const auto rest =
+        read_verb(*verb, argv, line.verb_index + 1, dialect, [&](const OptionSpec& option, auto value) {
+            if (option.name == "bundle") {
+                line.bundle = value;
+                line.bundle_by_letter = option.by_letter;
+            }
             if (option.name == "config") line.config = value;
             return !ends_at_once(option.name);
         });
-    if (!end || end->words >= argv.size()) return std::nullopt;
-    const size_t words = argv.size() - end->words;
-    if (words > (verb->verb == CommandLine::Verb::restore ? 2u : 1u)) return std::nullopt;
-    line.options_end = end->options_end;
-    line.container_id = argv[end->words];
+    if (!rest || rest->words.empty()) return std::nullopt;
+    if (rest->words.size() > (verb->verb == CommandLine::Verb::restore ? 2u : 1u)) return std::nullopt;
+    line.options_end = rest->options_end;
+    line.container_id = rest->words.front();
     return line;
 }
 
-LogDestination parse_log_destination(std::span<const char* const> argv) {
+LogDestination parse_log_destination(std::span<const char* const> argv, Dialect dialect) {
     LogDestination destination;
     // Where the options go wrong the rest is unknown; what was read until then holds.
-    (void)read_options(global_options, argv, 1, [&](const OptionSpec& option, auto value) {
+    (void)read_globals(argv, dialect, [&](const OptionSpec& option, auto value) {
         if (option.name == "log") destination.log = value;
         if (option.name == "log-format") destination.format = value;
         return true;

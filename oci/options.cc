@@ -72,4 +72,33 @@ std::optional<OptionsEnd> read_options(
     return OptionsEnd{i, i};
 }
 
+std::optional<OptionsEnd> read_go_options(
+    std::span<const OptionSpec> known, std::span<const char* const> argv, size_t begin,
+    const std::function<bool(const OptionSpec&, std::string_view)>& found) {
+    for (size_t i = begin; i < argv.size();) {
+        std::string_view word = argv[i];
+        if (word == "--") return OptionsEnd{i, i + 1};
+        if (word.size() < 2 || word[0] != '-') return OptionsEnd{i, i};
+        ++i;
+        word.remove_prefix(word[1] == '-' ? 2 : 1);
+        const size_t equals = word.find('=');
+        const std::string_view name = word.substr(0, equals);
+        const auto option = std::find_if(known.begin(), known.end(), [name](const OptionSpec& one) {
+            return one.name == name || (name.size() == 1 && one.letter == name[0]);
+        });
+        if (option == known.end()) return std::nullopt;
+        std::string_view value;
+        if (equals != std::string_view::npos) {
+            value = word.substr(equals + 1);
+        } else if (option->argument == Argument::required) {
+            if (i == argv.size()) return std::nullopt;
+            value = argv[i++];
+        }
+        OptionSpec as_written = *option;
+        as_written.by_letter = name != option->name;
+        if (!found(as_written, value)) return std::nullopt;
+    }
+    return OptionsEnd{argv.size(), argv.size()};
+}
+
 }  // namespace spoor

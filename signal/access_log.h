@@ -55,6 +55,7 @@ public:
     // False: a repeat.
     bool add(const AccessEvent& event, uint64_t time_ns);
     void flush() { file_.flush(); }
+    [[nodiscard]] std::vector<UniqueFd> take_unsynced() { return file_.take_unsynced(); }
 
     // Lines so far, repeats not counted.
     [[nodiscard]] uint64_t accesses() const { return accesses_; }

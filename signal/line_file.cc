@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <utility>
+
 #include "base/files.h"
 
 namespace spoor {
@@ -29,7 +31,19 @@ Status LineFile::open() {
     }
     fd_ = std::move(*fd);
     written_ = 0;
+    note_new_name();
     return {};
+}
+
+void LineFile::note_new_name() {
+    // A description of its own: the caller's carries a lock.
+    if (auto dir = open_at(dir_, ".", O_RDONLY | O_DIRECTORY)) also_unsynced_.push_back(std::move(*dir));
+}
+
+std::vector<UniqueFd> LineFile::take_unsynced() {
+    std::vector<UniqueFd> files = std::exchange(also_unsynced_, {});
+    if (std::exchange(unsynced_, false)) files.emplace_back(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+    return files;
 }
 
 void LineFile::end_line() {
@@ -47,6 +61,7 @@ void LineFile::flush() {
         if (::ftruncate(fd_.get(), static_cast<off_t>(written_)) < 0) (void)write_all(fd_.get(), "\n");
         return drop(name_ + ": " + put.error().message);
     }
+    unsynced_ = true;
     written_ += buffer_.size();
     buffer_.clear();
     buffered_lines_ = 0;
@@ -59,6 +74,16 @@ void LineFile::drop(std::string why) {
     buffer_.clear();
 }
 
+bool LineFile::in_place() const {
+    if (!fd_) return true;
+    struct stat ours {
+    }, named{};
+    if (::fstat(fd_.get(), &ours) < 0 || ::fstatat(dir_, name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) < 0)
+        return false;
+    return ours.st_dev == named.st_dev && ours.st_ino == named.st_ino &&
+           ours.st_size == static_cast<off_t>(written_);
+}
+
 Status LineFile::rotate(const std::string& part) {
     flush();
     if (::renameat(dir_, name_.c_str(), dir_, part.c_str()) < 0) return errno_error(part);
@@ -68,8 +93,10 @@ Status LineFile::rotate(const std::string& part) {
         ::renameat(dir_, part.c_str(), dir_, name_.c_str());
         return std::move(fd).error();
     }
-    fd_ = std::move(*fd);
+    also_unsynced_.push_back(std::exchange(fd_, std::move(*fd)));
+    unsynced_ = false;
     written_ = 0;
+    note_new_name();
     return {};
 }
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -30,18 +31,27 @@ public:
     void end_line();
     void flush();
 
+    // Descriptors of what has been written, or made, since the last call: for fdatasync(2).
+    [[nodiscard]] std::vector<UniqueFd> take_unsynced();
+
     // Moves the file (with all that was written) to `part` and starts a new one. After a failure
     // the old one goes on growing.
     Status rotate(const std::string& part);
+
+    // Whether its name still stands for the file that was written, and nobody else cut it or added to it.
+    // True if it was never open: then all is counted as lost.
+    [[nodiscard]] bool in_place() const;
 
     [[nodiscard]] bool is_open() const { return fd_.valid(); }
     [[nodiscard]] uint64_t bytes() const { return written_ + buffer_.size(); }
     [[nodiscard]] uint64_t lost_lines() const { return lost_lines_; }
     // The first failure; empty if none.
     [[nodiscard]] const std::string& error() const { return error_; }
+    [[nodiscard]] const std::string& name() const { return name_; }
 
 private:
     void drop(std::string why);
+    void note_new_name();
 
     int dir_;
     std::string name_;
@@ -49,6 +59,8 @@ private:
     std::string buffer_;
     uint64_t buffered_lines_ = 0;
     uint64_t written_ = 0;
+    bool unsynced_ = false;                // what was written to fd_
+    std::vector<UniqueFd> also_unsynced_;  // parts that were moved away; the directory, for new names
     uint64_t lost_lines_ = 0;
     std::string error_;
 };

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "signal/json_text.h"
-#include "signal/redact.h"
 
 namespace spoor {
 namespace {
@@ -134,7 +133,7 @@ void ProcessTable::on(const ExecEvent& event, uint64_t time_ns) {
     program->script = event.script;
     program->loader = event.loader;
     program->cwd = event.cwd;
-    program->argv = redact_argv(event.argv);
+    program->argv = redactor_.argv(event.argv, event.argv_truncated);
     program->argv_truncated = event.argv_truncated;
     process->execs.insert(later, std::move(program));
     if (process->execs.size() > execs_max) {

@@ -32,6 +32,7 @@
 #include "signal/event.h"
 #include "signal/json_text.h"
 #include "signal/line_file.h"
+#include "signal/redact.h"
 
 namespace spoor {
 
@@ -45,8 +46,10 @@ struct TreeEntry {
 
 class ProcessTable {
 public:
-    // `out` and `clock` stay the caller's and must outlive this.
-    ProcessTable(LineFile& out, const WallClock& clock) : out_(out), clock_(clock) {}
+    // `out` and `clock` stay the caller's and must outlive this. Arguments are kept as `redactor` shows
+    // them, and in no other form.
+    ProcessTable(LineFile& out, const WallClock& clock, Redactor redactor = Redactor())
+        : out_(out), clock_(clock), redactor_(std::move(redactor)) {}
 
     void on(const ForkEvent& event, uint64_t time_ns);
     void on(const ExecEvent& event, uint64_t time_ns);
@@ -119,6 +122,7 @@ private:
 
     LineFile& out_;
     const WallClock& clock_;
+    const Redactor redactor_;
     std::unordered_map<ProcessKey, Process, KeyHash> table_;
     std::unordered_map<uint32_t, uint64_t> newest_;  // pid: start of its latest instance in table_
     std::deque<ProcessKey> leaving_;

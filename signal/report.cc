@@ -248,22 +248,12 @@ void append_task_part(Stream& out, JsonObject& own, const Subject& subject, cons
     append_texts(out, own, "warnings", task.warnings);
 }
 
-std::vector<std::string> reasons_of(const Subject& subject, const Session& session) {
-    std::vector<std::string> reasons = session.reasons;
-    if (subject.task == nullptr) return reasons;
-    reasons.insert(reasons.end(), subject.task->reasons.begin(), subject.task->reasons.end());
-    if (subject.task->mode == TaskMode::off) reasons.emplace_back("mode off: its accesses were not recorded");
-    if (uint64_t count = subject.accesses.omitted(); count > 0)
-        reasons.push_back("the report leaves out " + std::to_string(count) +
-                          " accesses: more paths than it has memory for");
-    return reasons;
-}
-
 void append_own_part(Stream& out, JsonObject& report, const Subject& subject, const Session& session,
                      const std::vector<std::pair<std::string_view, const Strings*>>& strings) {
     using List = AccessSet::List;
     const AccessSet& accesses = subject.accesses;
-    const std::vector<std::string> reasons = reasons_of(subject, session);
+    const std::vector<std::string> reasons =
+        subject.task == nullptr ? session.reasons : report_reasons(*subject.task, session);
     JsonObject own(report.key("spoor"));
     // A session that is still going on is not complete; a task in it can be.
     own.boolean("complete",
@@ -328,6 +318,16 @@ Status write(int tasks, const std::string& name, const Subject& subject, const S
 }
 
 }  // namespace
+
+std::vector<std::string> report_reasons(const Task& task, const Session& session) {
+    std::vector<std::string> reasons = session.reasons;
+    reasons.insert(reasons.end(), task.reasons.begin(), task.reasons.end());
+    if (task.mode == TaskMode::off) reasons.emplace_back("mode off: its accesses were not recorded");
+    if (uint64_t count = task.accesses.omitted(); count > 0)
+        reasons.push_back("the report leaves out " + std::to_string(count) +
+                          " accesses: more paths than it has memory for");
+    return reasons;
+}
 
 Status write_report(int tasks, AccessSet& accesses, const ProcessTable& processes, const Session& session) {
     const std::string id = container_task;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "signal/access_set.h"
@@ -24,6 +25,9 @@ inline constexpr const char* report_schema = "spoor.report/1";
 // completeness, coverage and times as they are to stand in the report. The sets are only sorted, not
 // changed.
 Status write_report(int tasks, AccessSet& accesses, const ProcessTable& processes, const Session& session);
+
+// Why a task's report is not complete; none: it is, if nothing was lost.
+[[nodiscard]] std::vector<std::string> report_reasons(const Task& task, const Session& session);
 
 // Writes the report of a task under its file name (task_file_name). `container` tells who served
 // what the task talked to; `started` and `finished` are RFC 3339.

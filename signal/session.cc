@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -86,7 +87,7 @@ std::string to_json(const Session& session) {
     json["spoorVersion"] = SPOOR_VERSION;
     json["containerId"] = session.container_id;
     json["image"] = session.image;
-    json["annotations"] = redact_annotations(session.annotations);
+    json["annotations"] = Redactor(session.secrets).annotations(session.annotations);
     json["state"] = name_of(session.state);
     json["complete"] = session.complete();
     json["reasons"] = session.reasons;
@@ -141,6 +142,20 @@ Status write_session(int trace, const Session& session) {
     return file->commit();
 }
 
+Status reserve_session_space(int trace) {
+    // The largest that is likely; with more warnings the old session.json would have to do.
+    constexpr off_t bytes = 16 * 1024;
+    release_session_space(trace);
+    auto file = open_at(trace, session_reserve, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    if (!file) return std::move(file).error();
+    // Zeros, not fallocate(2): not every file system of a volume has it.
+    auto filled = write_all(file->get(), std::string(bytes, '\0'));
+    if (!filled) release_session_space(trace);
+    return filled;
+}
+
+void release_session_space(int trace) { ::unlinkat(trace, session_reserve, 0); }
+
 Result<Session> read_session(int trace) {
     // O_NONBLOCK: a fifo in its place gives an empty read, never a hang.
     auto fd = open_at(trace, session_file, O_RDONLY | O_NONBLOCK);
@@ -179,6 +194,7 @@ Status mark_session_degraded(const std::string& volume_path, const std::string& 
     session->state = SessionState::degraded;
     session->finished = WallClock().rfc3339(boot_time_ns());
     session->reasons.push_back(reason);
+    release_session_space(volume->trace());
     return write_session(volume->trace(), *session);
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "signal/secret_names.h"
 
 namespace spoor {
 
@@ -42,11 +43,13 @@ struct SessionLoss {
     }
 };
 
-// All text is shown as given, secrets apart: `annotations` are redacted by the writer (redact.h).
+// All text is shown as given, secrets apart: `annotations` are redacted by the writer (redact.h), with
+// `secrets` in addition to the built-in rules; these are not written.
 struct Session {
     std::string container_id;
     std::string image;
     std::map<std::string, std::string> annotations;
+    SecretRules secrets;
 
     SessionState state = SessionState::tracing;
     std::string family = "none";  // lsm | fentry | syscall-exit | none
@@ -88,6 +91,11 @@ Result<Session> parse_session(std::string_view json);
 // Replaces session.json in the directory `trace`, whatever is in its place (link, fifo, file).
 // Mode 0644.
 Status write_session(int trace, const Session& session);
+// Space set aside in `trace`, so that the last session.json can be written on a full disk too: made when a
+// session begins, given up before that file is written for the last time. It is a file of its own, which
+// the next session's clearing removes.
+Status reserve_session_space(int trace);
+void release_session_space(int trace);
 // Reads session.json beneath `trace`, following no link, at most 16 MiB.
 Result<Session> read_session(int trace);
 

@@ -48,6 +48,7 @@ public:
     std::string parent;
     std::string status;
     std::optional<int> code;
+    std::string put_url;   // where its raw report is to go; a secret
     bool started = false;  // a start signal has come
 
     AccessSet accesses;

@@ -211,11 +211,13 @@ void TaskBook::tell(Task& task, std::vector<Violation>& found) {
             line.name("path", violation.path);
             line.text("kind", violation.write ? "write" : "read");
             line.text("mode", name_of(task.mode));
-            line.text("suggestion", task.judge()->pattern_for(violation.path));
+            const std::string pattern = task.judge()->pattern_for(violation.path);
+            line.text("suggestion", pattern);
             line.close();
             violations_.buffer() += '\n';
             violations_.end_line();
             ++violation_lines_;
+            if (options_.listener) options_.listener->on_violation(task, violation, pattern);
         } else if (!std::exchange(violations_full_told_, true)) {
             warn_("violations.jsonl is full: further undeclared accesses stand in the tasks' reports only");
         }
@@ -233,13 +235,9 @@ void TaskBook::fail(Task& task, const Violation& violation) {
 // -------------------------------------------------------------------------------------- signals
 
 void TaskBook::on(TaskSignal signal, uint64_t time_ns) {
-    const uint64_t id_hash = hash_(0, signal.task_id);
-    if (!numbers_.contains(signal.task_id)) {
-        if (signal.event != TaskEvent::start && ended_.contains(id_hash)) {
-            warn_("task " + signal.task_id + ": a signal came after its end and was ignored");
-            return;
-        }
-    }
+    if (signal.event != TaskEvent::start && !numbers_.contains(signal.task_id) &&
+        ended_.contains(hash_(0, signal.task_id)))
+        return warn_("task " + signal.task_id + ": a signal came after its end and was ignored");
     Task* task = open_task(signal.task_id, time_ns);
     if (task == nullptr) return;
     wake(*task);
@@ -270,11 +268,13 @@ void TaskBook::take_facts(Task& task, TaskSignal& signal) {
     if (!signal.parent.empty()) task.parent = std::move(signal.parent);
     if (!signal.status.empty()) task.status = std::move(signal.status);
     if (signal.code) task.code = signal.code;
+    if (!signal.put_url.empty()) task.put_url = std::move(signal.put_url);
     if (!signal.mode) return;
-    task.mode = mode_for(options_.mode, signal.mode);
+    const bool allowed = *signal.mode == options_.mode || options_.modes.contains(*signal.mode);
+    if (allowed) task.mode = mode_for(options_.mode, signal.mode);
     if (task.mode != *signal.mode)
-        task.warn("mode " + std::string(name_of(*signal.mode)) +
-                  " was asked for in a container that is strict");
+        task.warn("mode " + std::string(name_of(*signal.mode)) + " was asked for" +
+                  (allowed ? " in a container that is strict" : ", which is not allowed here"));
 }
 
 // A start tells the workspace, or leaves it to the working directory of the task's first program.

@@ -26,6 +26,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -38,6 +39,7 @@
 #include "signal/line_file.h"
 #include "signal/process_table.h"
 #include "signal/task.h"
+#include "signal/trail_listener.h"
 #include "signal/unclaimed.h"
 
 namespace spoor {
@@ -52,8 +54,11 @@ struct TaskVariables {
 
 struct TaskOptions {
     TaskMode mode = TaskMode::warn;  // of the container: see TaskBook::mode_for
+    // What a task's own signal may ask for; the container's mode is allowed in any case.
+    std::set<TaskMode> modes{TaskMode::off, TaskMode::warn, TaskMode::strict};
     TaskVariables variables;
-    JudgeMaker make_judge;  // none: nothing is judged
+    JudgeMaker make_judge;                    // none: nothing is judged
+    std::shared_ptr<TrailListener> listener;  // may be none
     // The process that a number means in a pid namespace nested in the container's (its inode), if
     // that can be told. Asked with the tree of all processes.
     std::function<std::optional<ProcessKey>(uint32_t pid, uint64_t pid_namespace, const Attribution&)>

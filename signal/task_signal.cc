@@ -70,6 +70,11 @@ public:
         if (key == "projectRoot") return path(signal_.project_root, text);
         if (key == "project") return word(signal_.project, text);
         if (key == "status") return word(signal_.status, text);
+        if (key == "putUrl") {
+            if (auto url = parse_http_url(text); !url) return fail("putUrl: " + url.error().message);
+            signal_.put_url = std::move(text);
+            return true;
+        }
         if (key == "mode") {
             signal_.mode = task_mode_named(text);
             return signal_.mode ? true : fail("mode is none of off, warn, strict");
@@ -158,8 +163,8 @@ private:
     }
     static bool is_known(std::string_view key) {
         static constexpr std::string_view known[] = {
-            "schema",  "event", "taskId", "pid",    "pidNamespace", "workspaceRoot", "projectRoot",
-            "project", "mode",  "parent", "status", "code",         "declared",      "projects"};
+            "schema", "event",  "taskId", "pid",  "pidNamespace", "workspaceRoot", "projectRoot", "project",
+            "mode",   "parent", "status", "code", "declared",     "projects",      "putUrl"};
         return std::find(std::begin(known), std::end(known), key) != std::end(known);
     }
     // Whether the value of key_ means something at this place.

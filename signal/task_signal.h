@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/url.h"
 
 namespace spoor {
 
@@ -51,6 +52,7 @@ struct TaskSignal {
     std::map<std::string, std::string> projects;  // name: root
     std::string status;
     std::optional<int> code;
+    std::string put_url;  // where the raw report is to be PUT; may be a secret
 };
 
 // The error is one line for session.json, without the file's name.

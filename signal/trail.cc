@@ -10,6 +10,7 @@
 #include "signal/access_set.h"
 #include "signal/process_table.h"
 #include "signal/report.h"
+#include "signal/syncer.h"
 
 namespace spoor {
 namespace {
@@ -32,7 +33,7 @@ struct Trail::Impl {
           session(std::move(facts)),
           options(wanted),
           process_lines(volume.trace(), processes_file),
-          processes(process_lines, clock),
+          processes(process_lines, clock, Redactor(session.secrets)),
           log(volume.trace(), clock, options.rotate_bytes),
           accesses(options.access_set_bytes),
           violation_lines(volume.trace(), violations_file),
@@ -62,14 +63,28 @@ struct Trail::Impl {
 
     Status report(Task& task, TaskEnd end, uint64_t end_ns) {
         if (volume.tasks() < 0) return {};
-        return write_task_report(volume.tasks(), task, end, clock.rfc3339(task.opened_ns),
-                                 clock.rfc3339(end_ns), accesses, processes, session);
+        SPOOR_TRY(write_task_report(volume.tasks(), task, end, clock.rfc3339(task.opened_ns),
+                                    clock.rfc3339(end_ns), accesses, processes, session));
+        if (!listener()) return {};
+        const bool complete = session.loss.total() == 0 && report_reasons(task, session).empty();
+        auto told = listener()->on_task_report(task, end, end_ns, complete, volume.tasks(),
+                                               task_file_name(*task.id) + ".json");
+        if (!told) return std::move(told).error().context("its delivery");
+        return {};
     }
+
+    [[nodiscard]] TrailListener* listener() const { return options.tasks.listener.get(); }
 
     void count() {
         session.processes = processes.processes();
         session.accesses = log.accesses();
         if (options.write_accesses) session.accesses_files = log.files();
+    }
+
+    void sync() {
+        syncer.sync(process_lines.take_unsynced());
+        syncer.sync(log.take_unsynced());
+        syncer.sync(violation_lines.take_unsynced());
     }
 
     void note_cost() {
@@ -83,11 +98,17 @@ struct Trail::Impl {
     // What the parts met with becomes the session's text, at the end.
     void gather_reasons() {
         for (const LineFile* file :
-             {&std::as_const(process_lines), &log.file(), &std::as_const(violation_lines)})
+             {&std::as_const(process_lines), &log.file(), &std::as_const(violation_lines)}) {
+            if (!file->in_place())
+                add_once(session.reasons,
+                         "trace/" + file->name() +
+                             " was removed, replaced or changed by somebody else while it was "
+                             "being written");
             if (file->lost_lines() > 0)
                 add_once(
                     session.reasons,
                     file->error() + ": " + counted(file->lost_lines(), "line is", "lines are") + " missing");
+        }
         if (cut_paths > 0)
             add_once(session.reasons,
                      counted(cut_paths, "path was", "paths were") + " longer than can be reported, and cut");
@@ -112,6 +133,7 @@ struct Trail::Impl {
     AccessLog log;
     AccessSet accesses;
     LineFile violation_lines;
+    Syncer syncer;
     TaskBook tasks;
     uint64_t cut_paths = 0;
     unsigned rotations_told = 0;
@@ -132,6 +154,7 @@ Status Trail::begin() {
     if (trail.options.write_accesses) SPOOR_TRY(trail.log.open());
     trail.count();
     SPOOR_TRY(write_session(trail.volume.trace(), trail.session));
+    SPOOR_TRY(reserve_session_space(trail.volume.trace()));
     trail.begun = true;
     return {};
 }
@@ -181,10 +204,18 @@ void Trail::on(TaskSignal signal, uint64_t time_ns, const SessionLoss& loss) {
 }
 
 void Trail::tick(uint64_t now_ns) {
-    if (impl_->active()) impl_->tasks.tick(now_ns);
+    Impl& trail = *impl_;
+    if (!trail.active()) return;
+    trail.tasks.tick(now_ns);
+    if (!trail.listener() || trail.listener()->due_ns() > now_ns) return;
+    if (auto told = trail.listener()->tick(now_ns); !told) trail.warn("delivery: " + told.error().message);
 }
 
-uint64_t Trail::tasks_due_ns() const { return impl_->active() ? impl_->tasks.due_ns() : UINT64_MAX; }
+uint64_t Trail::tasks_due_ns() const {
+    if (!impl_->active()) return UINT64_MAX;
+    const uint64_t due = impl_->tasks.due_ns();
+    return impl_->listener() ? std::min(due, impl_->listener()->due_ns()) : due;
+}
 std::vector<TaskBook::HostProcess> Trail::take_renewals() { return impl_->tasks.take_renewals(); }
 std::vector<TaskBook::HostProcess> Trail::take_kills() { return impl_->tasks.take_kills(); }
 
@@ -195,6 +226,7 @@ void Trail::flush() {
     trail.processes.flush(now - std::min(now, trail.options.process_line_delay_ns));
     trail.process_lines.flush();
     trail.log.flush();
+    trail.sync();
     if (trail.log.rotations() == trail.rotations_told) return;
     // Who follows accesses.jsonl learns from session.json where its beginning went.
     trail.rotations_told = trail.log.rotations();
@@ -206,6 +238,7 @@ void Trail::flush() {
 bool Trail::unflushed() const { return impl_->active() && impl_->processes.waiting(); }
 
 void Trail::add_reason(std::string reason) { add_once(impl_->session.reasons, std::move(reason)); }
+void Trail::remove_reason(const std::string& reason) { std::erase(impl_->session.reasons, reason); }
 void Trail::add_warning(std::string warning) { impl_->warn(std::move(warning)); }
 void Trail::set_ring_bytes(uint32_t bytes) { impl_->session.ring_bytes = bytes; }
 
@@ -230,16 +263,25 @@ Status Trail::finish(const SessionCounters& counters, const SessionLoss& loss,
     trail.process_lines.flush();
     trail.log.flush();
     trail.violation_lines.flush();
+    trail.sync();
     trail.session.counters = counters;
     trail.session.state = state;
     trail.session.finished = trail.clock.rfc3339(boot_time_ns());
     trail.count();
     trail.gather_reasons();
+    bool reported = false;
     if (trail.volume.tasks() >= 0) {
         auto written = write_report(trail.volume.tasks(), trail.accesses, trail.processes, trail.session);
+        reported = static_cast<bool>(written);
         if (!written) add_reason("trace/tasks/-.json: " + written.error().message);
     }
     trail.note_cost();
+    if (trail.begun && trail.listener()) {
+        auto told = trail.listener()->on_end(trail.session, reported ? trail.volume.tasks() : -1,
+                                             task_file_name(container_task) + ".json");
+        if (!told) trail.warn("delivery: " + told.error().message);
+    }
+    release_session_space(trail.volume.trace());
     return write_session(trail.volume.trace(), trail.session);
 }
 

@@ -2,9 +2,9 @@
 // processes.jsonl, accesses.jsonl, violations.jsonl and the reports of the tasks and of the container in
 // the volume. What the recorder drives.
 //
-// Threads: one. Errors: after begin() nothing here fails or throws; a write that fails (full disk,
-// removed directory) costs its lines, is counted, and becomes a reason in session.json.
-// Events may come late, twice or not at all; times are CLOCK_BOOTTIME nanoseconds.
+// Threads: one, and one that only waits for the disk. Errors: after begin() nothing here fails or throws; a
+// write that fails (full disk, removed directory) costs its lines, is counted, and becomes a reason in
+// session.json. Events may come late, twice or not at all; times are CLOCK_BOOTTIME nanoseconds.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +32,8 @@ struct TrailOptions {
 
 class Trail {
 public:
-    // Takes the volume over. `facts`: container, image, annotations, family, coverage, ring size and
-    // warnings so far; state, times and files are set here.
+    // Takes the volume over. `facts`: container, image, annotations, rules for secrets, family, coverage,
+    // ring size and warnings so far; state, times and files are set here.
     Trail(Volume volume, Session facts, TrailOptions options = {});
     Trail(Trail&&) noexcept;
     ~Trail();
@@ -60,16 +60,18 @@ public:
     std::vector<TaskBook::HostProcess> take_renewals();
     std::vector<TaskBook::HostProcess> take_kills();
 
-    // Writes buffered lines out. To be called when the ring is empty and at least every second: an
-    // ended process gets its line here, when what came late about it has arrived.
+    // Writes buffered lines out and has them reach the disk (on a thread of its own). To be called when the
+    // ring is empty and at least every second: an ended process gets its line here, when what came late about
+    // it has arrived.
     void flush();
     // Another flush is wanted, even if nothing comes.
     [[nodiscard]] bool unflushed() const;
 
     // Remembered for session.json; the same text is kept once.
-    void add_reason(std::string reason);    // makes the session incomplete
-    void add_warning(std::string warning);  // bounded in number
-    void set_ring_bytes(uint32_t bytes);    // the ring grew
+    void add_reason(std::string reason);            // makes the session incomplete
+    void remove_reason(const std::string& reason);  // what has been made good
+    void add_warning(std::string warning);          // bounded in number
+    void set_ring_bytes(uint32_t bytes);            // the ring grew
 
     // Rewrites session.json with current numbers while tracing goes on. It syncs the file: not for
     // every flush.

@@ -19,6 +19,7 @@ inline constexpr const char* trace_directory = "trace";
 inline constexpr const char* agent_directory = "agent";
 inline constexpr const char* tasks_directory = "tasks";  // in trace/
 inline constexpr const char* session_file = "session.json";
+inline constexpr const char* session_reserve = ".session.json.reserve";  // see session.h
 inline constexpr const char* processes_file = "processes.jsonl";
 inline constexpr const char* accesses_file =
     "accesses.jsonl";  // rotated parts: accesses.jsonl.1 (oldest), .2, …

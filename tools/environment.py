@@ -35,6 +35,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -46,10 +47,11 @@ BROKER_SOCKET = Path("/run/spoor/spoord.sock")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Name resolution may go through these; the rest of the machine's /run is no business of ours.
 RUN_KEPT = ("systemd/resolve", "NetworkManager", "resolvconf", "nscd")
+KILL_BROKER = "kill-spoord"  # in the run directory
 STALE_AFTER_S = 60
 BROKER_DEADLINE_S = 20
 # shim/ipc/broker_protocol.h: magic, version, Request::hello, nothing else. Answered once it can trace.
-BROKER_HELLO = struct.pack("=IHHII256s", 0x53504F52, 1, 1, 0, 0, b"")
+BROKER_HELLO = struct.pack("=IHH504x", 0x53504F52, 2, 1)
 
 
 def fail(text):
@@ -309,8 +311,9 @@ runroot = "/run/containers/storage"
 
 
 # packaging/systemd in one command: the first peer starts it, as a user of its own with two capabilities.
+SERVICE_UID = 65534
 AS_SERVICE = ["systemd-socket-activate", "--seqpacket", f"--listen={BROKER_SOCKET}",
-              "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs",
+              "setpriv", f"--reuid={SERVICE_UID}", f"--regid={SERVICE_UID}", "--clear-groups", "--no-new-privs",
               *(f"--{kind}=-all,+bpf,+perfmon" for kind in ("inh-caps", "ambient-caps", "bounding-set"))]
 
 
@@ -319,8 +322,9 @@ def start_broker(run, cgroups, as_service):
     if not program.exists():
         return None
     BROKER_SOCKET.parent.mkdir(exist_ok=True)
-    log = open(run / "spoord.log", "wb")
-    broker = subprocess.Popen([*(AS_SERVICE if as_service else []), program], stdin=subprocess.DEVNULL,
+    log = open(run / "spoord.log", "ab")
+    command = [*AS_SERVICE, program] if as_service else [program, "--allow-extra-capabilities"]
+    broker = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                               stdout=log, stderr=log, cwd="/", preexec_fn=cgroups.enter_broker,
                               start_new_session=True)
     deadline = time.monotonic() + BROKER_DEADLINE_S
@@ -338,6 +342,35 @@ def start_broker(run, cgroups, as_service):
     print("dev shell: spoord does not run; containers will be untraced. Its log:", file=sys.stderr)
     print((run / "spoord.log").read_text(errors="replace"), file=sys.stderr)
     return broker
+
+
+class KillableBroker:
+    """A spoord that CMD may have killed: by one byte into the fifo KILL_BROKER. Another one follows."""
+
+    def __init__(self, run, cgroups, as_service, user):
+        self.arguments = (run, cgroups, as_service)
+        self.broker = start_broker(*self.arguments)
+        fifo = run / KILL_BROKER
+        os.mkfifo(fifo, 0o600)
+        os.chown(fifo, user.pw_uid, user.pw_gid)
+        # Open for writing as well: so there is no end of file between two writers.
+        self.orders = os.open(fifo, os.O_RDWR)
+        self.lock = threading.Lock()
+        threading.Thread(target=self.obey, daemon=True).start()
+
+    def obey(self):
+        while os.read(self.orders, 1):
+            with self.lock:
+                if not self.broker:
+                    return
+                self.broker.kill()
+                self.broker.wait()
+                self.broker = start_broker(*self.arguments)
+
+    def stop(self):
+        with self.lock:
+            stop_broker(self.broker)
+            self.broker = None
 
 
 # ------------------------------------------------------------------------------------- supervisor
@@ -363,13 +396,17 @@ def outer(options):
         configure_podman(run, options.root, bool(cgroups.v1))
         if Path("/sys/fs/bpf").is_dir():
             mount("bpf", "/sys/fs/bpf", "bpf")
+            if options.service:  # a directory of its own for the pins, as the unit makes it
+                os.mkdir("/sys/fs/bpf/spoor", 0o700)
+                os.chown("/sys/fs/bpf/spoor", SERVICE_UID, SERVICE_UID)
         if not options.no_broker:
-            broker = start_broker(run, cgroups, options.service)
+            broker = KillableBroker(run, cgroups, options.service, user)
         status = run_command(options, run, cgroups, user)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        stop_broker(broker)
+        if broker:
+            broker.stop()
         if cgroups:
             cgroups.remove()
         if options.results:
@@ -500,6 +537,9 @@ def inner(order):
         show_v1(order["run"], order["v1"])
     else:
         delegate_v2(user)
+    # The supervisor's; who looks for the machine's cgroups takes the first mounts that he finds.
+    for point in Path(order["run"], "cgroup").glob("*"):
+        detach(point)
     # As on any booted system; podman warns otherwise. The supervisor's mounts are private, so
     # nothing of this reaches the machine.
     mount("none", "/", flags=MS_REC | MS_SHARED)

@@ -9,7 +9,7 @@ _spoorctl()
 
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
-            run | show | report | config | doctor)
+            run | show | report | deliver | config | sessions | doctor)
                 verb=${COMP_WORDS[i]}
                 break
                 ;;
@@ -18,7 +18,7 @@ _spoorctl()
 
     case $verb in
         '')
-            COMPREPLY=($(compgen -W 'run show report config doctor --help --version' -- "$cur"))
+            COMPREPLY=($(compgen -W 'run show report deliver config sessions doctor --help --version' -- "$cur"))
             ;;
         run)
             # Behind the options stands a command of its own.
@@ -97,12 +97,24 @@ _spoorctl()
                     ;;
             esac
             ;;
+        deliver)
+            if [[ $prev == --spool ]]; then
+                COMPREPLY=($(compgen -d -- "$cur"))
+            else
+                COMPREPLY=($(compgen -W '--help --once --status --spool -h' -- "$cur"))
+            fi
+            ;;
         config)
             if [[ $prev == config ]]; then
-                COMPREPLY=($(compgen -W 'check show --help' -- "$cur"))
-            elif [[ $prev == check ]]; then
+                COMPREPLY=($(compgen -W 'check show explain --help' -- "$cur"))
+            elif [[ $prev == check || $prev == --file ]]; then
                 COMPREPLY=($(compgen -f -- "$cur"))
+            elif [[ ${COMP_WORDS[i+1]} == explain && $prev != --uid && $prev != --gid && $prev != --cgroup ]]; then
+                COMPREPLY=($(compgen -W '--help --uid --gid --cgroup --file -h' -- "$cur"))
             fi
+            ;;
+        sessions)
+            COMPREPLY=($(compgen -W '--json --help' -- "$cur"))
             ;;
         doctor)
             COMPREPLY=($(compgen -W '--help' -- "$cur"))

@@ -1,6 +1,6 @@
 # fish completion for spoorctl
 
-set -l verbs run show report config doctor
+set -l verbs run show report deliver config sessions doctor
 set -l none "not __fish_seen_subcommand_from $verbs"
 
 complete -c spoorctl -f
@@ -9,7 +9,9 @@ complete -c spoorctl -n "$none" -l version -d 'Print the version'
 complete -c spoorctl -n "$none" -a run -d 'Run a command in a container and show its trail'
 complete -c spoorctl -n "$none" -a show -d 'Show the trail in a volume'
 complete -c spoorctl -n "$none" -a report -d 'Write the reports of tasks in a format of other tools'
+complete -c spoorctl -n "$none" -a deliver -d 'Deliver the reports that wait in the spool'
 complete -c spoorctl -n "$none" -a config -d "Check or show spoor's configuration"
+complete -c spoorctl -n "$none" -a sessions -d 'List your containers that are being traced now'
 complete -c spoorctl -n "$none" -a doctor -d 'Say whether containers can be traced here'
 
 set -l run '__fish_seen_subcommand_from run'
@@ -46,6 +48,17 @@ complete -c spoorctl -n "$report" -r -F -l output -d 'Write to this file'
 complete -c spoorctl -n "$report" -x -l commit -d 'The commit that the tasks ran on'
 complete -c spoorctl -n "$report" -x -l root -a '(__fish_complete_directories)' -d 'The workspace, whose files are digested'
 
+set -l deliver '__fish_seen_subcommand_from deliver'
+complete -c spoorctl -n "$deliver" -l once -d 'Try each once and end'
+complete -c spoorctl -n "$deliver" -l status -d 'Only show what waits'
+complete -c spoorctl -n "$deliver" -x -l spool -a '(__fish_complete_directories)' -d 'This spool'
+
 complete -c spoorctl -n '__fish_seen_subcommand_from config' -a check -d 'Check one file'
 complete -c spoorctl -n '__fish_seen_subcommand_from config' -a show -d 'Show what all files together say'
+complete -c spoorctl -n '__fish_seen_subcommand_from config' -a explain -d 'Say which rule applies to a tenant'
 complete -c spoorctl -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from check' -F
+set -l explain '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from explain'
+complete -c spoorctl -n "$explain" -l uid -x -d "The user's id on this machine"
+complete -c spoorctl -n "$explain" -l gid -x -d "One of the user's groups"
+complete -c spoorctl -n "$explain" -l cgroup -x -d "The container's cgroup"
+complete -c spoorctl -n "$explain" -l file -r -F -d "The operator's file"

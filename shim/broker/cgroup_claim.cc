@@ -1,6 +1,8 @@
 #include "shim/broker/cgroup_claim.h"
 
 #include <linux/magic.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
@@ -9,6 +11,12 @@
 #include <sstream>
 
 #include "base/files.h"
+#include "base/unique_fd.h"
+#include "shim/broker/tenant.h"
+
+#ifndef SO_PEERPIDFD  // Linux 6.5
+#define SO_PEERPIDFD 77
+#endif
 
 namespace spoor::broker {
 namespace {
@@ -61,7 +69,7 @@ Result<uint32_t> hierarchy_number(const std::string& subsystem, const std::strin
 
 }  // namespace
 
-Result<bpf::ScopeRoot> claim_cgroup(int directory, uid_t peer_uid, const std::string& proc) {
+Result<bpf::ScopeRoot> claim_cgroup(int directory, uid_t peer_uid, uint32_t init, const std::string& proc) {
     struct stat st {};
     struct statfs fs {};
     if (::fstat(directory, &st) < 0 || ::fstatfs(directory, &fs) < 0)
@@ -69,10 +77,11 @@ Result<bpf::ScopeRoot> claim_cgroup(int directory, uid_t peer_uid, const std::st
     bool v2 = fs.f_type == CGROUP2_SUPER_MAGIC;
     if (!S_ISDIR(st.st_mode) || (!v2 && fs.f_type != CGROUP_SUPER_MAGIC))
         return Error{ENOTDIR, "the descriptor is not a cgroup directory"};
-    if (peer_uid != 0 && st.st_uid != peer_uid)
+    if (peer_uid != 0 && st.st_uid != peer_uid &&
+        (!v2 || st.st_uid == 0 || !owns_cgroup_above(directory, st.st_ino, init, peer_uid, proc)))
         return Error{EACCES, "uid " + std::to_string(peer_uid) +
-                                 " does not own the cgroup (its owner is uid " + std::to_string(st.st_uid) +
-                                 ")"};
+                                 " owns neither the cgroup nor one above it (its owner is uid " +
+                                 std::to_string(st.st_uid) + ")"};
     if (st.st_ino == 1) return Error{EPERM, "the root of a hierarchy is not a container's cgroup"};
     bpf::ScopeRoot root{st.st_ino, 0};
     if (v2) return root;
@@ -82,6 +91,20 @@ Result<bpf::ScopeRoot> claim_cgroup(int directory, uid_t peer_uid, const std::st
     if (!number) return std::move(number).error();
     root.hierarchy = *number;
     return root;
+}
+
+Status peer_lives(int socket, pid_t pid, const std::string& proc) {
+    int raw = -1;
+    socklen_t size = sizeof raw;
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &raw, &size) < 0) {
+        if (errno == ENOPROTOOPT) return {};
+        return Error{ESRCH, "the process that made the connection has ended"};
+    }
+    const UniqueFd pidfd(raw);
+    auto found = pid_of_pidfd(pidfd.get(), proc);
+    pollfd ended{pidfd.get(), POLLIN, 0};  // one that nobody has waited for has ended, too
+    if (found && *found == static_cast<uint32_t>(pid) && ::poll(&ended, 1, 0) == 0) return {};
+    return Error{ESRCH, "the process that made the connection has ended"};
 }
 
 Result<uint32_t> pid_of_pidfd(int pidfd, const std::string& proc) {

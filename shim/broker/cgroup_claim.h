@@ -10,13 +10,24 @@
 namespace spoor::broker {
 
 // The cgroup behind `directory`. Errors: ENOTDIR / EINVAL: no cgroup directory, or of a hierarchy
-// that cannot serve as a scope; EACCES: `peer_uid` is neither root nor the directory's owner;
-// EPERM: the root of a hierarchy, which is nobody's container.
+// that cannot serve as a scope; EACCES: it is not `peer_uid`'s; EPERM: the root of a hierarchy, which is
+// nobody's container.
+//
+// Root's is every cgroup. Anybody else's is what they own and, on v2, what is beneath a cgroup that they
+// own (a delegated one), unless root kept it for itself: a container's root may have another uid than who
+// runs it. What is beneath what is asked of the kernel by `init` (0: not known), a process that is in
+// the cgroup: a descriptor's ".." would be where the tenant's mounts say.
 // `proc` is where procfs is mounted (tests pass another).
-Result<bpf::ScopeRoot> claim_cgroup(int directory, uid_t peer_uid, const std::string& proc = "/proc");
+Result<bpf::ScopeRoot> claim_cgroup(int directory, uid_t peer_uid, uint32_t init,
+                                    const std::string& proc = "/proc");
 
 // The process of a pidfd, as numbered in this process's pid namespace. ESRCH: it has ended, or is
 // not visible from here.
 Result<uint32_t> pid_of_pidfd(int pidfd, const std::string& proc = "/proc");
+
+// Whether the process that connected `socket` is still there. It is not when another has inherited or was
+// sent the connection; `pid` (of SO_PEERCRED) may then be anybody's. ESRCH: it has ended. Kernels before
+// 6.5 have no SO_PEERPIDFD, and are believed.
+Status peer_lives(int socket, pid_t pid, const std::string& proc = "/proc");
 
 }  // namespace spoor::broker

@@ -1,12 +1,14 @@
 #include "shim/broker/connection.h"
 
-#include <spdlog/spdlog.h>
+#include <sys/random.h>
 
 #include <algorithm>
 #include <bit>
 #include <optional>
+#include <utility>
 
 #include "shim/broker/cgroup_claim.h"
+#include "shim/broker/tenant.h"
 
 namespace spoor::broker {
 namespace {
@@ -70,14 +72,6 @@ bool send_reply(int socket, const ReplyMessage& reply, int fd) {
     return ::sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(sizeof copy);
 }
 
-// Printable ASCII only: the id goes to logs.
-std::string clean_id(const char* text, size_t size) {
-    std::string id(text, ::strnlen(text, size));
-    std::replace_if(
-        id.begin(), id.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
-    return id;
-}
-
 // As arm has them; nullopt: not well formed.
 std::optional<std::vector<std::string>> task_keys_of(const RequestMessage& request) {
     std::vector<std::string> keys;
@@ -92,6 +86,15 @@ std::optional<std::vector<std::string>> task_keys_of(const RequestMessage& reque
     }
     if (rest.find_first_not_of('\0') != std::string_view::npos) return std::nullopt;
     return keys;
+}
+
+using Token = decltype(bpf::SessionOwner::token);
+
+Token make_token() {
+    Token token{};
+    // Without randomness there is no token, and the session cannot be resumed.
+    if (::getrandom(token.data(), sizeof token, 0) != static_cast<ssize_t>(sizeof token)) token = {};
+    return token;
 }
 
 Code code_of(const Error& error) {
@@ -109,21 +112,49 @@ Code code_of(const Error& error) {
 
 }  // namespace
 
-Connection::Connection(UniqueFd socket, ucred peer, bpf::Tracer& tracer, const Quota& quota)
-    : socket_(std::move(socket)), peer_(peer), tracer_(tracer), quota_(quota) {}
+Connection::Connection(UniqueFd socket, ucred peer, Tenant tenant, Ledger::Seat seat, bpf::Tracer& tracer,
+                       Orphans& orphans, Desk& desk, const Quota& quota)
+    : socket_(std::move(socket)),
+      seat_(std::move(seat)),
+      tracer_(tracer),
+      orphans_(orphans),
+      desk_(desk),
+      quota_(quota) {
+    subject_.peer = peer;
+    subject_.tenant = std::move(tenant);
+}
 
 Connection::~Connection() {
-    if (!armed_) return;
-    auto counters = tracer_.disarm(session_);
-    spdlog::info("session {} of uid {} ended with its connection: container {}, {} events", session_,
-                 peer_.uid, container_id_, counters ? counters->emitted : 0);
+    if (armed_) end("connection closed", tracer_.stop(subject_.session));
+    release_stopped();
+}
+
+void Connection::turn_away(int socket, const std::string& text) {
+    ReplyMessage reply{};
+    reply.magic = magic;
+    reply.version = version;
+    reply.request = static_cast<uint16_t>(Request::hello);
+    reply.code = static_cast<int32_t>(Code::quota);
+    reply.abi_version = SPOOR_ABI_VERSION;
+    text.copy(reply.text, sizeof reply.text - 1);
+    (void)send_reply(socket, reply, -1);
+    // A socket that is closed with something unread takes the answer back (unix(7), ECONNRESET).
+    (void)receive(socket);
 }
 
 ReplyMessage Connection::refusal(Code code, const std::string& text) const {
-    spdlog::warn("refused uid {} pid {}: {}", peer_.uid, peer_.pid, text);
+    desk_.refused(subject_, asked_, code, text);
     ReplyMessage reply{};
     reply.code = static_cast<int32_t>(code);
     text.copy(reply.text, sizeof reply.text - 1);
+    return reply;
+}
+
+ReplyMessage Connection::refusal(const Overrun& overrun) const {
+    desk_.refused(subject_, asked_, overrun);
+    ReplyMessage reply{};
+    reply.code = static_cast<int32_t>(Code::quota);
+    overrun.text.copy(reply.text, sizeof reply.text - 1);
     return reply;
 }
 
@@ -134,6 +165,8 @@ bool Connection::serve() {
     const RequestMessage& request = received->message;
     ReplyMessage reply{};
     bool keep = received->well_formed && request.magic == magic;
+    asked_ = name_of(keep ? static_cast<Request>(request.request) : Request{});
+    desk_.asked(keep ? static_cast<Request>(request.request) : Request{});
     if (!keep)
         reply = refusal(Code::bad_request, "malformed request");
     else if (request.version != version)
@@ -151,6 +184,10 @@ bool Connection::serve() {
 ReplyMessage Connection::answer(const RequestMessage& request, const std::vector<UniqueFd>& fds,
                                 UniqueFd& ring) {
     ReplyMessage reply{};
+    const bool last = armed_ && static_cast<Request>(request.request) == Request::disarm;
+    // The end of a session is never refused: without its counters no trail is complete.
+    if (!last)
+        if (auto allowed = desk_.ledger().request(subject_.tenant); !allowed) return refusal(allowed.error());
     switch (static_cast<Request>(request.request)) {
         case Request::hello:
             reply.family = static_cast<uint32_t>(Family::syscall_exit);
@@ -163,58 +200,163 @@ ReplyMessage Connection::answer(const RequestMessage& request, const std::vector
             return grow(request, ring);
         case Request::renew:
             return renew(request);
+        case Request::resume:
+            return resume(request, ring);
+        case Request::list:
+            return list(request);
         case Request::stats:
-        case Request::disarm: {
-            if (!armed_) return refusal(Code::bad_request, "no session on this connection");
-            bool last = static_cast<Request>(request.request) == Request::disarm;
-            auto counters = last ? tracer_.disarm(session_) : tracer_.counters(session_);
-            if (last) armed_ = false;
-            if (!counters) return refusal(Code::unavailable, counters.error().message);
-            if (last)
-                spdlog::info("session {} of uid {} ended: container {}, {} events", session_, peer_.uid,
-                             container_id_, counters->emitted);
-            reply.counters = *counters;
-            return reply;
-        }
+        case Request::disarm:
+            return counters(static_cast<Request>(request.request));
     }
     return refusal(Code::bad_request, "unknown request " + std::to_string(request.request));
 }
 
+ReplyMessage Connection::counters(Request request) {
+    if (!armed_) return refusal(Code::bad_request, "no session on this connection");
+    const bool last = request == Request::disarm;
+    auto counters = last ? tracer_.stop(subject_.session) : tracer_.counters(subject_.session);
+    if (last)
+        end("disarmed", counters);
+    else if (counters)
+        count(*counters);
+    if (!counters) return refusal(Code::unavailable, counters.error().message);
+    ReplyMessage reply{};
+    reply.counters = *counters;
+    return reply;
+}
+
+void Connection::end(const char* why, const Result<spoor_counters>& last) {
+    armed_ = false;
+    stopped_ = true;
+    stopped_session_ = subject_.session;
+    if (last) count(*last);
+    // Without a next spoord nobody can ask again.
+    if (!tracer_.outlived()) release_stopped();
+    desk_.ended(subject_, why, std::chrono::steady_clock::now() - since_, last ? &*last : nullptr);
+    subject_.session = 0;
+}
+
+void Connection::count() {
+    if (!armed_) return;
+    if (auto now = tracer_.counters(subject_.session)) count(*now);
+}
+
+void Connection::count(const spoor_counters& now) {
+    spoor_counters more = now;
+    more.emitted -= counted_.emitted;
+    more.lost_ring_full -= counted_.lost_ring_full;
+    more.lost_scratch -= counted_.lost_scratch;
+    more.lost_processes -= counted_.lost_processes;
+    more.lost_fault -= counted_.lost_fault;
+    more.lost_scopes -= counted_.lost_scopes;
+    desk_.records(more);
+    counted_ = now;
+}
+
 ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<UniqueFd>& fds,
                              UniqueFd& ring) {
+    const auto began = std::chrono::steady_clock::now();
+    release_stopped();
     if (armed_) return refusal(Code::bad_request, "this connection has a session");
+    subject_.container.assign(request.container_id,
+                              ::strnlen(request.container_id, sizeof request.container_id));
+    subject_.cgroup_id = 0;
+    subject_.tenant.cgroup.clear();
+    subject_.ring_bytes = 0;
     if (fds.size() != fds_max)
         return refusal(Code::bad_request, "arm takes the cgroup's directory and a pidfd");
-    auto root = claim_cgroup(fds[0].get(), peer_.uid);
-    if (!root) return refusal(code_of(root.error()), root.error().message);
+    if (auto there = peer_lives(socket_.get(), subject_.peer.pid); !there)
+        return refusal(Code::bad_process, there.error().message);
     auto init = pid_of_pidfd(fds[1].get());
+    auto root = claim_cgroup(fds[0].get(), subject_.peer.uid, init ? *init : 0);
+    if (!root) return refusal(code_of(root.error()), root.error().message);
+    subject_.cgroup_id = root->cgroup_id;
     if (!init) return refusal(Code::bad_process, init.error().message);
+    auto path = cgroup_path_of(fds[0].get(), root->cgroup_id, *init);
+    // Who hides where the cgroup is must not get what another rule allows.
+    if (!path && desk_.ledger().needs_cgroup())
+        return refusal(Code::bad_process, "the process is not in the cgroup");
+    subject_.tenant.cgroup = path.value_or("");
     auto task_keys = task_keys_of(request);
     if (!task_keys) return refusal(Code::bad_request, "the task keys are malformed");
-    uint32_t ring_bytes =
-        std::bit_ceil(std::clamp(request.ring_bytes, quota_.ring_bytes_min, quota_.ring_bytes_max));
-    auto granted = tracer_.arm(*root, *init, ring_bytes, *task_keys);
+    const uint32_t most = std::min(quota_.ring_bytes_max, desk_.ledger().largest_ring(subject_.tenant));
+    uint32_t ring_bytes = std::bit_ceil(std::clamp(request.ring_bytes, quota_.ring_bytes_min, most));
+    auto holding = desk_.ledger().hold(subject_.tenant, ring_bytes);
+    if (!holding) return refusal(holding.error());
+    const bpf::SessionOwner owner{subject_.peer.uid, subject_.peer.gid,
+                                  tracer_.outlived() ? make_token() : Token{}, subject_.container,
+                                  subject_.tenant.cgroup};
+    auto granted = tracer_.arm(*root, *init, ring_bytes, *task_keys, owner);
+    if (!granted && granted.error().code == EEXIST && orphans_.supersede(subject_.peer.uid, root->cgroup_id))
+        granted = tracer_.arm(*root, *init, ring_bytes, *task_keys, owner);
     if (!granted) {
         bool taken = granted.error().code == EEXIST;
         return refusal(taken ? Code::already_traced : Code::unavailable,
                        taken ? "the cgroup is traced already" : granted.error().message);
     }
     armed_ = true;
-    session_ = granted->session;
-    ring_bytes_ = ring_bytes;
-    container_id_ = clean_id(request.container_id, sizeof request.container_id);
+    holding_.emplace(std::move(*holding));
+    since_ = std::chrono::steady_clock::now();
+    counted_ = {};
+    subject_.session = granted->session;
+    subject_.ring_bytes = ring_bytes;
     ring = std::move(granted->ring);
-    spdlog::info("session {} of uid {} pid {}: container {}, cgroup {}, ring {} bytes", session_, peer_.uid,
-                 peer_.pid, container_id_, root->cgroup_id, ring_bytes);
+    desk_.granted(subject_, since_ - began);
     ReplyMessage reply{};
     reply.ring_bytes = ring_bytes;
+    reply.token[0] = owner.token[0];
+    reply.token[1] = owner.token[1];
     return reply;
+}
+
+// The token is what shows that this is the recorder that the session was granted to. The cgroup cannot:
+// it may be gone.
+ReplyMessage Connection::resume(const RequestMessage& request, UniqueFd& ring) {
+    if (armed_ || stopped_) return refusal(Code::bad_request, "this connection has a session");
+    auto session = orphans_.claim(subject_.peer.uid, {request.token[0], request.token[1]});
+    if (!session) return refusal(Code::no_session, "no session to resume with this token");
+    subject_.container = session->owner.container_id;
+    subject_.cgroup_id = session->cgroup_id;
+    subject_.tenant.cgroup = session->owner.cgroup;
+    subject_.session = session->session;
+    subject_.ring_bytes = session->ring_bytes;
+    // It was granted before: today's rules do not end it.
+    holding_.emplace(desk_.ledger().keep(subject_.tenant, session->ring_bytes));
+    since_ = std::chrono::steady_clock::now();
+    if (auto now = tracer_.counters(session->session)) counted_ = *now;
+    armed_ = true;
+    auto fd = tracer_.adopted_ring(*session);
+    if (!fd) return refusal(Code::unavailable, fd.error().message);
+    ring = std::move(*fd);
+    desk_.resumed(subject_);
+    ReplyMessage reply{};
+    reply.ring_bytes = session->ring_bytes;
+    return reply;
+}
+
+ReplyMessage Connection::list(const RequestMessage& request) const {
+    ReplyMessage reply{};
+    const auto* next = desk_.next_running(request.start_ns, subject_.peer.uid);
+    if (next == nullptr) return reply;
+    reply.exact_ops = next->first;
+    reply.lexical_ops = next->second.uid;
+    reply.ring_bytes = next->second.ring_bytes;
+    if (auto now = tracer_.counters(next->second.session)) reply.counters = *now;
+    next->second.container.copy(reply.text, sizeof reply.text - 1);
+    return reply;
+}
+
+void Connection::release_stopped() {
+    if (!std::exchange(stopped_, false)) return;
+    tracer_.release(stopped_session_);
+    holding_.reset();
+    desk_.accounts();
 }
 
 // The tracer checks that the process is one of this session: no tenant reaches another's.
 ReplyMessage Connection::renew(const RequestMessage& request) {
     if (!armed_) return refusal(Code::bad_request, "no session on this connection");
-    if (auto renewed = tracer_.renew(session_, request.pid, request.start_ns); !renewed) {
+    if (auto renewed = tracer_.renew(subject_.session, request.pid, request.start_ns); !renewed) {
         bool gone = renewed.error().code == ESRCH;
         ReplyMessage reply{};  // a process that ended meanwhile is nothing for the log
         reply.code = static_cast<int32_t>(gone ? Code::bad_process : Code::unavailable);
@@ -226,16 +368,23 @@ ReplyMessage Connection::renew(const RequestMessage& request) {
 
 ReplyMessage Connection::grow(const RequestMessage& request, UniqueFd& ring) {
     if (!armed_) return refusal(Code::bad_request, "no session on this connection");
-    if (request.ring_bytes <= ring_bytes_ || request.ring_bytes > quota_.ring_bytes_max ||
+    const uint32_t before = subject_.ring_bytes;
+    if (request.ring_bytes <= before || request.ring_bytes > quota_.ring_bytes_max ||
         !std::has_single_bit(request.ring_bytes))
-        return refusal(Code::quota,
-                       "the ring may grow to " + std::to_string(quota_.ring_bytes_max) + " bytes");
-    auto granted = tracer_.grow(session_, request.ring_bytes);
-    if (!granted) return refusal(Code::unavailable, granted.error().message);
-    ring_bytes_ = request.ring_bytes;
+        return refusal(Overrun{Limit::ring_bytes_each, "the ring has " + std::to_string(before) +
+                                                           " bytes and may grow, to a power of two, to " +
+                                                           std::to_string(quota_.ring_bytes_max)});
+    if (auto allowed = holding_->grow(request.ring_bytes); !allowed) return refusal(allowed.error());
+    auto granted = tracer_.grow(subject_.session, request.ring_bytes);
+    if (!granted) {
+        (void)holding_->grow(before);
+        return refusal(Code::unavailable, granted.error().message);
+    }
+    subject_.ring_bytes = request.ring_bytes;
     ring = std::move(*granted);
+    desk_.grown(subject_);
     ReplyMessage reply{};
-    reply.ring_bytes = ring_bytes_;
+    reply.ring_bytes = subject_.ring_bytes;
     return reply;
 }
 

@@ -4,24 +4,31 @@
 
 #include <sys/socket.h>
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/unique_fd.h"
 #include "bpf/tracer.h"
+#include "shim/broker/desk.h"
+#include "shim/broker/orphans.h"
 #include "shim/ipc/broker_protocol.h"
 
 namespace spoor::broker {
 
+// What bounds every tenant, whatever the operator's rules say.
 struct Quota {
-    uint32_t ring_bytes_min = 64 * 1024;
-    uint32_t ring_bytes_max = 16 * 1024 * 1024;
+    uint32_t ring_bytes_min = tenant_ring_bytes_least;
+    uint32_t ring_bytes_max = 1u << 30;
 };
 
 class Connection {
 public:
-    // Takes the socket; `peer` is what SO_PEERCRED says of it. `tracer` outlives this object.
-    Connection(UniqueFd socket, ucred peer, bpf::Tracer& tracer, const Quota& quota);
+    // Takes the socket; `peer` and `tenant` are what the kernel says of it, `seat` is its place among
+    // its uid's connections. `tracer`, `orphans` and `desk` outlive this object.
+    Connection(UniqueFd socket, ucred peer, Tenant tenant, Ledger::Seat seat, bpf::Tracer& tracer,
+               Orphans& orphans, Desk& desk, const Quota& quota);
     // Ends the session, if there is one.
     ~Connection();
     Connection(const Connection&) = delete;
@@ -30,24 +37,52 @@ public:
     [[nodiscard]] int fd() const { return socket_.get(); }
     [[nodiscard]] bool armed() const { return armed_; }
 
+    // Leaves the session, if there is one, to the next spoord.
+    void leave() { armed_ = stopped_ = false; }
+
+    // A session's peer over its rate of requests is not refused but left waiting: a trail must not
+    // be less complete because counters were asked for too often.
+    [[nodiscard]] bool must_wait() const {
+        return (armed_ || stopped_) && !desk_.ledger().has_request(subject_.tenant);
+    }
     // Reads one request and answers it. False: the peer has gone or broke the protocol; drop it.
     bool serve();
+    // Tells the desk what the session has counted since the last time.
+    void count();
+
+    // The only packet for a peer that gets no connection.
+    static void turn_away(int socket, const std::string& text);
 
 private:
     ReplyMessage answer(const RequestMessage& request, const std::vector<UniqueFd>& fds, UniqueFd& ring);
     ReplyMessage arm(const RequestMessage& request, const std::vector<UniqueFd>& fds, UniqueFd& ring);
     ReplyMessage renew(const RequestMessage& request);
     ReplyMessage grow(const RequestMessage& request, UniqueFd& ring);
+    ReplyMessage resume(const RequestMessage& request, UniqueFd& ring);
+    [[nodiscard]] ReplyMessage list(const RequestMessage& request) const;
+    ReplyMessage counters(Request request);
+    void release_stopped();
+    void end(const char* why, const Result<spoor_counters>& last);
+    void count(const spoor_counters& now);
     [[nodiscard]] ReplyMessage refusal(Code code, const std::string& text) const;
+    [[nodiscard]] ReplyMessage refusal(const Overrun& overrun) const;
 
     UniqueFd socket_;
-    ucred peer_;
+    Ledger::Seat seat_;
     bpf::Tracer& tracer_;
+    Orphans& orphans_;
+    Desk& desk_;
     Quota quota_;
+    Subject subject_;
+    const char* asked_ = "invalid";  // the request being answered
     bool armed_ = false;
-    uint64_t session_ = 0;  // while armed
-    uint32_t ring_bytes_ = 0;
-    std::string container_id_;
+    // The final counters have been asked for. What they are remains to be had until the peer hangs up:
+    // it may have to ask the next spoord.
+    bool stopped_ = false;
+    uint64_t stopped_session_ = 0;
+    std::optional<Ledger::Holding> holding_;         // while armed or stopped
+    std::chrono::steady_clock::time_point since_{};  // while armed
+    spoor_counters counted_{};                       // as the desk knows them
 };
 
 }  // namespace spoor::broker

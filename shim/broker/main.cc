@@ -10,9 +10,12 @@
 #include <cstdlib>
 
 #include "base/files.h"
+#include "config/config.h"
+#include "shim/broker/pins_choice.h"
 #include "shim/broker/privileges.h"
 #include "shim/broker/refusal.h"
 #include "shim/broker/server.h"
+#include "shim/broker/system_calls.h"
 
 namespace {
 
@@ -43,8 +46,43 @@ std::string path_of(const UniqueFd& listener) {
     return {path, ::strnlen(path, size - sizeof(sa_family_t))};
 }
 
-Status run(const std::string& socket_path, bool end_with_last, const bpf::TracerLimits& limits,
-           broker::ServerOptions options) {
+// The operator's spoor.yaml; without --config it need not be there.
+Result<Config> read_policy(const std::string& file) {
+    const std::string path = file.empty() ? ConfigEnvironment().system_file : file;
+    auto config = load_config_file(path);
+    if (!config && file.empty() && (config.error().code == ENOENT || config.error().code == ENOTDIR))
+        return Config();
+    return config;
+}
+
+// What is opened while it can be.
+struct Books {
+    std::unique_ptr<broker::Audit> audit;  // null: none is asked for
+    broker::Metrics metrics;
+};
+
+Status open_books(const Config& config, Books& books) {
+    SPOOR_TRY(books.metrics.bind(config.metrics));
+    if (config.audit.file.empty()) return {};
+    auto audit = broker::Audit::open({.file = config.audit.file,
+                                      .rotate = config.audit.rotate,
+                                      .keep = config.audit.keep,
+                                      .start = false});
+    if (!audit) return std::move(audit).error();
+    books.audit = std::move(*audit);
+    return {};
+}
+
+struct Safety {
+    std::string pins = "auto";
+    bool extra_capabilities = false;
+};
+
+Status run(const std::string& socket_path, const std::string& config_file, bool end_with_last,
+           const Safety& safety, const bpf::TracerLimits& limits, broker::ServerOptions options) {
+    auto config = read_policy(config_file);
+    if (!config) return std::move(config).error();
+    if (!end_with_last && !safety.extra_capabilities) SPOOR_TRY(broker::refuse_extra_capabilities());
     UniqueFd listener = passed_listener();
     if (listener) {
         options.socket_path = path_of(listener);
@@ -57,18 +95,42 @@ Status run(const std::string& socket_path, bool end_with_last, const bpf::Tracer
         options.socket_path = socket_path;
     }
     options.end_with_last = end_with_last;
+    std::unique_ptr<bpf::Tracer> tracer;  // asked by the thread of the metrics, and so gone after it
+    Books books;
+    SPOOR_TRY(open_books(*config, books));
     SPOOR_TRY(broker::keep_bpf_capabilities_only());
-    auto tracer =
-        bpf::Tracer::load(limits, [](const std::string& line) { spdlog::debug("libbpf: {}", line); });
-    if (!tracer) {
+    auto pins = broker::open_pins(end_with_last ? "none" : safety.pins);
+    if (!pins) return std::move(pins).error();
+    options.leave_sessions = pins->has_value();
+    auto loaded = bpf::Tracer::load(
+        limits, [](const std::string& line) { spdlog::debug("libbpf: {}", line); }, std::move(*pins));
+    if (!loaded) {
         // Whoever asks is told, instead of waiting for an answer that never comes.
-        spdlog::error("{}", tracer.error().message);
-        SPOOR_TRY(broker::refuse_all(std::move(listener), tracer.error().message,
+        spdlog::error("{}", loaded.error().message);
+        SPOOR_TRY(broker::refuse_all(std::move(listener), loaded.error().message,
                                      end_with_last ? refuse_private_for : refuse_for));
-        return std::move(tracer).error();
+        return std::move(loaded).error();
     }
+    tracer = std::move(*loaded);
+    for (const auto& session : tracer->adopted())
+        spdlog::info("adopted session {} of uid {}", session.session, session.owner.uid);
+    SPOOR_TRY(broker::keep_map_capability_only());
+    // Threads from here on: they have no more than is left.
+    tracer->start();
+    if (books.audit) books.audit->start();
+    options.reload = [&config_file]() -> Result<std::vector<TenantRule>> {
+        auto again = read_policy(config_file);
+        if (!again) return std::move(again).error();
+        return std::move(again->tenants);
+    };
+    broker::Ledger ledger(std::move(config->tenants));
+    broker::Desk desk(ledger, books.audit.get(), &books.metrics);
+    SPOOR_TRY(books.metrics.start([&tracer] { return tracer->programs_attached(); }));
+    SPOOR_TRY(broker::keep_needed_system_calls_only());
     spdlog::info("ready at {}", options.socket_path);
-    Status served = broker::serve(std::move(listener), **tracer, options);
+    desk.told("start", true, std::string("spoord ") + SPOOR_VERSION);
+    Status served = broker::serve(std::move(listener), *tracer, desk, options);
+    desk.told("stop", served.has_value(), served ? "" : served.error().message);
     if (!end_with_last && !std::getenv("LISTEN_FDS")) ::unlink(options.socket_path.c_str());
     return served;
 }
@@ -91,6 +153,9 @@ int main(int argc, char** argv) {
     CLI::App app("spoord: loads spoor's BPF programs and hands a ring to who may trace a cgroup", "spoord");
     std::string socket_path = broker::default_socket;
     std::string level = "info";
+    std::string config_file;
+    Safety safety;
+    int64_t grace_s = 60;
     bool end_with_last = false;
     bool check_only = false;
     bpf::TracerLimits limits;
@@ -98,10 +163,24 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", std::string("spoord ") + SPOOR_VERSION);
     app.add_option("--socket", socket_path, "listen here (not used with socket activation)")
         ->capture_default_str();
+    app.add_option("--config", config_file,
+                   "the operator's spoor.yaml: rules for tenants, audit log, metrics\n"
+                   "(default: /etc/spoor/spoor.yaml, if it is there)")
+        ->type_name("FILE");
     app.add_flag("--private", end_with_last, "end with the last connection");
     app.add_flag("--check", check_only,
                  "load the programs, print what the kernel's verifier took for each, and end");
-    app.add_option("--max-ring", options.quota.ring_bytes_max, "largest ring of a container, in bytes")
+    app.add_flag("--allow-extra-capabilities", safety.extra_capabilities,
+                 "start with more than CAP_BPF and CAP_PERFMON,\nand give up the others (--private does)");
+    app.add_option("--pins", safety.pins,
+                   std::string("directory on a bpffs that keeps sessions over a restart;\nauto: ") +
+                       broker::default_pins + " if it can be had; or none")
+        ->capture_default_str();
+    app.add_option("--resume-grace", grace_s, "seconds that adopted sessions wait for their recorders")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 3600));
+    app.add_option("--max-ring", options.quota.ring_bytes_max,
+                   "largest ring of any container, in bytes,\nwhatever the rules say")
         ->capture_default_str()
         ->check(CLI::Range(65536u, 1u << 30));
     app.add_option("--max-processes", limits.processes, "processes recorded at once")->capture_default_str();
@@ -111,11 +190,13 @@ int main(int argc, char** argv) {
         ->capture_default_str()
         ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
     CLI11_PARSE(app, argc, argv);
+    options.resume_grace = std::chrono::seconds(grace_s);
 
     spdlog::set_default_logger(spdlog::stderr_color_st("spoord"));
     spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
     spdlog::set_level(spdlog::level::from_str(level));
-    Status ran = check_only ? check(limits) : run(socket_path, end_with_last, limits, options);
+    Status ran = check_only ? check(limits)
+                            : run(socket_path, config_file, end_with_last, safety, limits, options);
     if (!ran) {
         spdlog::error("{}", ran.error().message);
         return 1;

@@ -4,12 +4,54 @@
 #include <sys/prctl.h>
 
 #include <memory>
+#include <string>
 
 namespace spoor::broker {
+namespace {
+
+using Capabilities = std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)>;
+
+template <size_t count>
+Status keep_only(const cap_value_t (&kept)[count]) {
+    const Capabilities reduced(::cap_init(), ::cap_free);
+    if (!reduced || ::cap_set_flag(reduced.get(), CAP_PERMITTED, count, kept, CAP_SET) < 0 ||
+        ::cap_set_flag(reduced.get(), CAP_EFFECTIVE, count, kept, CAP_SET) < 0 ||
+        ::cap_set_proc(reduced.get()) < 0)
+        return errno_error("give up the other capabilities");
+    return {};
+}
+
+}  // namespace
+
+Status refuse_extra_capabilities() {
+    const Capabilities now(::cap_get_proc(), ::cap_free);
+    if (!now) return errno_error("read the capabilities");
+    std::string names;
+    size_t others = 0;
+    for (cap_value_t each = 0; CAP_IS_SUPPORTED(each); ++each) {
+        cap_flag_value_t has = CAP_CLEAR;
+        if (each == CAP_BPF || each == CAP_PERFMON) continue;
+        if (::cap_get_flag(now.get(), each, CAP_PERMITTED, &has) < 0 || has != CAP_SET) continue;
+        if (++others > 3) continue;
+        char* name = ::cap_to_name(each);
+        names += (others > 1 ? ", " : "") + std::string(name ? name : "?");
+        ::cap_free(name);
+    }
+    if (others == 0) return {};
+    if (others > 3) names += " and " + std::to_string(others - 3) + " more";
+    return Error{EPERM, "spoord was started with capabilities that it does not need (" + names +
+                            "): give it CAP_BPF and CAP_PERFMON only, as spoord(8) shows, or let it drop the "
+                            "others itself with --allow-extra-capabilities"};
+}
+
+Status keep_map_capability_only() {
+    constexpr cap_value_t kept[] = {CAP_BPF};
+    return keep_only(kept);
+}
 
 Status keep_bpf_capabilities_only() {
     constexpr cap_value_t kept[] = {CAP_BPF, CAP_PERFMON};
-    std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)> now(::cap_get_proc(), ::cap_free);
+    const Capabilities now(::cap_get_proc(), ::cap_free);
     if (!now) return errno_error("read the capabilities");
     for (cap_value_t wanted : kept) {
         cap_flag_value_t has = CAP_CLEAR;
@@ -21,11 +63,7 @@ Status keep_bpf_capabilities_only() {
     // Dropping from the bounding set takes CAP_SETPCAP; without it the set stays as it was given.
     for (cap_value_t other = 0; CAP_IS_SUPPORTED(other); ++other)
         if (other != CAP_BPF && other != CAP_PERFMON) (void)::cap_drop_bound(other);
-    std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)> reduced(::cap_init(), ::cap_free);
-    if (!reduced || ::cap_set_flag(reduced.get(), CAP_PERMITTED, 2, kept, CAP_SET) < 0 ||
-        ::cap_set_flag(reduced.get(), CAP_EFFECTIVE, 2, kept, CAP_SET) < 0 ||
-        ::cap_set_proc(reduced.get()) < 0)
-        return errno_error("give up the other capabilities");
+    SPOOR_TRY(keep_only(kept));
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return errno_error("no_new_privs");
     return {};
 }

@@ -19,6 +19,12 @@ constexpr const char* show_footer = "Exit code: 0; 1: the volume cannot be read;
 constexpr const char* report_footer =
     "Exit code: 0; 1: a report is missing, makes no sense, or is not complete and ultracache was asked\n"
     "for; 2: wrong usage.";
+constexpr const char* deliver_footer =
+    "Without options it goes on until all is delivered or given up. If a spoor-deliver is at work already "
+    "it\n"
+    "is told to try all at once, and spoorctl ends.\n"
+    "\n"
+    "Exit code: 0; 1: something is left (--once), or the spool cannot be used; 2: wrong usage.";
 constexpr const char* footer =
     "Exit codes: 0; 1: failed; 2: wrong usage. `run` passes on the command's own: see spoorctl run --help.\n"
     "Manual: spoorctl(1).";
@@ -112,6 +118,36 @@ CLI::App* add_report(CLI::App& app, ReportOptions& report) {
     return verb;
 }
 
+CLI::App* add_deliver(CLI::App& app, DeliverOptions& deliver) {
+    CLI::App* verb =
+        app.add_subcommand("deliver", "Deliver the reports that wait in the spool, or show them");
+    auto* once = verb->add_flag("--once", deliver.once, "try each once, whatever its pause, and end");
+    verb->add_flag("--status", deliver.status, "only show what waits and what was given up")->excludes(once);
+    verb->add_option("--spool", deliver.spool, "this spool (default: the configured one)")->type_name("DIR");
+    verb->footer(deliver_footer);
+    return verb;
+}
+
+CLI::App* add_explain(CLI::App& config, ExplainOptions& explain) {
+    constexpr uint32_t largest_id = 4294967294u;
+    CLI::App* verb = config.add_subcommand(
+        "explain", "Say which rule applies to a tenant, and where its values come from");
+    verb->add_option("--uid", explain.uid, "the user's id on this machine")
+        ->type_name("N")
+        ->check(CLI::Range(0u, largest_id))
+        ->required();
+    verb->add_option("--gid", explain.gids, "one of the user's groups; may be repeated")
+        ->type_name("N")
+        ->expected(1)
+        ->take_all();
+    verb->add_option("--cgroup", explain.cgroup, "the container's cgroup, from the hierarchy's root on")
+        ->type_name("PATH");
+    verb->add_option("--file", explain.file, "the operator's file (default: /etc/spoor/spoor.yaml)")
+        ->type_name("FILE")
+        ->each([&explain](const std::string&) { explain.file_is_named = true; });
+    return verb;
+}
+
 // The index of `run`'s first "--", or of the end.
 int options_end(int argc, const char* const* argv) {
     if (argc < 2 || std::string_view(argv[1]) != "run") return argc;
@@ -166,16 +202,24 @@ int run_app(int argc, const char* const* argv) {
     RunArguments run;
     ShowOptions show;
     ReportOptions report;
+    DeliverOptions deliver;
     bool only[4] = {};
     std::string config_file;
     CLI::App* run_verb = add_run(app, run);
     CLI::App* show_verb = add_show(app, show, only);
     CLI::App* report_verb = add_report(app, report);
+    CLI::App* deliver_verb = add_deliver(app, deliver);
     CLI::App* config = app.add_subcommand("config", "Check or show spoor's configuration");
     config->require_subcommand(1);
     CLI::App* config_check = config->add_subcommand("check", "Check one file");
     config_check->add_option("FILE", config_file, "a spoor.yaml")->required();
     CLI::App* config_show = config->add_subcommand("show", "Show what all files together say");
+    ExplainOptions explain;
+    CLI::App* config_explain = add_explain(*config, explain);
+    bool sessions_json = false;
+    CLI::App* sessions =
+        app.add_subcommand("sessions", "List your containers that are being traced now (root: all)");
+    sessions->add_flag("--json", sessions_json, "print a JSON array");
     CLI::App* doctor = app.add_subcommand("doctor", "Say whether containers can be traced on this machine");
 
     // CLI11 takes what comes after `--` for arguments that it should know. `spoorctl run ls -- x` has
@@ -197,8 +241,11 @@ int run_app(int argc, const char* const* argv) {
     }
     if (show_verb->parsed()) return do_show(show, only);
     if (report_verb->parsed()) return report_command(report);
+    if (deliver_verb->parsed()) return deliver_command(deliver);
     if (config_check->parsed()) return config_check_command(config_file);
+    if (config_explain->parsed()) return config_explain_command(explain);
     if (config_show->parsed()) return config_show_command();
+    if (sessions->parsed()) return sessions_command(sessions_json);
     if (doctor->parsed()) return doctor_command();
     return exit_usage;
 }

@@ -1,9 +1,11 @@
 // The verbs of spoorctl. Each returns its exit code and has said on stderr what went wrong.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
+#include "config/config.h"
 #include "shim/ctl/podman.h"
 #include "shim/ctl/print.h"
 
@@ -34,11 +36,31 @@ struct ReportOptions {
 };
 inline constexpr const char* report_formats[] = {"json", "nx-sandbox", "ultracache", "intoto", "csv"};
 
+struct DeliverOptions {
+    bool once = false;    // one try of each, else until nothing is left
+    bool status = false;  // only show
+    std::string spool;    // empty: the configured one
+};
+
+// Which of the operator's rules applies to somebody.
+struct ExplainOptions {
+    uint32_t uid = 0;
+    std::vector<uint32_t> gids;
+    std::string cgroup;  // empty: not known
+    std::string file = ConfigEnvironment().system_file;
+    bool file_is_named = false;  // then it must exist
+};
+
 int run_command(RunOptions options, bool all);
 int show_command(const ShowOptions& options);
 int report_command(const ReportOptions& options);
+// Becomes spoor-deliver, unless only the status is asked for.
+int deliver_command(const DeliverOptions& options);
 int config_check_command(const std::string& file);
 int config_show_command();
+int config_explain_command(const ExplainOptions& options);
+// The sessions that spoord traces now, as far as the caller may know of them.
+int sessions_command(bool json);
 int doctor_command();
 
 // "spoorctl: MESSAGE" on stderr.

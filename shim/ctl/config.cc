@@ -3,19 +3,40 @@
 #include <cstdio>
 
 #include "shim/ctl/commands.h"
+#include "shim/ctl/config_tenants.h"
 #include "shim/ctl/config_text.h"
 #include "shim/ctl/text.h"
 
 namespace spoor::ctl {
 
 int config_check_command(const std::string& file) {
-    auto text = load_config_file(file);
-    if (text) {
+    auto config = load_config_file(file);
+    Status checked;
+    if (config)
+        checked = check_forced_annotations(*config, file);
+    else
+        checked = std::move(config).error();
+    if (checked) {
+        for (const std::string& warning : config_warnings(*config)) complain("warning: " + warning);
         std::printf("%s: valid\n", printable(file).c_str());
         return 0;
     }
-    complain(text.error().message);
+    complain(checked.error().message);
     return exit_failure;
+}
+
+int config_explain_command(const ExplainOptions& options) {
+    Config config;
+    auto loaded = load_config_file(options.file);
+    if (loaded) {
+        config = std::move(*loaded);
+    } else if (options.file_is_named || loaded.error().code != ENOENT) {
+        complain(loaded.error().message);
+        return exit_failure;
+    }
+    const std::string out = explanation(config, options.file, {options.uid, options.gids, options.cgroup});
+    std::fwrite(out.data(), 1, out.size(), stdout);
+    return std::fflush(stdout) == 0 ? 0 : exit_failure;
 }
 
 int config_show_command() {

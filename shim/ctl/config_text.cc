@@ -1,23 +1,12 @@
 #include "shim/ctl/config_text.h"
 
+#include <algorithm>
+#include <chrono>
+
+#include "shim/ctl/config_tenants.h"
+
 namespace spoor::ctl {
 namespace {
-
-// Double-quoted, so that no path turns into another YAML type.
-std::string quoted(const std::string& text) {
-    std::string out = "\"";
-    for (char c : text) {
-        if (c == '"' || c == '\\') out += '\\';
-        out += c;
-    }
-    return out + "\"";
-}
-
-std::string size(uint64_t bytes) {
-    for (auto [unit, factor] : {std::pair{"GiB", 1ull << 30}, {"MiB", 1ull << 20}, {"KiB", 1ull << 10}})
-        if (bytes && bytes % factor == 0) return std::to_string(bytes / factor) + unit;
-    return std::to_string(bytes);
-}
 
 const char* yes_no(bool value) { return value ? "true" : "false"; }
 
@@ -28,11 +17,40 @@ std::string optional_path(const char* indent, const char* key, const std::string
     return std::string(indent) + key + ": " + quoted(path) + "\n";
 }
 
+// A URL without its query, which may be a key.
+std::string url(const char* indent, const char* key, const std::string& text) {
+    const size_t query = std::min(text.find('?'), text.size());
+    return optional_path(indent, key, text.substr(0, query) + (query < text.size() ? "?..." : ""), "none");
+}
+
+// A duration in the largest unit that gives a whole number.
+std::string duration(std::chrono::milliseconds time) {
+    const auto count = time.count();
+    for (auto [unit, factor] : {std::pair{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}})
+        if (count != 0 && count % factor == 0) return std::to_string(count / factor) + unit;
+    return std::to_string(count) + "ms";
+}
+
 // A list in a section.
-std::string list(const char* key, const std::vector<std::string>& items) {
-    std::string out = std::string("  ") + key + (items.empty() ? ": []\n" : ":\n");
-    for (const std::string& item : items) out += "    - " + quoted(item) + "\n";
+std::string list(const char* key, const std::vector<std::string>& items, const char* indent = "  ") {
+    std::string out = std::string(indent) + key + (items.empty() ? ": []\n" : ":\n");
+    for (const std::string& item : items) out += std::string(indent) + "  - " + quoted(item) + "\n";
     return out;
+}
+
+std::string delivery_text(const Config::Delivery& delivery) {
+    std::string out = "delivery:\n" + url("  ", "endpoint", delivery.endpoint) +
+                      optional_path("  ", "token_file", delivery.token_file, "none");
+    out += "  put:\n" + url("    ", "mint", delivery.put.mint) + list("hosts", delivery.put.hosts, "    ");
+    if (!delivery.otlp.endpoint.empty() || !delivery.otlp.token_file.empty())
+        out += "  otlp:\n" + url("    ", "endpoint", delivery.otlp.endpoint) +
+               optional_path("    ", "token_file", delivery.otlp.token_file, "none");
+    out += optional_path("  ", "ca_file", delivery.ca_file, "the system's") +
+           optional_path("  ", "spool", delivery.spool, "spool in the state root");
+    out += "  spool_max: " + size(delivery.spool_max) + "\n  max_age: " + duration(delivery.max_age) +
+           "\n  timeout: " + duration(delivery.timeout) + "\n  retry_min: " + duration(delivery.retry_min) +
+           "\n  retry_max: " + duration(delivery.retry_max) + "\n";
+    return out + optional_path("  ", "program", delivery.program, "beside spoor, else in /usr/libexec/spoor");
 }
 
 }  // namespace
@@ -54,9 +72,10 @@ std::string config_text(const Config& config) {
     out += std::string("  private: ") + (config.broker.start_private ? "auto" : "never") + "\n";
     out += "volumes:\n  keep: " + std::to_string(config.volumes.keep) + "\n";
     out += list("roots", config.volumes.roots);
-    out += "ring:\n  initial: " + size(config.ring.initial) + "\n  max: " + size(config.ring.max) + "\n";
+    out += "ring:\n  initial: " + size_text(config.ring.initial) + "\n  max: " + size_text(config.ring.max) +
+           "\n";
     out += std::string("accesses:\n  write: ") + yes_no(config.accesses.write) +
-           "\n  rotate: " + size(config.accesses.rotate) + "\n";
+           "\n  rotate: " + size_text(config.accesses.rotate) + "\n";
     out += std::string("tasks:\n  default_exclusions: ") + yes_no(config.tasks.default_exclusions) + "\n";
     out += list("exclude_reads", config.tasks.exclude_reads) +
            list("exclude_writes", config.tasks.exclude_writes);
@@ -65,9 +84,11 @@ std::string config_text(const Config& config) {
            "\n    target: " + quoted(variables.target) +
            "\n    configuration: " + quoted(variables.configuration) +
            "\n    workspace_root: " + quoted(variables.workspace_root) + "\n";
+    out += delivery_text(config.delivery);
+    out += "secrets:\n" + list("names", config.secrets.names) + list("prefixes", config.secrets.prefixes);
     out += "log:\n" + optional_path("  ", "file", config.log.file, "none");
     out += "  level: " + quoted(config.log.level) + "\n";
-    return out;
+    return out + operators_text(config);
 }
 
 }  // namespace spoor::ctl

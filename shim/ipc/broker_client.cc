@@ -69,6 +69,8 @@ int errno_of(Code code) {
             return EOPNOTSUPP;
         case Code::bad_process:
             return ESRCH;
+        case Code::no_session:
+            return ESTALE;
     }
     return EPROTO;
 }
@@ -173,10 +175,14 @@ Result<Client> Client::greet(UniqueFd socket, Deadline deadline) {
 Result<Client::Reply> Client::exchange(const RequestMessage& request, const int (&fds)[2],
                                        Deadline deadline) {
     if (!socket_) return Error{ENOTCONN, "the connection to spoord is lost"};
-    if (!send_request(socket_.get(), request, fds))
-        return errno == EAGAIN ? too_late() : errno_error("ask spoord", errno == EPIPE ? ECONNRESET : errno);
+    // Closed already: who is turned away has the reason as an answer to hello, without having asked.
+    if (!send_request(socket_.get(), request, fds) && errno != EPIPE)
+        return errno == EAGAIN ? too_late() : errno_error("ask spoord");
     SPOOR_TRY(wait_for(socket_.get(), POLLIN, deadline));
+    return receive(static_cast<Request>(request.request));
+}
 
+Result<Client::Reply> Client::receive(Request request) {
     Reply reply{};
     iovec part{&reply.message, sizeof reply.message};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
@@ -199,7 +205,11 @@ Result<Client::Reply> Client::exchange(const RequestMessage& request, const int 
     if (size == 0) return errno_error("ask spoord", ECONNRESET);
     const bool whole =
         size == static_cast<ssize_t>(sizeof reply.message) && !(header.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
-    if (!whole || reply.message.magic != magic || reply.message.request != request.request)
+    // Who is turned away gets the answer to hello, whatever it was about to ask.
+    const bool turned_away = reply.message.request == static_cast<uint16_t>(Request::hello) &&
+                             reply.message.code == static_cast<int32_t>(Code::quota);
+    if (!whole || reply.message.magic != magic ||
+        (reply.message.request != static_cast<uint16_t>(request) && !turned_away))
         return Error{EPROTO, "spoord's answer is not of its protocol"};
     if (reply.message.version != version)
         return Error{EPROTONOSUPPORT, "spoord speaks protocol version " +
@@ -249,7 +259,30 @@ Result<GrantedRing> Client::arm(const std::string& container_id, int cgroup, int
         at += key.size() + 1;
     }
     const int fds[2] = {cgroup, pidfd};
-    return take_ring(call(message, fds, deadline), "start tracing");
+    auto reply = call(message, fds, deadline);
+    if (reply) token_ = {reply->message.token[0], reply->message.token[1]};
+    return take_ring(std::move(reply), "start tracing");
+}
+
+Result<Client> Client::begin_resume(const std::string& path, const Token& token) {
+    auto socket = connect_socket(path, std::chrono::steady_clock::now());
+    if (!socket) return std::move(socket).error();
+    Client client(std::move(*socket));
+    client.token_ = token;
+    RequestMessage message = message_for(Request::resume);
+    message.token[0] = token[0];
+    message.token[1] = token[1];
+    if (!send_request(client.fd(), message, no_fds)) return errno_error("ask spoord", ECONNREFUSED);
+    return client;
+}
+
+Result<GrantedRing> Client::finish_resume() {
+    auto reply = receive(Request::resume);
+    if (reply && reply->message.code != static_cast<int32_t>(Code::ok)) reply = refusal(reply->message);
+    if (reply && reply->message.abi_version != SPOOR_ABI_VERSION)
+        reply = Error{EPROTONOSUPPORT, "spoord's records have another version now"};
+    if (!reply) socket_.reset();
+    return take_ring(std::move(reply), "resume the session");
 }
 
 Status Client::renew(uint32_t host_pid, uint64_t start_ns, Deadline deadline) {
@@ -275,6 +308,23 @@ Result<spoor_counters> Client::disarm(Deadline deadline) {
     auto reply = call(Request::disarm, 0, deadline);
     if (!reply) return std::move(reply).error();
     return reply->message.counters;
+}
+
+Result<std::vector<RunningSession>> Client::sessions(Deadline deadline) {
+    std::vector<RunningSession> found;
+    for (uint64_t after = 0;;) {
+        RequestMessage message = message_for(Request::list);
+        message.start_ns = after;
+        auto reply = call(message, no_fds, deadline);
+        if (!reply) return std::move(reply).error().context("list the sessions");
+        const ReplyMessage& one = reply->message;
+        if (one.exact_ops == 0) return found;
+        if (one.exact_ops <= after) return Error{EPROTO, "spoord's list does not end"};
+        after = one.exact_ops;
+        found.push_back({one.exact_ops, static_cast<uint32_t>(one.lexical_ops),
+                         std::string(one.text, ::strnlen(one.text, sizeof one.text)), one.ring_bytes,
+                         one.counters});
+    }
 }
 
 }  // namespace spoor::broker

@@ -5,6 +5,7 @@
 // Threads: one at a time.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <string>
@@ -36,12 +37,31 @@ struct GrantedRing {
 // than a sun_path.
 Result<UniqueFd> connect_socket(const std::string& path, Deadline deadline);
 
+// What a session can be resumed with; all zero: it cannot be.
+using Token = std::array<uint64_t, 2>;
+
+// A running session, as spoord lists it.
+struct RunningSession {
+    uint64_t cgroup_id = 0;
+    uint32_t uid = 0;
+    std::string container_id;
+    uint32_t ring_bytes = 0;
+    spoor_counters counters{};
+};
+
 class Client {
 public:
     // Says hello on a connected socket and takes it over. ECONNRESET: spoord ended just then.
     static Result<Client> greet(UniqueFd socket, Deadline deadline);
     // connect_socket and greet.
     static Result<Client> connect(const std::string& path, Deadline deadline);
+
+    // Connects and asks for the session of `token`, without waiting: what answers may have to start first.
+    // ENOENT, ECONNREFUSED or ETIMEDOUT: nobody can be asked just now.
+    static Result<Client> begin_resume(const std::string& path, const Token& token);
+    // The answer, once fd() is readable: the ring that the session writes to by now, which may be one that
+    // an earlier spoord could not tell of. ECONNRESET: that spoord is gone as well; others are final.
+    Result<GrantedRing> finish_resume();
 
     [[nodiscard]] const Coverage& coverage() const { return coverage_; }
     // For epoll: readable or hung up without a request under way means that spoord has gone.
@@ -61,6 +81,10 @@ public:
     Result<GrantedRing> grow(uint32_t ring_bytes, Deadline deadline);
     // Ends the session: its ring and the returned counters are final.
     Result<spoor_counters> disarm(Deadline deadline);
+    // The caller's running sessions, by cgroup id; root's: everybody's.
+    Result<std::vector<RunningSession>> sessions(Deadline deadline);
+    // After arm.
+    [[nodiscard]] const Token& token() const { return token_; }
 
 private:
     struct Reply {
@@ -71,11 +95,13 @@ private:
 
     Result<Reply> call(RequestMessage message, const int (&fds)[2], Deadline deadline);
     Result<Reply> call(Request request, uint32_t ring_bytes, Deadline deadline);
+    Result<Reply> receive(Request request);
     Result<Reply> exchange(const RequestMessage& request, const int (&fds)[2], Deadline deadline);
     Result<GrantedRing> take_ring(Result<Reply> reply, const char* what);
 
     UniqueFd socket_;
     Coverage coverage_;
+    Token token_{};
 };
 
 }  // namespace spoor::broker

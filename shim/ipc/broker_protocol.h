@@ -1,7 +1,8 @@
-// spoord's wire protocol, version 1: SOCK_SEQPACKET over a unix socket, one fixed-size request, one
+// spoord's wire protocol, version 2: SOCK_SEQPACKET over a unix socket, one fixed-size request, one
 // fixed-size reply, host byte order. Documented for reviewers in docs/broker-protocol.md.
 //
-// One connection holds at most one session; closing it ends the session.
+// One connection holds at most one session; closing it ends the session. A spoord that ends leaves its
+// sessions to the next one, where their recorders resume them.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,7 @@
 namespace spoor::broker {
 
 inline constexpr uint32_t magic = 0x53504f52;  // "SPOR"
-inline constexpr uint16_t version = 1;
+inline constexpr uint16_t version = 2;
 inline constexpr const char* default_socket = "/run/spoor/spoord.sock";
 
 enum class Request : uint16_t {
@@ -19,8 +20,10 @@ enum class Request : uint16_t {
     arm = 2,     // fds: cgroup directory (O_RDONLY|O_DIRECTORY), pidfd of the container's init
     stats = 3,   // the session's counters
     grow = 4,    // double the ring; the reply carries the new ring's fd; the old one is final
-    disarm = 5,  // stop; the reply carries the final counters
+    disarm = 5,  // stop; the reply carries the final counters; can be asked again after a resume
     renew = 6,   // tell again what the process `pid` that began at `start_ns` does: it has a new task
+    resume = 7,  // the session that `token` was given for, after spoord was gone; the reply carries its ring
+    list = 8,    // the peer's running session with the next larger cgroup id than start_ns; root's: anybody's
 };
 
 enum class Code : int32_t {
@@ -33,6 +36,7 @@ enum class Code : int32_t {
     quota = 6,
     unavailable = 7,  // the kernel refused; text says what
     bad_process = 8,  // the pidfd is no live process
+    no_session = 9,   // resume: nothing to resume, or not with this token
 };
 
 struct RequestMessage {
@@ -41,9 +45,10 @@ struct RequestMessage {
     uint16_t request;        // Request
     uint32_t ring_bytes;     // arm: wanted size, a power of two; grow: wanted size
     uint32_t pid;            // renew: in the host's pid namespace, as the records have it
-    uint64_t start_ns;       // renew
+    uint64_t start_ns;       // renew; list: 0, then the cgroup id that the last answer had
     char container_id[256];  // arm: for the audit log; NUL-ended
-    char task_keys[232];     // arm: names of environment variables, each NUL-ended; the rest is zero
+    char task_keys[216];     // arm: names of environment variables, each NUL-ended; the rest is zero
+    uint64_t token[2];       // resume: as the reply to arm had it
 };
 
 struct ReplyMessage {
@@ -51,17 +56,18 @@ struct ReplyMessage {
     uint16_t version;
     uint16_t request;     // echoes the request
     int32_t code;         // Code
-    uint32_t ring_bytes;  // arm, grow: size of the ring whose fd comes along
+    uint32_t ring_bytes;  // arm, grow, resume: size of the ring whose fd comes along; list: of the session
     spoor_counters counters;
     uint32_t abi_version;  // of the ring's records
     uint32_t family;       // hello: enum Family
-    uint64_t exact_ops;    // hello: bit n set: enum spoor_op n is exact
-    uint64_t lexical_ops;  // hello: bit n set: lexical; neither: none
-    char text[256];        // refusals: one line for a person; NUL-ended
+    uint64_t exact_ops;    // hello: bit n set: enum spoor_op n is exact; list: the cgroup id, 0: no more
+    uint64_t lexical_ops;  // hello: bit n set: lexical; neither: none; list: the uid it was granted to
+    char text[256];        // refusals: one line for a person; list: the container's id; NUL-ended
+    uint64_t token[2];     // arm: to resume the session with; a secret. All zero: it cannot be resumed
 };
 
 enum class Family : uint32_t { none = 0, syscall_exit = 1, fentry = 2, lsm = 3 };
 
-static_assert(sizeof(RequestMessage) == 512 && sizeof(ReplyMessage) == 360);
+static_assert(sizeof(RequestMessage) == 512 && sizeof(ReplyMessage) == 376);
 
 }  // namespace spoor::broker

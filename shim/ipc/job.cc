@@ -83,6 +83,8 @@ std::string to_json(const Job& job) {
         {"volumeDir", job.volume_dir},
         {"ownVolume", job.own_volume},
         {"mountPath", job.mount_path},
+        {"mountRoot", job.mount_root},
+        {"mountMissing", job.mount_missing},
         {"image", job.image},
         {"annotations", std::move(annotations)},
         {"mode", job.mode},
@@ -96,12 +98,16 @@ std::string to_json(const Job& job) {
         {"keepVolumes", job.keep_volumes},
         {"rotateBytes", job.rotate_bytes},
         {"writeAccesses", job.write_accesses},
+        {"taskModes", job.task_modes},
         {"defaultExclusions", job.default_exclusions},
         {"excludeReads", job.exclude_reads},
         {"excludeWrites", job.exclude_writes},
         {"taskVariables", job.task_variables},
+        {"secretNames", job.secret_names},
+        {"secretPrefixes", job.secret_prefixes},
         {"logFile", job.log_file},
         {"logLevel", job.log_level},
+        {"delivery", nlohmann::json::parse(to_json(job.delivery))},
     });
 }
 
@@ -120,6 +126,8 @@ Result<Job> parse_job(std::string_view json) {
     fields.read("volumeDir", job.volume_dir);
     fields.read("ownVolume", job.own_volume);
     fields.read("mountPath", job.mount_path);
+    fields.read("mountRoot", job.mount_root);
+    fields.read("mountMissing", job.mount_missing);
     fields.read("image", job.image);
     fields.read("annotations", job.annotations);
     fields.read("mode", job.mode);
@@ -133,15 +141,24 @@ Result<Job> parse_job(std::string_view json) {
     fields.read("keepVolumes", job.keep_volumes);
     fields.read("rotateBytes", job.rotate_bytes);
     fields.read("writeAccesses", job.write_accesses);
+    fields.read("taskModes", job.task_modes);
     fields.read("defaultExclusions", job.default_exclusions);
     fields.read("excludeReads", job.exclude_reads);
     fields.read("excludeWrites", job.exclude_writes);
     fields.read("taskVariables", job.task_variables);
+    fields.read("secretNames", job.secret_names);
+    fields.read("secretPrefixes", job.secret_prefixes);
     fields.read("logFile", job.log_file);
     fields.read("logLevel", job.log_level);
     if (fields.problem().empty() && job.task_variables.size() != 4)
         return Error{EINVAL, "the job's field 'taskVariables' does not hold four names"};
     if (!fields.problem().empty()) return Error{EINVAL, "the job's field " + fields.problem()};
+    const auto delivery = value.find("delivery");
+    if (delivery == value.end()) return Error{EINVAL, "the job's field 'delivery' is missing"};
+    auto settings =
+        parse_delivery_settings(delivery->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    if (!settings) return std::move(settings).error().context("the job");
+    job.delivery = std::move(*settings);
     return job;
 }
 

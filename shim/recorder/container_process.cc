@@ -13,6 +13,7 @@
 
 #include "base/files.h"
 #include "base/process.h"
+#include "shim/recorder/outbox.h"
 #include "signal/declared_judge.h"
 
 namespace spoor {
@@ -113,6 +114,9 @@ std::vector<std::string> task_keys_of(const Job& job) {
 TaskOptions task_options_of(const Job& job, pid_t init_pid) {
     TaskOptions options;
     options.mode = task_mode_named(job.mode).value_or(TaskMode::warn);
+    options.modes.clear();
+    for (const std::string& name : job.task_modes)
+        if (const auto mode = task_mode_named(name)) options.modes.insert(*mode);
     const uint64_t own_namespace = pid_namespace_of(init_pid);
     options.find_nested = [own_namespace](uint32_t pid, uint64_t pid_namespace,
                                           const Attribution& processes) {
@@ -126,6 +130,16 @@ TaskOptions task_options_of(const Job& job, pid_t init_pid) {
     // The container's first process has the container's files, once it runs.
     judge.open_workspace = [init_pid](const std::string& root) { return open_directory_in(init_pid, root); };
     options.make_judge = declared_judge(std::move(judge));
+    return options;
+}
+
+TrailOptions trail_options_of(const Job& job, pid_t init_pid) {
+    TrailOptions options;
+    options.rotate_bytes = job.rotate_bytes;
+    options.write_accesses = job.write_accesses;
+    options.process_line_delay_ns = 2'000'000'000;
+    options.tasks = task_options_of(job, init_pid);
+    options.tasks.listener = Outbox::make(job.delivery, job.container_id, job.image);
     return options;
 }
 

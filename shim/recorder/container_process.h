@@ -14,6 +14,7 @@
 #include "base/unique_fd.h"
 #include "shim/ipc/job.h"
 #include "signal/task_book.h"
+#include "signal/trail.h"
 
 namespace spoor {
 
@@ -37,5 +38,6 @@ Result<UniqueFd> open_directory_in(pid_t host_pid, const std::string& path);
 // How the tasks of a container are to be kept: its mode, and how its processes and its workspaces are
 // reached. `init_pid`: its first process.
 [[nodiscard]] TaskOptions task_options_of(const Job& job, pid_t init_pid);
+[[nodiscard]] TrailOptions trail_options_of(const Job& job, pid_t init_pid);
 
 }  // namespace spoor

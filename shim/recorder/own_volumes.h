@@ -2,9 +2,13 @@
 // container so that somebody can read them.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <string>
 #include <vector>
+
+#include "base/result.h"
 
 namespace spoor {
 
@@ -16,5 +20,18 @@ inline constexpr const char* own_volumes_directory = "volumes";  // in the state
 // is passed over.
 std::vector<std::string> prune_own_volumes(const std::string& directory, const std::string& current,
                                            size_t keep);
+
+// Of a directory: its name may mean another one by the time we remove it.
+struct DirectoryIdentity {
+    dev_t device = 0;
+    ino_t inode = 0;
+};
+// Removes the tree at `path` if the directory at `witness`, in it or `path` itself, is the one we know (or,
+// being 0, none is known). What has another directory there is somebody else's and stays.
+Status remove_own_tree(const std::string& path, const std::string& witness,
+                       const DirectoryIdentity& identity);
+// The same for a container's state directory, unless somebody who makes a new container of its name has found
+// it a dead one's and is about to remove it (shim/runtime/state_dir.cc).
+Status remove_own_state_dir(const std::string& path, const DirectoryIdentity& identity);
 
 }  // namespace spoor

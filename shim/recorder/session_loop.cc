@@ -15,7 +15,9 @@
 #include "base/process.h"
 #include "shim/ipc/private_broker.h"
 #include "shim/recorder/container_process.h"
+#include "shim/recorder/outbox.h"
 #include "shim/recorder/own_volumes.h"
+#include "shim/recorder/volume_mount_point.h"
 
 namespace spoor {
 namespace {
@@ -26,7 +28,8 @@ using std::chrono::steady_clock;
 // The kernel wakes a consumer only if it has caught up, so not looking for a moment makes one wake-up
 // of many. Short enough for the smallest ring in a storm (half full after 5 ms at 300,000 records a second).
 constexpr auto drain_pause = milliseconds(5);
-constexpr auto flush_interval = milliseconds(1000);
+// What happened is on the disk a second later: the rest of it is the disk's.
+constexpr auto flush_interval = milliseconds(750);
 // Between two looks at the control socket.
 constexpr size_t drain_batch = 4096;
 constexpr size_t signal_batch = 64;
@@ -143,8 +146,7 @@ void SessionLoop::dispatch(int fd, uint32_t events) {
         return;
     }
     if (session_ && fd == session_->broker_fd()) {
-        // spoord never speaks first: it has hung up. Its last records are in the ring.
-        session_->broker_lost();
+        session_->step();
         records_wait_ = true;
         return;
     }
@@ -158,6 +160,7 @@ int SessionLoop::next_timeout_ms() const {
     if (flush_due_) at(*flush_due_);
     if (cgroup_check_due_) at(*cgroup_check_due_);
     if (signals_wait_) at(Time{});
+    if (session_ && session_->away()) at(session_->resume_due());
     if (session_ && session_->due_ns() != UINT64_MAX) {
         const uint64_t now = boot_time_ns(), due = session_->due_ns();
         at(steady_clock::now() + std::chrono::nanoseconds(due > now ? due - now : 0));
@@ -172,14 +175,20 @@ void SessionLoop::work_if_due() {
     if (records_wait_ && now >= last_drain_ + drain_pause) drain();
     if (session_ && signals_wait_) take_signals(false);
     if (session_ && session_->due_ns() <= boot_time_ns()) session_->tick();
-    if (session_ && session_->ended()) return conclude(SessionState::finished, {});
+    if (session_ && session_->away() && now >= session_->resume_due()) {
+        session_->step();
+        records_wait_ = true;  // the ring may be another one
+    }
+    if (session_) watch_broker();
+    if (conclusion_ && !session_->away()) return conclude_when_settled(*conclusion_);
+    if (session_ && session_->ended() && !conclusion_) return conclude_when_settled(SessionState::finished);
     if (flush_due_ && now >= *flush_due_) {
         flush_due_.reset();
         session_->flush();
         if (session_->unflushed()) flush_due_ = now + flush_interval;
     }
     if (cgroup_check_due_ && now >= *cgroup_check_due_) {
-        if (cgroup_gone()) return conclude(SessionState::finished, {});
+        if (cgroup_gone()) return conclude_when_settled(SessionState::finished);
         cgroup_check_due_ = now + environment_.cgroup_check_interval;
     }
 }
@@ -195,6 +204,15 @@ void SessionLoop::drain() {
         records_wait_ = true;
     }
     if (session_->unflushed() && !flush_due_) flush_due_ = steady_clock::now() + flush_interval;
+}
+
+void SessionLoop::watch_broker() {
+    if (std::exchange(watched_broker_, session_->broker_generation()) == session_->broker_generation() ||
+        session_->broker_fd() < 0)
+        return;
+    auto watched = watch(session_->broker_fd(), EPOLLIN | EPOLLRDHUP);
+    if (!watched && watched.error().code != EEXIST)  // the attempt that succeeded is watched
+        conclude(SessionState::degraded, {watched.error().message});
 }
 
 void SessionLoop::take_signals(bool all) {
@@ -253,7 +271,8 @@ void SessionLoop::serve(int connection, const ControlRequest& request) {
     if (request.op == ControlRequest::Op::finish) {
         waiting_for_finish_.push_back(connection);
         if (phase_ != Phase::over)
-            conclude(phase_ == Phase::untraced ? SessionState::untraced : SessionState::finished, {});
+            conclude_when_settled(phase_ == Phase::untraced ? SessionState::untraced
+                                                            : SessionState::finished);
         return;
     }
     if (phase_ == Phase::over) {
@@ -304,14 +323,9 @@ Status SessionLoop::start_tracing(pid_t pid) {
 
     Session session = facts();
     session.ring_bytes = ring_bytes;
-    TrailOptions options;
-    options.rotate_bytes = job_.rotate_bytes;
-    options.write_accesses = job_.write_accesses;
-    options.process_line_delay_ns = 2'000'000'000;
-    options.tasks = task_options_of(job_, init_pid_);
     auto inbox = TaskInbox::open(volume_->agent());
     if (!inbox) session.warnings.push_back("task signals are not seen: " + inbox.error().message);
-    Trail trail(std::move(*volume_), std::move(session), options);
+    Trail trail(std::move(*volume_), std::move(session), trail_options_of(job_, init_pid_));
     volume_.reset();
     if (auto begun = trail.begin(); !begun) {
         broker_->close();
@@ -325,13 +339,14 @@ Status SessionLoop::start_tracing(pid_t pid) {
         else
             trail.add_warning("on_pressure: " + file.error().message);
     }
-    session_ = std::make_unique<TracedSession>(std::move(*broker_), std::move(*ring), std::move(trail),
-                                               environment_.open_ring, job_.ring_max_bytes, call_limit, log_,
-                                               std::move(freezer));
+    session_ = std::make_unique<TracedSession>(
+        std::move(*broker_), std::move(*ring), std::move(trail), environment_.open_ring, job_.ring_max_bytes,
+        call_limit, ComeBack{job_.broker_socket, environment_.absence_limit}, log_, std::move(freezer));
     broker_.reset();
     watched_generation_ = session_->ring_generation();
     Status watched = watch(session_->wait_fd(), EPOLLIN | EPOLLET);
     if (watched) watched = watch(session_->broker_fd(), EPOLLIN | EPOLLRDHUP);
+    watched_broker_ = session_->broker_generation();
     if (watched && inbox) {
         inbox_.emplace(std::move(*inbox));
         watched = watch(inbox_->fd(), EPOLLIN);
@@ -360,6 +375,7 @@ Session SessionLoop::facts() const {
     session.container_id = job_.container_id;
     session.image = job_.image;
     session.annotations = job_.annotations;
+    session.secrets = {job_.secret_names, job_.secret_prefixes};
     if (broker_) {
         session.family = name_of(broker_->coverage().family);
         session.exact_ops = broker_->coverage().exact_ops;
@@ -381,11 +397,20 @@ void SessionLoop::write_untraced(const std::string& reason) {
     if (!written) log_.warn(written.error().message);
 }
 
+void SessionLoop::conclude_when_settled(SessionState state) {
+    if (!session_ || session_->settle()) return conclude(state, {});
+    conclusion_ = state;
+    session_->hurry(steady_clock::now() + environment_.settle_limit);
+}
+
 // `reasons`: why this is no orderly end; none while waiting means that the container never came to be.
 void SessionLoop::conclude(SessionState state, std::vector<std::string> reasons) {
     const Phase was = std::exchange(phase_, Phase::over);
     bool never_started = was == Phase::waiting && reasons.empty();
     if (was == Phase::untraced) never_started = job_.on_unavailable == "refuse";
+    const auto warn_of = [this](const Status& done) {
+        if (!done) log_.warn(done.error().message);
+    };
     Status written;
     if (session_) {
         if (inbox_) take_signals(true);
@@ -396,39 +421,27 @@ void SessionLoop::conclude(SessionState state, std::vector<std::string> reasons)
     } else if (was == Phase::waiting && !reasons.empty()) {
         write_untraced(reasons.front());
     }
+    if (was == Phase::untraced && !never_started)
+        warn_of(Outbox::tell_untraced(job_.delivery, facts(), impediment_->message));
     broker_.reset();
     volume_.reset();
-    if (!written) log_.warn(written.error().message);
+    warn_of(written);
     if (job_.own_volume) {
-        if (never_started) remove_own_volume();
+        // A new container of this name may have moved our volume aside and made its own.
+        const std::string trace = job_.volume_dir + "/" + trace_directory;
+        if (never_started) warn_of(remove_own_tree(job_.volume_dir, trace, trace_identity_));
         const std::string directory = broker::state_root_of(job_) + "/" + own_volumes_directory;
         for (const auto& name : prune_own_volumes(directory, job_.volume_dir, job_.keep_volumes))
             log_.info("removed the old volume " + name);
     }
-    remove_state_dir();
+    remove_volume_mount_point(job_);
+    warn_of(remove_own_state_dir(job_.state_dir, state_dir_identity_));
     if (!control_) return;
     // Also those who asked while the reports were being written.
     control_->serve_waiting(
         [this](int connection, const ControlRequest& request) { serve(connection, request); });
     for (int connection : waiting_for_finish_) control_->answer(connection, written);
     waiting_for_finish_.clear();
-}
-
-void SessionLoop::remove_own_volume() {
-    struct stat st {};
-    // A new container of this name may have moved our volume aside and made its own.
-    if (::lstat((job_.volume_dir + "/" + trace_directory).c_str(), &st) < 0) return;
-    if (trace_identity_.inode != 0 &&
-        (st.st_ino != trace_identity_.inode || st.st_dev != trace_identity_.device))
-        return;
-    if (auto removed = remove_tree(job_.volume_dir); !removed) log_.warn(removed.error().message);
-}
-
-void SessionLoop::remove_state_dir() {
-    struct stat st {};
-    if (::lstat(job_.state_dir.c_str(), &st) < 0) return;
-    if (st.st_ino != state_dir_identity_.inode || st.st_dev != state_dir_identity_.device) return;
-    if (auto removed = remove_tree(job_.state_dir); !removed) log_.warn(removed.error().message);
 }
 
 }  // namespace spoor

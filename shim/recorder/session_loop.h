@@ -29,6 +29,7 @@
 #include "shim/ipc/job.h"
 #include "shim/recorder/control_server.h"
 #include "shim/recorder/log.h"
+#include "shim/recorder/own_volumes.h"
 #include "shim/recorder/task_inbox.h"
 #include "shim/recorder/traced_session.h"
 #include "signal/volume.h"
@@ -44,6 +45,11 @@ struct SessionEnvironment {
     RingOpener open_ring;
     // How often a loop that cannot be told looks whether the container's cgroup is gone.
     std::chrono::milliseconds cgroup_check_interval{1000};
+    // How long a spoord that is gone is waited for: one that is restarted is back in a second, one that is
+    // upgraded may take longer. And when the session's end is waited for by the poststop hook, which does so
+    // for ten seconds.
+    std::chrono::milliseconds absence_limit{30'000};
+    std::chrono::milliseconds settle_limit{8000};
 };
 
 class SessionLoop {
@@ -59,11 +65,6 @@ public:
 
 private:
     enum class Phase { waiting, tracing, untraced, over };
-    struct Identity {  // of a directory: its name may mean another one by the time we remove it
-        dev_t device = 0;
-        ino_t inode = 0;
-    };
-
     Status set_up();
     void prepare();
     Status loop();
@@ -87,10 +88,12 @@ private:
     void drain();
     // The agent's signals: some of those that wait, or at the end all.
     void take_signals(bool all);
+    // The broker's connection is another one, or there is one again.
+    void watch_broker();
     [[nodiscard]] bool cgroup_gone() const;
+    // Concludes, as soon as the final counters can be had or are given up.
+    void conclude_when_settled(SessionState state);
     void conclude(SessionState state, std::vector<std::string> reasons);
-    void remove_own_volume();
-    void remove_state_dir();
 
     Job job_;
     UniqueFd runtime_;
@@ -105,8 +108,8 @@ private:
     std::optional<Volume> volume_;          // until the trail takes it
     std::optional<broker::Client> broker_;  // until the session takes it
     std::optional<Error> impediment_;       // why tracing is not possible
-    Identity state_dir_identity_;
-    Identity trace_identity_;
+    DirectoryIdentity state_dir_identity_;
+    DirectoryIdentity trace_identity_;
 
     UniqueFd init_;  // pidfd of the container's first process
     pid_t init_pid_ = 0;
@@ -115,6 +118,8 @@ private:
     bool runtime_ended_ = false;
     std::unique_ptr<TracedSession> session_;
     unsigned watched_generation_ = 0;
+    unsigned watched_broker_ = 0;
+    std::optional<SessionState> conclusion_;  // waits for spoord
     std::optional<TaskInbox> inbox_;
     bool signals_wait_ = false;
     std::vector<int> waiting_for_finish_;

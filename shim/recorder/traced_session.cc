@@ -31,8 +31,8 @@ const char* const broker_lost_reason = "the broker went away";
 }  // namespace
 
 TracedSession::TracedSession(broker::Client broker, Ring ring, Trail trail, RingOpener open_ring,
-                             uint32_t ring_bytes_max, std::chrono::milliseconds call_limit, Log log,
-                             std::optional<Freezer> freezer)
+                             uint32_t ring_bytes_max, std::chrono::milliseconds call_limit,
+                             ComeBack come_back, Log log, std::optional<Freezer> freezer)
     : broker_(std::move(broker)),
       ring_(std::make_unique<Ring>(std::move(ring))),
       trail_(std::move(trail)),
@@ -41,6 +41,7 @@ TracedSession::TracedSession(broker::Client broker, Ring ring, Trail trail, Ring
       open_ring_(std::move(open_ring)),
       ring_bytes_max_(ring_bytes_max),
       call_limit_(call_limit),
+      come_back_(std::move(come_back)),
       log_(std::move(log)),
       freezer_(std::move(freezer)),
       next_checkpoint_(std::chrono::steady_clock::now() + checkpoint_interval) {}
@@ -66,7 +67,7 @@ void TracedSession::take_signal(TaskSignal signal) {
     take_what_is_there();
     if (signal.event == TaskEvent::end && broker_.connected()) {
         if (auto counters = broker_.stats(call_deadline())) counters_ = *counters;
-        if (!broker_.connected()) note_lost_broker();
+        if (!broker_.connected()) lose_broker();
     }
     trail_.on(std::move(signal), boot_time_ns(), loss_so_far());
     serve_tasks();
@@ -92,10 +93,16 @@ void TracedSession::serve_tasks() {
         }
         take_what_is_there();
     }
-    for (const auto& renewal : trail_.take_renewals()) {
-        if (renewal.host_pid == 0 || !broker_.connected()) continue;
-        auto renewed = broker_.renew(renewal.host_pid, renewal.process.start_ns, call_deadline());
-        if (!broker_.connected()) note_lost_broker();
+    for (const auto& renewal : trail_.take_renewals())
+        if (renewal.host_pid != 0) renewals_.push_back(renewal);
+    if (away_ && !renewals_.empty())
+        trail_.add_warning(
+            "a process changed hands while the broker was away: repeated accesses may be missing");
+    while (!renewals_.empty() && broker_.connected()) {
+        auto renewed =
+            broker_.renew(renewals_.back().host_pid, renewals_.back().process.start_ns, call_deadline());
+        if (!broker_.connected()) return lose_broker();
+        renewals_.pop_back();
         if (!renewed && renewed.error().code != ESRCH && !std::exchange(cannot_renew_, true))
             trail_.add_warning("a process that changed hands may be missing repeated accesses: " +
                                renewed.error().message);
@@ -104,7 +111,8 @@ void TracedSession::serve_tasks() {
 
 void TracedSession::hold_if_needed() {
     const RingReader& reader = ring_->reader();
-    if (!freezer_ || may_grow_ || freezer_->holds() || reader.fill() <= reader.size() / 2) return;
+    const bool grows = may_grow_ && broker_.connected();
+    if (!freezer_ || grows || freezer_->holds() || reader.fill() <= reader.size() / 2) return;
     if (auto held = freezer_->hold(); !held) {
         trail_.add_warning("on_pressure: " + held.error().message);
         freezer_.reset();
@@ -146,28 +154,31 @@ void TracedSession::grow_if_needed() {
         return;
     }
     auto granted = broker_.grow(static_cast<uint32_t>(reader.size() * 2), call_deadline());
+    if (!broker_.connected()) return lose_broker();
     if (!granted) {
         may_grow_ = false;
         log_.info(granted.error().message);
-        if (!broker_.connected()) note_lost_broker();
         return;
     }
-    // Nothing is written to the old ring any more: to its end first, so that the order stays.
+    just_grown_ = replace_ring(std::move(*granted));
+}
+
+// Nothing is written to the old ring any more: to its end first, so that the order stays.
+bool TracedSession::replace_ring(broker::GrantedRing granted) {
     take_records(std::numeric_limits<size_t>::max());
-    const uint32_t bytes = granted->bytes;
-    auto larger = open_ring_(std::move(granted->fd), bytes);
+    auto larger = open_ring_(std::move(granted.fd), granted.bytes);
     if (!larger) {
         // The kernel writes where we cannot read: the final count will show what was lost.
         may_grow_ = false;
         trail_.add_reason("the larger ring cannot be read: " + larger.error().message);
-        return;
+        return false;
     }
-    old_corruptions_ += reader.corruptions();
+    old_corruptions_ += ring_->reader().corruptions();
     ring_ = std::make_unique<Ring>(std::move(*larger));
     ++ring_generation_;
-    just_grown_ = true;
-    trail_.set_ring_bytes(bytes);
-    log_.info("the ring grew to " + std::to_string(bytes) + " bytes");
+    trail_.set_ring_bytes(granted.bytes);
+    log_.info("the ring grew to " + std::to_string(granted.bytes) + " bytes");
+    return true;
 }
 
 void TracedSession::flush() {
@@ -181,7 +192,7 @@ void TracedSession::flush() {
 void TracedSession::checkpoint() {
     if (broker_.connected()) {
         if (auto counters = broker_.stats(call_deadline())) counters_ = *counters;
-        if (!broker_.connected()) note_lost_broker();
+        if (!broker_.connected()) lose_broker();
     }
     if (auto written =
             trail_.checkpoint({std::max<uint64_t>(counters_.emitted, received_), received_}, loss_so_far());
@@ -189,16 +200,66 @@ void TracedSession::checkpoint() {
         log_.warn(written.error().message);
 }
 
-void TracedSession::broker_lost() {
-    broker_.close();
+void TracedSession::step() {
+    const auto now = std::chrono::steady_clock::now();
+    // spoord never speaks first: it has hung up.
+    if (!away_) return lose_broker();
+    auto outcome = away_->step(now);
+    if (!outcome) return;
+    broker_generation_ += away_->attempts() + 1;
+    away_.reset();
+    if (*outcome) return go_on(std::move(**outcome));
+    trail_.add_reason("the session could not be resumed: " + outcome->error().message);
     note_lost_broker();
     checkpoint();
+}
+
+// Until it is back all that is written says that it may not be complete.
+void TracedSession::lose_broker() {
+    broker_.close();
+    if (away_ || lost_broker_ || settled_) return;
+    if (broker_.token() == broker::Token{}) {
+        note_lost_broker();
+    } else {
+        log_.warn(std::string(broker_lost_reason) + "; waiting for another");
+        trail_.add_reason(broker_lost_reason);
+        away_.emplace(come_back_.broker_socket, broker_.token(),
+                      std::chrono::steady_clock::now() + come_back_.limit);
+    }
+    checkpoint();
+}
+
+void TracedSession::go_on(Resumption::Resumed resumed) {
+    broker_ = std::move(resumed.client);
+    // An answer to grow may not have reached us.
+    if (resumed.ring.bytes != ring_->reader().size()) replace_ring(std::move(resumed.ring));
+    trail_.remove_reason(broker_lost_reason);
+    log_.info("the session goes on");
+    checkpoint();
+    serve_tasks();
 }
 
 void TracedSession::note_lost_broker() {
     if (std::exchange(lost_broker_, true)) return;
     log_.warn(broker_lost_reason);
     trail_.add_reason(broker_lost_reason);
+}
+
+bool TracedSession::settle() {
+    if (freezer_) freezer_->release();
+    if (!away_ && broker_.connected() && !settled_) {
+        auto counters = broker_.disarm(call_deadline());
+        if (counters) {
+            counters_ = *counters;
+            settled_ = true;
+        } else if (broker_.connected()) {
+            trail_.add_reason("the final counters are not known: " + counters.error().message);
+            settled_ = true;
+        } else {
+            lose_broker();
+        }
+    }
+    return !away_;
 }
 
 SessionLoss TracedSession::loss() const {
@@ -222,15 +283,10 @@ SessionLoss TracedSession::loss_so_far() const {
 
 TracedSession::Outcome TracedSession::conclude(SessionState state, std::vector<std::string> reasons) {
     note_holds();
-    if (broker_.connected()) {
-        if (auto counters = broker_.disarm(call_deadline())) {
-            counters_ = *counters;
-        } else if (broker_.connected()) {
-            reasons.push_back("the final counters are not known: " + counters.error().message);
-        }
-    }
+    settle();
     // Without the final counters nobody can say that nothing was lost.
-    if (!broker_.connected()) note_lost_broker();
+    if (!settled_) note_lost_broker();
+    away_.reset();
     broker_.close();
     take_records(std::numeric_limits<size_t>::max());
     decoder_.finish();

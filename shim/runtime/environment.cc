@@ -2,9 +2,11 @@
 
 #include <limits.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <cstdlib>
 #include <sstream>
 
@@ -70,6 +72,12 @@ std::string process_identity(int pid) { return std::to_string(pid) + " " + start
 bool is_alive(const std::string& identity) {
     const int pid = std::atoi(identity.c_str());
     return pid > 0 && !start_time(pid).empty() && process_identity(pid) == identity;
+}
+
+void kill_process(const std::string& identity) {
+    const auto process = open_pidfd(std::atoi(identity.c_str()));
+    // Checked while the descriptor holds the process: no other can have its number.
+    if (process && is_alive(identity)) ::syscall(SYS_pidfd_send_signal, process->get(), SIGKILL, nullptr, 0);
 }
 
 UmaskGuard::UmaskGuard() : before_(::umask(022)) {}

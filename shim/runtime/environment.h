@@ -25,6 +25,8 @@ std::string find_program(const std::string& configured, const std::string& name,
 // Names a process for as long as it lives, across reuse of its pid: "PID START".
 std::string process_identity(int pid);
 [[nodiscard]] bool is_alive(const std::string& identity);
+// SIGKILL for the process of that identity, if it still lives.
+void kill_process(const std::string& identity);
 
 // Sets the umask to 022 and back: what spoor makes has the modes it says, and the wrapped runtime
 // inherits the caller's umask.

@@ -5,6 +5,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <optional>
@@ -19,6 +20,7 @@
 #include "shim/runtime/environment.h"
 #include "shim/runtime/error_output.h"
 #include "shim/runtime/state_dir.h"
+#include "shim/runtime/sweep.h"
 #include "signal/session.h"
 
 namespace spoor {
@@ -71,15 +73,18 @@ bool nobody_listens(const Status& status) {
     return code == ECONNREFUSED || code == ENOENT;
 }
 
-// The hook may be quicker than the recorder: while that lives it is about to listen.
-Status call_recorder(const std::string& state_dir, const ControlRequest& request, milliseconds deadline) {
-    const auto end = Clock::now() + deadline;
+// The hook may be quicker than the recorder: while that lives it is about to listen, but if it does not
+// within `patience` it hangs (ETIME).
+Status call_recorder(const std::string& state_dir, const ControlRequest& request, milliseconds deadline,
+                     milliseconds patience) {
+    const auto begin = Clock::now();
     for (;;) {
-        const auto left = std::chrono::ceil<milliseconds>(end - Clock::now());
+        const auto left = std::chrono::ceil<milliseconds>(begin + deadline - Clock::now());
         if (left.count() <= 0) return Error{ETIMEDOUT, "the recorder did not answer in time"};
         auto status = call_control(state_dir, request, left);
         if (status || !nobody_listens(status)) return status;
         if (!recorder_alive(state_dir)) return Error{ESRCH, "the recorder has ended"};
+        if (Clock::now() - begin >= patience) return Error{ETIME, "the recorder did not listen in time"};
         std::this_thread::sleep_for(retry_every);
     }
 }
@@ -111,11 +116,14 @@ int create_runtime(const HookArguments& arguments, const std::string& state) {
     const Status armed = [&]() -> Status {
         const auto pid = parse_state_pid(state);
         if (!pid) return pid.error();
-        return call_recorder(arguments.state_dir, {ControlRequest::Op::arm, *pid}, arguments.deadline);
+        return call_recorder(arguments.state_dir, {ControlRequest::Op::arm, *pid}, arguments.deadline,
+                             arguments.deadline);
     }();
     if (armed) return 0;
     const std::string& reason = armed.error().message;
-    if (armed.error().code == ESRCH || armed.error().code == ECONNRESET)
+    // A recorder that lives has the volume locked, unless it hangs before that.
+    const int code = armed.error().code;
+    if (code == ESRCH || code == ECONNRESET || code == ETIMEDOUT || code == ETIME)
         tell_readers(arguments.state_dir, reason, true);
     if (!arguments.refuse) return 0;
     report_error(arguments.log, "tracing is not possible: " + reason);
@@ -124,12 +132,20 @@ int create_runtime(const HookArguments& arguments, const std::string& state) {
 }
 
 // Never fails: the container is gone, and an error here would only trouble its manager.
-int poststop(const HookArguments& arguments) {
+int finish_container(const HookArguments& arguments) {
     struct stat st {};
     if (::lstat(arguments.state_dir.c_str(), &st) != 0) return 0;  // the recorder has finished already
-    const auto finished =
-        call_recorder(arguments.state_dir, {ControlRequest::Op::finish, 0}, finish_deadline);
-    if (finished || finished.error().code != ESRCH) return 0;
+    const auto ask_to_finish = [&] {
+        return call_recorder(arguments.state_dir, {ControlRequest::Op::finish, 0}, finish_deadline,
+                             arguments.deadline);
+    };
+    auto finished = ask_to_finish();
+    // It hung up without an answer: killed just now, so that nobody will listen any more.
+    if (!finished && finished.error().code == ECONNRESET) finished = ask_to_finish();
+    if (finished || (finished.error().code != ESRCH && finished.error().code != ETIME)) return 0;
+    if (finished.error().code == ETIME)
+        if (const auto identity = read_file(arguments.state_dir + "/" + recorder_file, 256))
+            kill_process(*identity);
     if (::lstat(arguments.state_dir.c_str(), &st) != 0) return 0;
     tell_readers(arguments.state_dir, "the recorder ended before the container", false);
     (void)remove_tree(arguments.state_dir);
@@ -151,7 +167,11 @@ int run_hook(std::span<const char* const> arguments) {
     }
     // Read in any case: the runtime may still be writing, and a closed pipe is an error to it.
     const auto state = read_fd(STDIN_FILENO, largest_state);
-    if (name == "poststop") return poststop(*parsed);
+    if (name == "poststop") {
+        const int code = finish_container(*parsed);
+        sweep_beside(parsed->state_dir);
+        return code;
+    }
     return create_runtime(*parsed, state ? *state : "");
 }
 

@@ -25,13 +25,14 @@ void occupy_standard_descriptors() {
 }
 
 int run(std::span<const char* const> argv) {
-    const auto fail = [argv](const std::string& message) {
-        spoor::report_error(spoor::parse_log_destination(argv), message);
+    const auto loaded = spoor::load_config(spoor::ConfigEnvironment::from_process());
+    const std::string& runtime = loaded.config.runtime;
+    const auto dialect = spoor::dialect_of(runtime);
+    const auto fail = [argv, dialect](const std::string& message) {
+        spoor::report_error(spoor::parse_log_destination(argv, dialect), message);
         return 1;
     };
-    const auto loaded = spoor::load_config(spoor::ConfigEnvironment::from_process());
-    const auto line = spoor::parse_command_line(argv);
-    const std::string& runtime = loaded.config.runtime;
+    const auto line = spoor::parse_command_line(argv, dialect);
     if (!line) return fail(spoor::become_runtime(runtime, argv).message);
 
     if (!loaded.errors.empty()) return fail(loaded.errors.front().message);
@@ -52,6 +53,6 @@ int run(std::span<const char* const> argv) {
 int main(int argc, char** argv) {
     occupy_standard_descriptors();
     const std::vector<const char*> words(argv, argv + argc);
-    if (argc > 1 && std::string_view(argv[1]) == "hook") return spoor::run_hook(std::span(words).subspan(2));
+    if (argc > 2 && std::string_view(argv[1]) == "hook") return spoor::run_hook(std::span(words).subspan(2));
     return run(words);
 }

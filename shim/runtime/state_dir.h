@@ -16,7 +16,6 @@ namespace spoor {
 
 inline constexpr const char* augmented_config_file = "config.json";
 inline constexpr const char* bundle_copy_dir = "bundle";
-inline constexpr const char* job_file = "job.json";
 inline constexpr const char* owner_file = "owner";
 inline constexpr const char* recorder_file = "recorder";
 

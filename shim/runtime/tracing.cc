@@ -10,14 +10,18 @@
 
 #include "base/files.h"
 #include "base/process.h"
+#include "config/bounds.h"
 #include "oci/annotations.h"
 #include "oci/augment.h"
 #include "oci/bundle.h"
+#include "oci/mount_point.h"
+#include "shim/ipc/configured_delivery.h"
 #include "shim/ipc/job.h"
 #include "shim/runtime/detached.h"
 #include "shim/runtime/environment.h"
 #include "shim/runtime/recorder_process.h"
 #include "shim/runtime/state_dir.h"
+#include "shim/runtime/tenancy.h"
 #include "shim/runtime/volume_choice.h"
 #include "signal/session.h"
 
@@ -28,7 +32,7 @@ struct Container {
     Bundle bundle;
     Spec spec;
     SpoorAnnotations annotations;
-    Mode mode = Mode::warn;
+    ModeSet task_modes = all_modes;
 };
 
 using Untouched = std::nullopt_t;
@@ -38,9 +42,14 @@ bool refuses(const Config& config) { return config.on_unavailable == OnUnavailab
 
 // What cannot be read is the runtime's to complain about, in its own words. Where no container may
 // run untraced spoor stops it: another parser may be more lenient than ours.
-Result<std::optional<Container>> read_container(const Config& config, const CommandLine& line) {
+//
+// From here on `config` is what the operator's rule for this tenant leaves of it.
+Result<std::optional<Container>> read_container(Config& config, const CommandLine& line) {
     Container container;
     if (!is_plain_container_id(line.container_id)) return {untouched};
+    Tenant tenant = this_tenant();
+    config.on_unavailable =
+        policy_for(config.tenants, tenant).on_unavailable.value.value_or(config.on_unavailable);
     auto bundle = read_bundle(line.bundle, line.config);
     if (!bundle) {
         if (refuses(config) && bundle.error().code == EFBIG) return std::move(bundle).error();
@@ -54,14 +63,21 @@ Result<std::optional<Container>> read_container(const Config& config, const Comm
     }
     container.spec = std::move(*spec);
 
+    tenant.cgroup = cgroup_of_spec(container.spec.cgroups_path);
+    const TenantRule& rule = policy_for(config.tenants, tenant);
+    for (const auto& [name, value] : rule.annotations.value) container.spec.annotations[name] = value;
     auto annotations = read_annotations(container.spec.annotations);
     if (!annotations) return std::move(annotations).error();
     container.annotations = std::move(*annotations);
-    container.mode = config.mode;
-    if (container.annotations.mode)
-        container.mode = parse_mode(*container.annotations.mode).value_or(Mode::warn);
-    if (!container.annotations.trace.value_or(config.trace) || container.mode == Mode::off)
-        return {untouched};
+    Wish wish{container.annotations.trace, {}};
+    if (container.annotations.mode) wish.mode = parse_mode(*container.annotations.mode);
+    const auto choice = choice_for(config, rule, wish);
+    if (!choice) return choice.error();
+    if (choice->mode == Mode::off) return {untouched};
+    container.task_modes = choice->task_modes;
+    config.mode = choice->mode;
+    config.on_unavailable = choice->on_unavailable;
+    config.ring = {choice->ring_initial, choice->ring_max};
     return {std::move(container)};
 }
 
@@ -117,9 +133,15 @@ Job make_job(const Config& config, const Container& container, const CommandLine
     job.volume_dir = volume.path();
     job.own_volume = volume.own();
     job.mount_path = place.mount_path;
+    auto mount_point = find_mount_point(container.spec, container.bundle.dir, place.mount_path);
+    job.mount_root = std::move(mount_point.root);
+    job.mount_missing = std::move(mount_point.missing);
     job.image = image_name(container.spec.annotations);
     job.annotations = container.spec.annotations;
-    job.mode = to_string(container.mode);
+    job.mode = to_string(config.mode);
+    job.task_modes.clear();
+    for (Mode mode : {Mode::off, Mode::warn, Mode::strict})
+        if (allows(container.task_modes, mode)) job.task_modes.emplace_back(to_string(mode));
     job.broker_socket = config.broker.socket;
     if (config.broker.start_private) {
         const std::string broker = find_program(config.broker.program, "spoord", own);
@@ -127,6 +149,8 @@ Job make_job(const Config& config, const Container& container, const CommandLine
     }
     job.on_unavailable = to_string(config.on_unavailable);
     job.default_exclusions = config.tasks.default_exclusions;
+    job.secret_names = config.secrets.names;
+    job.secret_prefixes = config.secrets.prefixes;
     job.exclude_reads = config.tasks.exclude_reads;
     job.exclude_writes = config.tasks.exclude_writes;
     const auto& variables = config.tasks.variables;
@@ -141,6 +165,8 @@ Job make_job(const Config& config, const Container& container, const CommandLine
     job.write_accesses = config.accesses.write;
     job.log_file = config.log.file;
     job.log_level = config.log.level;
+    job.delivery = delivery_settings(config, state_root(config),
+                                     find_program(config.delivery.program, "spoor-deliver", own));
     return job;
 }
 
@@ -204,8 +230,7 @@ Result<Handover> write_augmented(Handover::Option option, const Bundle& bundle, 
 }
 
 Status start_recorder(const Config& config, const CommandLine& line, const Job& job, const std::string& own) {
-    if (!runs_create_hooks(config.runtime, line.verb))
-        return Error{ENOTSUP, config.runtime + " runs no hooks when it restores a container"};
+    SPOOR_TRY(can_be_traced(config.runtime, line.verb));
     const auto end = std::chrono::steady_clock::now() + config.setup_deadline;
     const std::string program = find_program(config.recorder, "spoor-recorder", own);
     auto started = RecorderProcess::start(program, job, refuses(config));
@@ -214,12 +239,15 @@ Status start_recorder(const Config& config, const CommandLine& line, const Job& 
     if (!pid) return std::move(pid).error().context("start the recorder " + program);
     SPOOR_TRY(write_new_file(job.state_dir, recorder_file, process_identity(*pid)));
     if (!refuses(config)) return {};
-    return started->wait_until_ready(end);
+    auto ready = started->wait_until_ready(end);
+    if (!ready) kill_process(process_identity(*pid));  // nobody would tell it that there is no container
+    return ready;
 }
 
 }  // namespace
 
-Result<std::optional<Handover>> set_up_tracing(const Config& config, const CommandLine& line) {
+Result<std::optional<Handover>> set_up_tracing(const Config& asked, const CommandLine& line) {
+    Config config = asked;
     auto container = read_container(config, line);
     if (!container) return std::move(container).error();
     if (!*container) return {untouched};

@@ -13,8 +13,9 @@ namespace spoor {
 // Makes the volume and the state directory, starts the recorder and writes the augmented spec.
 // Gives what the wrapped runtime has to be told; nothing if the container starts as it was asked
 // for: it is not to be traced, cannot be and need not, or its spec is one that the runtime refuses.
+// The operator's rule for the caller (config.tenants) bounds what configuration and annotations say.
 //
 // An error means that the container must not start; nothing is left behind then.
-Result<std::optional<Handover>> set_up_tracing(const Config& config, const CommandLine& line);
+Result<std::optional<Handover>> set_up_tracing(const Config& asked, const CommandLine& line);
 
 }  // namespace spoor

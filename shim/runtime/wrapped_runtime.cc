@@ -13,9 +13,13 @@
 namespace spoor {
 namespace {
 
+std::string_view name_of(const std::string& runtime) {
+    return std::string_view(runtime).substr(runtime.rfind('/') + 1);
+}
+
 // crun, and by its other names krun, crun-vm, crun-wasm.
 bool is_crun(const std::string& runtime) {
-    const std::string_view name = std::string_view(runtime).substr(runtime.rfind('/') + 1);
+    const std::string_view name = name_of(runtime);
     return name == "crun" || name == "krun" || name.starts_with("crun-");
 }
 
@@ -26,8 +30,19 @@ Handover::Option handover_option(const std::string& runtime, CommandLine::Verb v
                                                                   : Handover::Option::bundle;
 }
 
-bool runs_create_hooks(const std::string& runtime, CommandLine::Verb verb) {
-    return verb != CommandLine::Verb::restore || !is_crun(runtime);
+Dialect dialect_of(const std::string& runtime) {
+    const std::string_view name = name_of(runtime);
+    return name == "runc" || name.starts_with("runc-") ? Dialect::runc : Dialect::crun;
+}
+
+Status can_be_traced(const std::string& runtime, CommandLine::Verb verb) {
+    const std::string_view name = name_of(runtime);
+    if (name == "runsc" || name == "krun" || name.starts_with("kata"))
+        return Error{ENOTSUP,
+                     runtime + " runs its containers on a kernel of their own; they cannot be traced"};
+    if (verb == CommandLine::Verb::restore && is_crun(runtime))
+        return Error{ENOTSUP, runtime + " runs no hooks when it restores a container"};
+    return {};
 }
 
 Status make_bundle_copy(const Bundle& bundle, const std::string& path, std::string_view spec) {
@@ -54,7 +69,8 @@ std::vector<std::string> with_handover(std::span<const char* const> argv, const 
                                        const Handover& handover) {
     const auto end = argv.begin() + static_cast<std::ptrdiff_t>(line.options_end);
     std::vector<std::string> out(argv.begin(), end);
-    out.push_back(handover.option == Handover::Option::config ? "--config" : "--bundle");
+    const char* bundle = line.bundle_by_letter ? "-b" : "--bundle";
+    out.push_back(handover.option == Handover::Option::config ? "--config" : bundle);
     out.push_back(handover.path);
     out.insert(out.end(), end, argv.end());
     return out;

@@ -21,8 +21,10 @@ struct Handover {
 
 // What `runtime` understands, judged by its name.
 [[nodiscard]] Handover::Option handover_option(const std::string& runtime, CommandLine::Verb verb);
-// crun runs no hooks when it restores a container, so nothing can be armed then.
-[[nodiscard]] bool runs_create_hooks(const std::string& runtime, CommandLine::Verb verb);
+[[nodiscard]] Dialect dialect_of(const std::string& runtime);
+// Fails for what calls no createRuntime hook, so that there is no moment to begin in (crun's restore), and
+// for what runs its containers on a kernel of their own, where nothing of theirs is seen (gVisor, Kata).
+[[nodiscard]] Status can_be_traced(const std::string& runtime, CommandLine::Verb verb);
 
 // A directory that stands for the bundle: `spec` as config.json, links to all else.
 Status make_bundle_copy(const Bundle& bundle, const std::string& path, std::string_view spec);

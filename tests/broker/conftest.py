@@ -81,7 +81,8 @@ def spoord():
     os.chmod(directory, 0o755)
     path, log_path = directory + "/socket", directory + "/log"
     with open(log_path, "w") as log:
-        process = subprocess.Popen([os.environ["SPOORD"], "--socket", path, "--max-ring", str(1 << 21)], stderr=log)
+        process = subprocess.Popen([os.environ["SPOORD"], "--allow-extra-capabilities", "--socket", path,
+                                    "--max-ring", str(1 << 21), "--pins", "none"], stderr=log)
     deadline = time.monotonic() + 20
     while True:
         try:

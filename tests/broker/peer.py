@@ -5,19 +5,22 @@ import mmap
 import os
 import socket
 import struct
+import traceback
 
 MAGIC = 0x53504F52
-VERSION = 1
-HELLO, ARM, STATS, GROW, DISARM, RENEW = 1, 2, 3, 4, 5, 6
-OK, BAD_REQUEST, BAD_VERSION, NOT_A_CGROUP, NOT_OWNER, ALREADY_TRACED, QUOTA, UNAVAILABLE, BAD_PROCESS = range(9)
-REQUEST = struct.Struct("=IHHIIQ256s232s")
-REPLY = struct.Struct("=IHHiI8QIIQQ256s")
+VERSION = 2
+HELLO, ARM, STATS, GROW, DISARM, RENEW, RESUME, LIST = 1, 2, 3, 4, 5, 6, 7, 8
+(OK, BAD_REQUEST, BAD_VERSION, NOT_A_CGROUP, NOT_OWNER, ALREADY_TRACED, QUOTA, UNAVAILABLE, BAD_PROCESS,
+ NO_SESSION) = range(10)
+REQUEST = struct.Struct("=IHHIIQ256s216s2Q")
+REPLY = struct.Struct("=IHHiI8QIIQQ256s2Q")
 EVENT = struct.Struct("=IBBHQQQQIIiIHHI")
 EV_FORK, EV_EXEC, EV_EXIT, EV_ACCESS, EV_AUX, EV_END = 1, 2, 3, 4, 5, 6
 
 
-def request(kind, ring_bytes=0, container=b"test", magic=MAGIC, version=VERSION, pid=0, start=0, keys=b""):
-    return REQUEST.pack(magic, version, kind, ring_bytes, pid, start, container, keys)
+def request(kind, ring_bytes=0, container=b"test", magic=MAGIC, version=VERSION, pid=0, start=0, keys=b"",
+            token=(0, 0)):
+    return REQUEST.pack(magic, version, kind, ring_bytes, pid, start, container, keys, *token)
 
 
 class Reply:
@@ -27,6 +30,7 @@ class Reply:
         self.emitted, self.lost = fields[5], fields[6:11]
         self.abi, self.family, self.exact, self.lexical = fields[13:17]
         self.text = fields[17].rstrip(b"\0").decode()
+        self.token = fields[18:20]
         self.fds = fds
 
 
@@ -102,5 +106,6 @@ def as_user(uid, body):
             os.setresuid(uid, uid, uid)
             os._exit(0 if body() else 1)
         except BaseException:
+            traceback.print_exc()
             os._exit(2)
     return os.waitpid(pid, 0)[1] == 0

@@ -89,9 +89,15 @@ def test_it_starts_with_its_first_peer(activated, spawn):
     assert status["Name"] == ["spoord"]
     assert status["Uid"] == [str(SERVICE_UID)] * 4
     wanted = sum(1 << number for number in CAPABILITIES.values())
-    for kind in ("CapEff", "CapPrm", "CapBnd"):
-        assert int(status[kind][0], 16) == wanted, (kind, status[kind])
+    assert int(status["CapBnd"][0], 16) == wanted
+    # The programs are loaded: what is left makes maps and attaches.
+    for kind in ("CapEff", "CapPrm"):
+        assert int(status[kind][0], 16) == 1 << CAPABILITIES["bpf"], (kind, status[kind])
     assert status["NoNewPrivs"] == ["1"]
+    for thread in Path(f"/proc/{process.pid}/task").iterdir():
+        of_thread = status_of(f"{process.pid}/task/{thread.name}")
+        assert of_thread["Seccomp"] == ["2"]
+        assert of_thread["CapPrm"] == status["CapPrm"]
     client.close()
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
@@ -134,7 +140,7 @@ def test_descriptors_for_another_process_are_not_taken(spawn, place):
     """With somebody else's LISTEN_PID the variables were inherited, and descriptor 3 is no socket of ours."""
     theirs, ours = place / "theirs", place / "ours"
     spawn(["systemd-socket-activate", "--seqpacket", f"--listen={theirs}", "env", "LISTEN_PID=1",
-           os.environ["SPOORD"], f"--socket={ours}"])
+           os.environ["SPOORD"], "--allow-extra-capabilities", f"--socket={ours}"])
     spawn.says("Listening on")
     unanswered = peer.Peer(str(theirs))
     spawn.says(f"ready at {ours}")
@@ -146,3 +152,38 @@ def test_descriptors_for_another_process_are_not_taken(spawn, place):
         unanswered.receive()
     client.close()
     unanswered.close()
+
+
+def test_more_capabilities_than_needed_are_refused(place):
+    """As root has them, and as a unit has them whose writer meant well."""
+    command = [os.environ["SPOORD"], f"--socket={place}/socket", "--pins=none"]
+    as_root = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=20)
+    assert as_root.returncode == 1
+    assert "does not need (cap_chown" in as_root.stderr and "--allow-extra-capabilities" in as_root.stderr
+    one_more = [word.replace("+perfmon", "+perfmon,+net_admin") for word in AS_SERVICE]
+    with_one = subprocess.run([*one_more, *command], stderr=subprocess.PIPE, text=True, timeout=20)
+    assert with_one.returncode == 1 and "does not need (cap_net_admin):" in with_one.stderr
+    assert not (place / "socket").exists()
+
+
+def test_extra_capabilities_that_are_allowed_are_given_up(place):
+    path = place / "socket"
+    process = subprocess.Popen([os.environ["SPOORD"], "--allow-extra-capabilities", f"--socket={path}",
+                                "--pins=none"])
+    try:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                client, reply = hello(path)
+                break
+            except OSError:
+                assert process.poll() is None and time.monotonic() < deadline
+                time.sleep(0.005)
+        assert reply.code == peer.OK
+        status = status_of(process.pid)
+        assert int(status["CapPrm"][0], 16) == 1 << CAPABILITIES["bpf"]
+        assert int(status["CapBnd"][0], 16) == sum(1 << number for number in CAPABILITIES.values())
+        client.close()
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0

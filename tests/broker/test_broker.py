@@ -48,11 +48,11 @@ def test_malformed_messages_are_refused_and_end_the_connection(connect, data):
 
 
 def test_other_versions_are_refused_by_name(connect):
-    reply = connect().ask(peer.request(peer.HELLO, version=2))
+    reply = connect().ask(peer.request(peer.HELLO, version=1))
     assert reply.code == peer.BAD_VERSION and "version" in reply.text
 
 
-@pytest.mark.parametrize("kind", [0, 7, 65535, peer.STATS, peer.GROW, peer.DISARM, peer.RENEW])
+@pytest.mark.parametrize("kind", [0, 9, 65535, peer.STATS, peer.GROW, peer.DISARM, peer.RENEW])
 def test_requests_out_of_place(connect, kind):
     assert connect().ask(peer.request(kind)).code == peer.BAD_REQUEST
 
@@ -142,7 +142,7 @@ def test_an_exec_tells_its_task_keys(connect, box):
     assert not any(client.ask(peer.request(peer.DISARM)).lost)
 
 
-@pytest.mark.parametrize("keys", [b"x" * 48 + b"\0", b"a\0" * 9, b"a\0\0b\0", b"x" * 232])
+@pytest.mark.parametrize("keys", [b"x" * 48 + b"\0", b"a\0" * 9, b"a\0\0b\0", b"x" * 216])
 def test_malformed_task_keys(connect, box, keys):
     container = box()
     assert connect().arm(container.fd, container.pidfd, keys=keys).code == peer.BAD_REQUEST

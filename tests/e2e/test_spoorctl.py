@@ -1,6 +1,7 @@
 """`spoorctl run`: the shortest way to a trail."""
 
 import json
+import os
 
 import pytest
 
@@ -42,6 +43,14 @@ def test_json(work, footprint):
     footprint.is_clean()
 
 
+def test_a_port_that_the_kernel_chose(work, volume):
+    script = "import socket; s = socket.create_server((\"127.0.0.1\", 0)); print(s.getsockname()[1])"
+    done = spoorctl_run("--volume", volume, "--", "python3", "-c", script, cwd=work)
+    assert done.code == 0, done
+    port = done.out.splitlines()[0]
+    assert f"inet:127.0.0.1:{port}" in finished_trail(volume).paths("bind")
+
+
 def test_in_an_image(podman, work, volume):
     done = spoorctl_run("--image", "localhost/busybox", "--volume", volume, "-w", work, "--", "cat", "input.txt",
                         cwd="/")
@@ -67,4 +76,20 @@ def test_nothing_stays(podman, work, tmp_path):
     before = sorted(tmp_path.parent.parent.iterdir())
     assert spoorctl_run("--", "true", cwd=work).code == 0
     assert sorted(tmp_path.parent.parent.iterdir()) == before
+    footprint.is_clean()
+
+
+def test_sessions_lists_what_is_traced_now(podman, volume, footprint):
+    name = f"listed-{os.getpid()}"
+    started = podman.run("spoor", "-d", "--name", name, "busybox", "sleep", "60", volume=volume)
+    assert started.code == 0, started
+    try:
+        listed = execute(["spoorctl", "sessions", "--json"])
+        assert listed.code == 0, listed
+        mine = [one for one in json.loads(listed.out) if one["containerId"] == started.out.strip()]
+        assert len(mine) == 1 and mine[0]["uid"] == os.getuid() and mine[0]["lost"] == 0, listed
+        assert started.out.strip()[:12] in execute(["spoorctl", "sessions"]).out
+    finally:
+        podman("rm", "-f", "-t", "0", name, runtime="spoor")
+    assert started.out.strip() not in execute(["spoorctl", "sessions", "--json"]).out
     footprint.is_clean()

@@ -254,6 +254,29 @@ def test_the_containers_end_closes_what_is_open(agent):
     assert tasks["open"]["spoor"]["declaration"]["inputs"] == 1
 
 
+def test_a_server_of_the_task_itself_and_one_of_somebody_else(agent):
+    talk = "until echo x | nc 127.0.0.1 4711; do sleep 0.05; done"
+    tasks = agent(f"""
+        sh -c 'sleep 0.3; nc -l -p 4711 > /dev/null & {talk}; wait' task &
+        start own:check $!
+        wait $!
+        signal end own:check
+        nc -l -p 4711 > /dev/null &
+        server=$!
+        sh -c 'sleep 0.3; {talk}' task &
+        start other:check $!
+        wait $! $server
+        signal end other:check
+    """)
+    own, other = tasks["own:check"]["spoor"], tasks["other:check"]["spoor"]
+    assert {(entry["op"], entry["address"].rsplit(":", 1)[1]) for entry in own["connections"]} == \
+        {("bind", "4711"), ("connect", "4711")}
+    assert own["hermetic"] is True, own["notHermetic"]
+    assert other["hermetic"] is False
+    [reason] = other["notHermetic"]
+    assert "connected to inet:127.0.0.1:4711, served by pid " in reason and reason.endswith(" outside the task")
+
+
 def test_strict_kills_the_task_and_nobody_else(agent):
     tasks = agent(f"""
         sh -c 'sleep 0.3; cat src/a.ts; (sleep 30; echo x > survived) & cat secret.env; sleep 30; echo x > survived' &

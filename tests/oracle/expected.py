@@ -438,7 +438,7 @@ class Reader:
             if not unix[1] and error in ("ENOENT", "ENOTDIR"):
                 return self._add(process, "absent", path, error=error)
             address = b"unix:@" + name.replace(b"\0", b"@") if unix[1] else b"unix:" + path
-        elif inet and op == "connect":
+        elif inet and (op == "connect" or "<TCP" in call.arguments[0] and inet[1] != "0"):
             host = bytes.fromhex(inet[2].replace("\\x", ""))
             six = "AF_INET6" in text
             address = b"inet:" + (b"[" + host + b"]" if six else host) + b":" + inet[1].encode()

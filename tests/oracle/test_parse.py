@@ -179,7 +179,7 @@ def test_sockets():
         7 bind(3<UNIX-STREAM:[1]>, {sa_family=AF_UNIX, sun_path="/s"}, 5) = 0""") == {
             ("absent", "/run/x", "ENOENT"), ("connect", "unix:@abs"), ("connect", "inet:127.0.0.1:80"),
             ("connect", "unix:/w/s/t", "ECONNREFUSED"), ("connect", "inet:10.0.0.1:53"),
-            ("connect", "inet:[::1]:9"), ("bind", "unix:/s")}
+            ("connect", "inet:[::1]:9"), ("bind", "inet:127.0.0.1:80"), ("bind", "unix:/s")}
 
 
 def test_working_directories():

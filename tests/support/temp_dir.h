@@ -15,7 +15,8 @@ namespace spoor::test {
 
 class TempDir {
 public:
-    TempDir() : path_(std::filesystem::temp_directory_path() / "spoor-test-XXXXXX") {
+    explicit TempDir(const std::filesystem::path& parent = std::filesystem::temp_directory_path())
+        : path_(parent / "spoor-test-XXXXXX") {
         if (::mkdtemp(path_.data()) == nullptr) std::abort();
     }
     TempDir(const TempDir&) = delete;

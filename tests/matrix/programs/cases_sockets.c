@@ -172,11 +172,35 @@ CASE(bind_unix_exists, "bind", "bind, unix socket, EADDRINUSE", (.setup = with_f
     FAILS(EADDRINUSE, bind_unix("file"));
 }
 
-CASE(bind_inet, "bind", "bind, inet: not of the tree", (), ())
+CASE(bind_inet, "bind", "bind, TCP", (), (DID("bind", "inet:127.0.0.1:40123")))
+{
+    struct sockaddr_in address = inet_address(PORT);
+    int socket = make_socket(AF_INET, SOCK_STREAM), one = 1;
+
+    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    OK(SYS(bind, socket, &address, sizeof(address)));
+}
+
+CASE(bind_inet_in_use, "bind", "bind, TCP, EADDRINUSE", (.setup = with_inet_listener, .cleanup = close_listener),
+     ({.op = "bind", .path = "inet:127.0.0.1:40123", .error = "EADDRINUSE"}, ))
+{
+    struct sockaddr_in address = inet_address(PORT);
+
+    FAILS(EADDRINUSE, SYS(bind, make_socket(AF_INET, SOCK_STREAM), &address, sizeof(address)));
+}
+
+CASE(bind_udp, "bind", "bind, UDP: nothing that can be connected to", (), ())
 {
     struct sockaddr_in address = inet_address(0);
 
-    OK(SYS(bind, make_socket(AF_INET, SOCK_STREAM), &address, sizeof(address)));
+    OK(SYS(bind, make_socket(AF_INET, SOCK_DGRAM), &address, sizeof(address)));
+}
+
+CASE(bind_no_socket, "bind", "bind, a file's descriptor, ENOTSOCK", (.setup = with_file), (DID_WITH("probe", "file", "open")))
+{
+    struct sockaddr_in address = inet_address(PORT);
+
+    FAILS(ENOTSOCK, SYS(bind, open_file("file", O_RDONLY), &address, sizeof(address)));
 }
 
 CASE(sendto_inet, "connect", "sendto, UDP with an address", (), (DID("connect", "inet:127.0.0.1:53")))

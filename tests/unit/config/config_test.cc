@@ -58,6 +58,26 @@ TEST_F(Layers, LaterOnesWinKeyByKey) {
     EXPECT_EQ(loaded.config.mode, Mode::strict);
 }
 
+TEST_F(Layers, OnlyTheFirstIsTheOperators) {
+    write("etc/spoor.yaml", "tenants: [{name: a, uid: 1}]\naudit: {file: /a}\nmetrics: {socket: /m}\n");
+    const auto theirs = load_config(environment_);
+    ASSERT_THAT(theirs.errors, IsEmpty());
+    EXPECT_THAT(theirs.config.tenants, SizeIs(1));
+    EXPECT_EQ(theirs.config.audit.file, "/a");
+    EXPECT_EQ(theirs.config.metrics.socket, "/m");
+
+    environment_.xdg_config_home = root_ + "/xdg";
+    for (const char* key : {"tenants: []", "audit: {file: /b}", "metrics: {}"}) {
+        const std::string user = write("xdg/spoor/spoor.yaml", std::string("mode: strict\n") + key + "\n");
+        const auto loaded = load_config(environment_);
+        ASSERT_THAT(loaded.errors, SizeIs(1)) << key;
+        EXPECT_THAT(loaded.errors[0].message, StartsWith(user + ":2:1: '"));
+        EXPECT_THAT(loaded.errors[0].message, HasSubstr("is the operator's to say"));
+        EXPECT_THAT(loaded.config.tenants, SizeIs(1));
+        EXPECT_EQ(loaded.config.audit.file, "/a");
+    }
+}
+
 TEST_F(Layers, AreFoundAsTheXdgSpecificationSays) {
     environment_.home = "/home/u";
     EXPECT_THAT(environment_.layers(),
@@ -85,6 +105,16 @@ TEST_F(Layers, AFaultNamesItsFileAndLeavesTheRest) {
     EXPECT_THAT(loaded.errors[0].message, StartsWith(root_ / "etc/spoor.yaml:2:8: "));
     EXPECT_EQ(loaded.config.runtime, "/a");
     EXPECT_EQ(loaded.config.mode, Mode::warn);
+}
+
+TEST_F(Layers, SecretsAddUp) {
+    ConfigEnvironment environment;
+    environment.system_file = write("system.yaml", "secrets: {names: [corpkey], prefixes: [corp_]}\n");
+    environment.spoor_config = write("own.yaml", "secrets: {names: [mykey], prefixes: []}\n");
+    const auto loaded = load_config(environment);
+    ASSERT_THAT(loaded.errors, IsEmpty());
+    EXPECT_THAT(loaded.config.secrets.names, ElementsAre("corpkey", "mykey"));
+    EXPECT_THAT(loaded.config.secrets.prefixes, ElementsAre("corp_"));
 }
 
 TEST_F(Layers, AFileAlone) {
@@ -126,6 +156,7 @@ ring:
 accesses:
   write: false
   rotate: 10MiB
+secrets: {names: [Corp-Key], prefixes: [corp_, corp_]}
 log:
   file: /var/log/spoor.log
   level: debug
@@ -140,6 +171,8 @@ log:
     EXPECT_EQ(config.on_pressure, OnPressure::freeze);
     EXPECT_FALSE(config.tasks.default_exclusions);
     EXPECT_THAT(config.tasks.exclude_reads, ElementsAre("**/*.log"));
+    EXPECT_THAT(config.secrets.names, ElementsAre("Corp-Key"));
+    EXPECT_THAT(config.secrets.prefixes, ElementsAre("corp_"));
     EXPECT_EQ(config.tasks.variables.project, "MY_PROJECT");
     EXPECT_EQ(config.tasks.variables.target, "NX_TASK_TARGET_TARGET");
     EXPECT_EQ(config.tasks.variables.configuration, "");
@@ -192,6 +225,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Fault{"on_pressure: wait\n", "1:14", "one of report freeze"},
                     Fault{"tasks: {variables: {project: A-B}}\n", "1:30",
                           "the name of an environment variable"},
+                    Fault{"secrets: {names: [abc, \"--\"]}\n", "1:24", "a list of words of letters"},
+                    Fault{"secrets: {prefixes: [{}]}\n", "1:22", "a list of words of letters"},
                     Fault{"tasks: {exclude_reads: x}\n", "1:9", "a list of words"},
                     Fault{"setup_deadline: 2\n", "1:17", "a duration like 2s or 500ms"},
                     Fault{"setup_deadline: 1h\n", "1:17", "a duration"},
@@ -256,11 +291,33 @@ TEST(Yaml, AsShipped) {
     EXPECT_EQ(shown.broker.start_private, standard.broker.start_private);
     EXPECT_EQ(shown.volumes.keep, standard.volumes.keep);
     EXPECT_EQ(shown.volumes.roots, standard.volumes.roots);
+    const TenantRule built_in;
+    ASSERT_THAT(shown.tenants, SizeIs(1));
+    const TenantRule& rule = shown.tenants[0];
+    EXPECT_EQ(rule.name, built_in.name);
+    EXPECT_TRUE(rule.for_everybody());
+    EXPECT_EQ(rule.containers.value, built_in.containers.value);
+    EXPECT_EQ(rule.ring_bytes.value, built_in.ring_bytes.value);
+    EXPECT_EQ(rule.ring_bytes_each.value, built_in.ring_bytes_each.value);
+    EXPECT_EQ(rule.connections.value, built_in.connections.value);
+    EXPECT_EQ(rule.requests.value, built_in.requests.value);
+    EXPECT_EQ(rule.account.value, built_in.account.value);
+    EXPECT_EQ(rule.modes.value, built_in.modes.value);
+    EXPECT_EQ(rule.on_unavailable.value, built_in.on_unavailable.value);
+    EXPECT_EQ(rule.annotations.value, built_in.annotations.value);
+    EXPECT_NE(shown.audit.file, standard.audit.file);  // these are off by default
+    EXPECT_NE(shown.metrics.socket, standard.metrics.socket);
+    EXPECT_EQ(shown.audit.rotate, standard.audit.rotate);
+    EXPECT_EQ(shown.audit.keep, standard.audit.keep);
+    EXPECT_EQ(shown.metrics.group, standard.metrics.group);
+    EXPECT_EQ(shown.metrics.interval, standard.metrics.interval);
     EXPECT_EQ(shown.ring.initial, standard.ring.initial);
     EXPECT_EQ(shown.ring.max, standard.ring.max);
     EXPECT_EQ(shown.accesses.write, standard.accesses.write);
     EXPECT_EQ(shown.accesses.rotate, standard.accesses.rotate);
     EXPECT_NE(shown.log.file, standard.log.file);
+    EXPECT_EQ(shown.secrets.names, standard.secrets.names);
+    EXPECT_EQ(shown.secrets.prefixes, standard.secrets.prefixes);
     EXPECT_EQ(shown.tasks.default_exclusions, standard.tasks.default_exclusions);
     EXPECT_EQ(shown.tasks.exclude_reads, standard.tasks.exclude_reads);
     EXPECT_EQ(shown.tasks.exclude_writes, standard.tasks.exclude_writes);
@@ -269,6 +326,13 @@ TEST(Yaml, AsShipped) {
     EXPECT_EQ(shown.tasks.variables.configuration, standard.tasks.variables.configuration);
     EXPECT_EQ(shown.tasks.variables.workspace_root, standard.tasks.variables.workspace_root);
     EXPECT_EQ(shown.log.level, standard.log.level);
+    EXPECT_FALSE(standard.delivery.on());
+    EXPECT_EQ(shown.delivery.spool_max, standard.delivery.spool_max);
+    EXPECT_EQ(shown.delivery.max_age, standard.delivery.max_age);
+    EXPECT_EQ(shown.delivery.timeout, standard.delivery.timeout);
+    EXPECT_EQ(shown.delivery.retry_min, standard.delivery.retry_min);
+    EXPECT_EQ(shown.delivery.retry_max, standard.delivery.retry_max);
+    EXPECT_TRUE(shown.delivery.on());
 }
 
 TEST(Yaml, DepthIsLimited) { EXPECT_NE(first_error(std::string(200'000, '[')), ""); }

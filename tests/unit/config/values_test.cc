@@ -11,8 +11,10 @@ TEST(Duration, HasANumberAndAUnit) {
     EXPECT_EQ(parse_duration("500ms"), 500ms);
     EXPECT_EQ(parse_duration("2s"), 2000ms);
     EXPECT_EQ(parse_duration("3m"), 180000ms);
+    EXPECT_EQ(parse_duration("12h"), 12h);
+    EXPECT_EQ(parse_duration("3d"), 72h);
     EXPECT_EQ(parse_duration("0s"), 0ms);
-    for (const char* text : {"", "2", "s", "2 s", "-1s", "+1s", "1.5s", "2S", "2s ", "0x2s", "2h"})
+    for (const char* text : {"", "2", "s", "2 s", "-1s", "+1s", "1.5s", "2S", "2s ", "0x2s", "2w"})
         EXPECT_EQ(parse_duration(text), std::nullopt) << text;
 }
 

@@ -24,8 +24,8 @@ std::set<std::string> options_of(const std::string& verb) {
 }
 
 TEST(Help, EveryVerbHasIt) {
-    for (const char* verb :
-         {"", "run", "show", "report", "config", "config check", "config show", "doctor"}) {
+    for (const char* verb : {"", "run", "show", "report", "deliver", "config", "config check", "config show",
+                             "config explain", "sessions", "doctor"}) {
         Output help = spoorctl(std::string(verb) + " --help");
         EXPECT_EQ(help.code, 0) << verb;
         EXPECT_THAT(help.text, HasSubstr("Usage: spoorctl")) << verb;
@@ -39,7 +39,7 @@ TEST(Help, ManualAndCompletionsKnowEveryOption) {
         auto text = read_file(std::string(SOURCE_ROOT) + "/" + file, 1u << 20);
         ASSERT_TRUE(text) << file;
         bool fish = std::string_view(file).ends_with(".fish");
-        for (const char* verb : {"", "run", "show", "report"}) {
+        for (const char* verb : {"", "run", "show", "report", "deliver", "config explain"}) {
             for (std::string option : options_of(verb)) {
                 if (fish) option = "-l " + option.substr(2);
                 // roff writes a hyphen that is to stay one as \-.
@@ -62,6 +62,8 @@ TEST(Help, WrongUsageHasItsOwnExitCode) {
     EXPECT_EQ(spoorctl("report --format ultracache --commit main /").code, 2);
     EXPECT_EQ(spoorctl("report --format intoto /").code, 2);
     EXPECT_EQ(spoorctl("report --root / /").code, 2);
+    EXPECT_EQ(spoorctl("deliver now").code, 2);
+    EXPECT_EQ(spoorctl("deliver --once --status").code, 2);
     EXPECT_EQ(spoorctl("run").code, 125);
     EXPECT_EQ(spoorctl("run --nonsense -- true").code, 125);
     EXPECT_EQ(spoorctl("run --nonsense true").code, 125);
@@ -73,8 +75,9 @@ TEST(Help, WrongUsageHasItsOwnExitCode) {
 }
 
 TEST(Help, ErrorsAreOneLine) {
-    for (const char* arguments : {"dance", "show /nonexistent", "report /nonexistent",
-                                  "config check /nonexistent", "run --nonsense x"}) {
+    for (const char* arguments :
+         {"dance", "show /nonexistent", "report /nonexistent", "config check /nonexistent",
+          "deliver --spool /nonexistent", "run --nonsense x"}) {
         std::string text = spoorctl(arguments).text;
         EXPECT_THAT(text, testing::StartsWith("spoorctl: ")) << arguments;
         EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1) << text;

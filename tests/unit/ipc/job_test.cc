@@ -16,6 +16,8 @@ Job unusual_job() {
     job.volume_dir = "/v";
     job.own_volume = true;
     job.mount_path = "/m";
+    job.mount_root = "/r";
+    job.mount_missing = {"run", "run/m"};
     job.image = "img:1";
     job.annotations = {{"a", "b"}, {"io.spoor.mode", "strict"}};
     job.mode = "strict";
@@ -23,6 +25,7 @@ Job unusual_job() {
     job.broker_program = "/b";
     job.on_unavailable = "refuse";
     job.freeze = true;
+    job.task_modes = {"strict"};
     job.default_exclusions = false;
     job.exclude_reads = {"a", "b"};
     job.exclude_writes = {"c"};
@@ -33,8 +36,15 @@ Job unusual_job() {
     job.keep_volumes = 10;
     job.rotate_bytes = 1ull << 40;
     job.write_accesses = false;
+    job.secret_names = {"n", "m"};
+    job.secret_prefixes = {"p"};
     job.log_file = "/l";
     job.log_level = "debug";
+    job.delivery.endpoint = "https://a/x?y=1";
+    job.delivery.put_hosts = {"*.b", "c:9"};
+    job.delivery.spool = "/spool";
+    job.delivery.spool_bytes_max = 1ull << 40;
+    job.delivery.retry_min_ms = 3;
     return job;
 }
 
@@ -53,13 +63,17 @@ TEST(Job, SurvivesTheJourney) {
     EXPECT_EQ(read->volume_dir, job.volume_dir);
     EXPECT_EQ(read->own_volume, job.own_volume);
     EXPECT_EQ(read->mount_path, job.mount_path);
+    EXPECT_EQ(read->mount_root, job.mount_root);
+    EXPECT_EQ(read->mount_missing, job.mount_missing);
     EXPECT_EQ(read->image, job.image);
     EXPECT_EQ(read->annotations, job.annotations);
     EXPECT_EQ(read->mode, job.mode);
+    EXPECT_EQ(read->delivery, job.delivery);
     EXPECT_EQ(read->broker_socket, job.broker_socket);
     EXPECT_EQ(read->broker_program, job.broker_program);
     EXPECT_EQ(read->on_unavailable, job.on_unavailable);
     EXPECT_EQ(read->freeze, job.freeze);
+    EXPECT_EQ(read->task_modes, job.task_modes);
     EXPECT_EQ(read->default_exclusions, job.default_exclusions);
     EXPECT_EQ(read->exclude_reads, job.exclude_reads);
     EXPECT_EQ(read->exclude_writes, job.exclude_writes);
@@ -70,6 +84,8 @@ TEST(Job, SurvivesTheJourney) {
     EXPECT_EQ(read->keep_volumes, job.keep_volumes);
     EXPECT_EQ(read->rotate_bytes, job.rotate_bytes);
     EXPECT_EQ(read->write_accesses, job.write_accesses);
+    EXPECT_EQ(read->secret_names, job.secret_names);
+    EXPECT_EQ(read->secret_prefixes, job.secret_prefixes);
     EXPECT_EQ(read->log_file, job.log_file);
     EXPECT_EQ(read->log_level, job.log_level);
     EXPECT_EQ(to_json(*read), to_json(job));

@@ -156,5 +156,54 @@ TEST(LogDestination, IsFoundOnAnyCommandLine) {
     EXPECT_EQ(parse_log_destination(broken).format, "text");
 }
 
+std::optional<CommandLine> parse_runc(std::initializer_list<const char*> words) {
+    Words argv{"/usr/bin/spoor"};
+    argv.insert(argv.end(), words);
+    return parse_command_line(argv, Dialect::runc);
+}
+
+// As runc 1.1.5 was seen to take them.
+TEST(RuncCommandLine, EveryWayToWriteABundle) {
+    const std::initializer_list<std::initializer_list<const char*>> lines = {
+        {"run", "--bundle", "/b", "c"},
+        {"run", "-bundle", "/b", "c"},
+        {"run", "-b=/b", "c"},
+        {"run", "-b", "/b", "c"},
+        {"run", "c", "--bundle", "/b"},
+        {"run", "-d", "c", "-bundle=/b"},
+        {"run", "--detach=false", "--bundle=/b", "c"},
+        {"run", "-b", "/a", "c", "-b", "/b"},
+        {"run", "-b", "/b", "--", "c"}};
+    for (const auto& words : lines) {
+        const auto line = parse_runc(words);
+        ASSERT_TRUE(line) << *(words.begin() + 1);
+        EXPECT_EQ(line->bundle, "/b");
+        EXPECT_EQ(line->container_id, "c");
+    }
+}
+
+TEST(RuncCommandLine, AnOptionCanBePutLast) {
+    EXPECT_EQ(parse_runc({"run", "c", "-b", "/b"})->options_end, 5u);
+    EXPECT_EQ(parse_runc({"run", "-b", "/b", "c"})->options_end, 5u);
+    EXPECT_EQ(parse_runc({"run", "-b", "/b", "--", "c"})->options_end, 4u);
+}
+
+TEST(RuncCommandLine, GlobalsAndWhatRuncRefuses) {
+    const auto line = parse_runc({"-log=/l", "--log-format", "json", "create", "c"});
+    ASSERT_TRUE(line);
+    EXPECT_EQ(line->log, "/l");
+    EXPECT_EQ(line->log_format, "json");
+    for (const auto& words :
+         std::initializer_list<std::initializer_list<const char*>>{{"run", "-db", "/b", "c"},
+                                                                   {"run", "--bun", "/b", "c"},
+                                                                   {"run", "a", "b"},
+                                                                   {"run"},
+                                                                   {"run", "-b"},
+                                                                   {"run", "--help"},
+                                                                   {"--version"},
+                                                                   {"list"}})
+        EXPECT_FALSE(parse_runc(words));
+}
+
 }  // namespace
 }  // namespace spoor

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <future>
@@ -95,6 +96,25 @@ TEST_F(BrokerClientTest, EndWithoutAnAnswerIsAReset) {
     EXPECT_EQ(client.error().code, ECONNRESET);
 }
 
+TEST_F(BrokerClientTest, WhoIsTurnedAwayLearnsWhy) {
+    int ends[2];
+    ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    UniqueFd ours(ends[0]), theirs(ends[1]);
+    ReplyMessage reply{};
+    reply.magic = magic;
+    reply.version = version;
+    reply.request = static_cast<uint16_t>(Request::hello);
+    reply.code = static_cast<int32_t>(Code::quota);
+    reply.abi_version = SPOOR_ABI_VERSION;
+    std::strcpy(reply.text, "2 of 2 connections");
+    ASSERT_EQ(::send(theirs.get(), &reply, sizeof reply, 0), static_cast<ssize_t>(sizeof reply));
+    theirs.reset();
+    auto client = Client::greet(std::move(ours), in(5000));
+    ASSERT_FALSE(client);
+    EXPECT_EQ(client.error().code, EDQUOT);
+    EXPECT_THAT(client.error().message, HasSubstr("2 of 2 connections"));
+}
+
 TEST_F(BrokerClientTest, PathsLongerThanASunPath) {
     std::string deep = dir.path();
     while (deep.size() < 300) deep += "/" + std::string(60, 'd');
@@ -149,7 +169,7 @@ struct WrongAnswer {
 TEST_F(BrokerClientTest, AnswersOfAnotherProtocolCloseTheConnection) {
     const WrongAnswer wrong[] = {
         {"magic", [](ReplyMessage& reply) { reply.magic = 1; }},
-        {"version", [](ReplyMessage& reply) { reply.version = 2; }},
+        {"version", [](ReplyMessage& reply) { reply.version = 1; }},
         {"request", [](ReplyMessage& reply) { reply.request = 99; }},
         {"size", [](ReplyMessage& reply) { reply.ring_bytes = 5000; }},
         {"zero", [](ReplyMessage& reply) { reply.ring_bytes = 0; }},

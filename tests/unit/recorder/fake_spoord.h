@@ -58,7 +58,10 @@ public:
     using Mend = std::function<void(broker::Request, broker::ReplyMessage&)>;
 
     explicit FakeSpoord(const std::string& path, Mend mend = {})
-        : mend_(std::move(mend)), listener_(listen_seqpacket(path)), stop_(::eventfd(0, EFD_CLOEXEC)) {
+        : mend_(std::move(mend)),
+          path_(path),
+          listener_(listen_seqpacket(path)),
+          stop_(::eventfd(0, EFD_CLOEXEC)) {
         thread_ = std::thread([this] { serve(); });
     }
     FakeSpoord(const FakeSpoord&) = delete;
@@ -71,6 +74,19 @@ public:
         wake(stop_.get());
         thread_.join();
         listener_.reset();
+    }
+    // Its successor, which has adopted its session.
+    void revive() {
+        eventfd_t taken = 0;
+        ::eventfd_read(stop_.get(), &taken);
+        ::unlink(path_.c_str());
+        listener_ = listen_seqpacket(path_);
+        thread_ = std::thread([this] { serve(); });
+    }
+    // Carries the next request of this kind out, but hangs up instead of answering.
+    void hang_up_at(broker::Request request) {
+        std::lock_guard lock(mutex_);
+        hang_up_at_ = request;
     }
 
     // A record of the kernel side. False: no room, counted as lost.
@@ -172,22 +188,36 @@ private:
             reply.code = static_cast<int32_t>(broker::Code::bad_request);
         if (mend_) mend_(what, reply);
         std::vector<int> passed;
+        const bool resumes = what == broker::Request::resume;
         const bool grants = what == broker::Request::arm || what == broker::Request::grow;
-        if (grants && reply.code == 0) {
+        if (resumes && std::memcmp(request.token, token_, sizeof token_) != 0)
+            reply.code = static_cast<int32_t>(broker::Code::no_session);
+        if (what == broker::Request::arm && reply.code == 0) std::memcpy(token_, reply.token, sizeof token_);
+        if (resumes && reply.code == 0) {
+            reply.ring_bytes = static_cast<uint32_t>(rings_.back()->size());
+            passed.push_back(rings_.back()->fd());
+        } else if (grants && reply.code == 0) {
             rings_.push_back(std::make_unique<FakeRing>(reply.ring_bytes));
             wait_fds_.emplace_back(::eventfd(0, EFD_CLOEXEC));
             passed.push_back(rings_.back()->fd());
+        }
+        if (hang_up_at_ == what) {
+            hang_up_at_ = broker::Request{};
+            return false;
         }
         send_packet(connection, &reply, sizeof reply, passed);
         return true;
     }
 
     Mend mend_;
+    std::string path_;
     UniqueFd listener_;
     UniqueFd stop_;
     std::thread thread_;
     std::mutex mutex_;
     bool silent_ = false;
+    broker::Request hang_up_at_{};
+    uint64_t token_[2] = {};
     spoor_counters counters_{};
     std::vector<std::unique_ptr<FakeRing>> rings_;
     std::vector<UniqueFd> wait_fds_;

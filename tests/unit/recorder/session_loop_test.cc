@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <atomic>
 #include <csignal>
 #include <fstream>
 #include <future>
@@ -743,6 +744,136 @@ TEST_F(SessionLoopTest, OthersVolumesAreNotPruned) {
     emit_exec();
     EXPECT_TRUE(finish());
     EXPECT_TRUE(exists(trace));
+}
+
+// What arm of a spoord with pins answers.
+void with_token(broker::Request request, broker::ReplyMessage& reply) {
+    if (request == broker::Request::arm) reply.token[0] = 42;
+}
+
+TEST_F(SessionLoopTest, ASessionGoesOnWithTheNextBroker) {
+    start_spoord(with_token);
+    start_and_arm();
+    emit_exec();
+    spoord->die();
+    EXPECT_TRUE(eventually([&] { return !session()->reasons.empty(); })) << "told while nobody is there";
+    EXPECT_FALSE(session()->complete());
+    emit_read("/ws/meanwhile.txt");
+    EXPECT_TRUE(eventually([&] { return accesses().find("meanwhile") != std::string::npos; }));
+    spoord->revive();
+    EXPECT_TRUE(eventually([&] { return session()->reasons.empty(); })) << "made good";
+    emit_read("/ws/after.txt");
+    emit_end();
+    EXPECT_TRUE(join());
+    EXPECT_TRUE(session()->complete()) << ::testing::PrintToString(session()->reasons);
+    EXPECT_EQ(session()->counters.received, 5u);
+}
+
+// All of a user's recorders come back at once: over a quota for a moment.
+TEST_F(SessionLoopTest, ARecorderThatIsTurnedAwayAsksAgain) {
+    std::atomic<int> refusals{0};
+    start_spoord([&refusals](broker::Request request, broker::ReplyMessage& reply) {
+        with_token(request, reply);
+        if (request != broker::Request::resume || refusals == 3) return;
+        reply.code = static_cast<int32_t>(broker::Code::quota);
+        if (++refusals == 2) reply.request = static_cast<uint16_t>(broker::Request::hello);  // unasked
+    });
+    start_and_arm();
+    emit_exec();
+    spoord->die();
+    EXPECT_TRUE(eventually([&] { return !session()->reasons.empty(); }));
+    spoord->revive();
+    EXPECT_TRUE(eventually([&] { return session()->reasons.empty(); }));
+    EXPECT_EQ(refusals, 3);
+    emit_end();
+    EXPECT_TRUE(join());
+    EXPECT_TRUE(session()->complete()) << ::testing::PrintToString(session()->reasons);
+}
+
+TEST_F(SessionLoopTest, TheEndWaitsForTheNextBroker) {
+    start_spoord(with_token);
+    start_and_arm();
+    emit_exec();
+    spoord->die();
+    emit_read("/ws/last.txt");
+    emit_end();
+    auto hook = std::async(std::launch::async, [this] { return finish(); });
+    EXPECT_TRUE(eventually([&] { return accesses().find("last.txt") != std::string::npos; }));
+    EXPECT_EQ(session()->state, SessionState::tracing);
+    spoord->revive();
+    EXPECT_TRUE(hook.get());
+    EXPECT_TRUE(join());
+    EXPECT_TRUE(session()->complete()) << ::testing::PrintToString(session()->reasons);
+}
+
+TEST_F(SessionLoopTest, TheFinalCountersAreAskedForAgain) {
+    start_spoord(with_token);
+    start_and_arm();
+    emit_exec();
+    spoord->hang_up_at(broker::Request::disarm);
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(join());
+    EXPECT_TRUE(session()->complete()) << ::testing::PrintToString(session()->reasons);
+    EXPECT_EQ(session()->counters.events, 2u);
+}
+
+TEST_F(SessionLoopTest, AGrownRingThatWasNotToldOfIsFound) {
+    start_spoord(with_token);
+    start_and_arm();
+    emit_exec();
+    spoord->hang_up_at(broker::Request::grow);
+    spoord->set_silent(true);
+    int path = 0;
+    for (; spoord->ring().fill() <= spoord->ring().size() * 3 / 4; ++path)
+        emit_read("/ws/" + std::to_string(path), 3000 + static_cast<uint64_t>(path));
+    spoord->set_silent(false);
+    ASSERT_TRUE(eventually([&] { return spoord->rings_handed_out() == 2; }));
+    emit_read("/ws/in-the-new-one");
+    EXPECT_TRUE(eventually([&] { return accesses().find("in-the-new-one") != std::string::npos; }));
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(session()->complete()) << ::testing::PrintToString(session()->reasons);
+    EXPECT_EQ(session()->counters.received, static_cast<uint64_t>(path) + 3);
+    EXPECT_EQ(session()->ring_bytes, 8192u);
+}
+
+TEST_F(SessionLoopTest, ABrokerThatDoesNotKnowTheSession) {
+    start_spoord(with_token);
+    start_and_arm();
+    emit_exec();
+    spoord->die();
+    ASSERT_EQ(::unlink(job.broker_socket.c_str()), 0);
+    FakeSpoord stranger(job.broker_socket);
+    EXPECT_TRUE(eventually([&] { return session()->reasons.size() == 2; }));
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(join());
+    EXPECT_EQ(session()->state, SessionState::degraded);
+    EXPECT_THAT(session()->reasons,
+                ElementsAre("the broker went away", HasSubstr("could not be resumed: resume the session")));
+}
+
+TEST_F(SessionLoopTest, NoBrokerComes) {
+    environment.absence_limit = milliseconds(50);
+    start_spoord(with_token);
+    start_and_arm();
+    emit_exec();
+    spoord->die();
+    EXPECT_TRUE(eventually([&] { return session()->reasons.size() == 2; }));
+    emit_read("/ws/still-read.txt");
+    EXPECT_TRUE(finish());
+    EXPECT_FALSE(session()->complete());
+    EXPECT_THAT(accesses(), HasSubstr("still-read"));
+}
+
+TEST_F(SessionLoopTest, NoBrokerComesToTheEnd) {
+    environment.settle_limit = milliseconds(50);
+    start_spoord(with_token);
+    start_and_arm();
+    emit_exec();
+    spoord->die();
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(join());
+    EXPECT_EQ(session()->state, SessionState::degraded);
+    EXPECT_FALSE(session()->complete());
 }
 
 }  // namespace

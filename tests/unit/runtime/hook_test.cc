@@ -161,6 +161,27 @@ TEST_F(Hook, AfterARecorderThatDiedTheSessionIsDegraded) {
     EXPECT_EQ(errors_, "");
 }
 
+TEST_F(Hook, ARecorderThatIsKilledWhileItFinishesIsToldOf) {
+    Session session;
+    session.container_id = "c1";
+    session.state = SessionState::tracing;
+    const auto trace = open_file(dir_ / "volume/trace", O_RDONLY | O_DIRECTORY);
+    ASSERT_TRUE(write_session(trace->get(), session));
+    dir_.write("state/recorder", "2147483647 1");  // no process has that number
+    auto listener = listen_control(state_);
+    ASSERT_TRUE(listener);
+    std::thread killed([&listener] {
+        const UniqueFd peer(::accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC));
+        char buffer[4096];
+        EXPECT_GT(::recv(peer.get(), buffer, sizeof buffer, 0), 0);
+        listener->reset();
+    });
+    EXPECT_EQ(run("poststop", "run"), 0);
+    killed.join();
+    EXPECT_EQ(this->session()->state, SessionState::degraded);
+    EXPECT_FALSE(std::filesystem::exists(state_));
+}
+
 TEST_F(Hook, PoststopNeverFails) {
     std::filesystem::remove_all(state_);
     EXPECT_EQ(run("poststop", "refuse"), 0);  // the recorder has tidied up

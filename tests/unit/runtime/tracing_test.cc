@@ -108,6 +108,49 @@ TEST_F(Tracing, AnnotationsComeBeforeTheConfiguration) {
     EXPECT_EQ(augmented((*done)->path)["mounts"][1]["destination"], "/trail/agent");
 }
 
+TEST_F(Tracing, TheOperatorsRuleBoundsTheTenant) {
+    TenantRule rule;
+    rule.name = "all";
+    rule.modes.value = 0b110;  // warn, strict
+    rule.ring_bytes_each.value = 1u << 18;
+    rule.on_unavailable.value = OnUnavailable::refuse;
+    rule.annotations.value = {{"io.spoor.mode", "strict"}};
+    config_.tenants = {rule};
+    config_.trace = false;
+    config_.mode = Mode::off;
+    // The forced annotation is stronger than the container's own.
+    write_annotated_spec(R"("io.spoor.mode":"off")");
+    const auto done = set_up();
+    ASSERT_TRUE(done) << done.error().message;
+    ASSERT_TRUE(*done);
+    const auto job = parse_job(dir_.read("job"));
+    EXPECT_EQ(job->mode, "strict");
+    EXPECT_EQ(job->annotations.at("io.spoor.mode"), "strict");
+    EXPECT_EQ(job->task_modes, (std::vector<std::string>{"warn", "strict"}));
+    EXPECT_EQ(job->on_unavailable, "refuse");
+    EXPECT_EQ(job->ring_bytes, 1u << 18);
+    EXPECT_EQ(job->ring_max_bytes, 1u << 18);
+}
+
+TEST_F(Tracing, WhatTheRuleForbidsDoesNotStart) {
+    TenantRule rule;
+    rule.name = "pods";
+    rule.cgroups = {"/kubepods/*"};
+    rule.modes.value = 0b110;
+    config_.tenants = {rule};
+    const std::string asked = R"({"ociVersion":"1.0.0","annotations":{"io.spoor.trace":"false"},)";
+    write_spec(asked + R"("linux":{"cgroupsPath":"/kubepods/a"}})");
+    const auto refused = set_up();
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message, HasSubstr("io.spoor.trace=false is not allowed to tenant pods"));
+    EXPECT_THAT(left(), SizeIs(0));
+    // The rule is for another's cgroup.
+    write_spec(asked + R"("linux":{"cgroupsPath":"/system/a"}})");
+    const auto untraced = set_up();
+    ASSERT_TRUE(untraced) << untraced.error().message;
+    EXPECT_FALSE(*untraced);
+}
+
 TEST_F(Tracing, OtherRuntimesGetABundle) {
     config_.runtime = "/usr/sbin/runc";
     config_.on_unavailable = OnUnavailable::refuse;

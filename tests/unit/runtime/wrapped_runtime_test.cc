@@ -25,15 +25,35 @@ TEST(Handover, IsTheLastOption) {
                 ElementsAre("s", "create", "--bundle=/b", "--bundle", "/p", "c"));
 }
 
+TEST(Handover, NamesTheBundleAsTheCallerOfRuncDid) {
+    const auto handed_to_runc = [](const std::vector<const char*>& argv) {
+        return with_handover(argv, *parse_command_line(argv, Dialect::runc), {Option::bundle, "/p"});
+    };
+    EXPECT_THAT(handed_to_runc({"s", "run", "-b", "/b", "c"}),
+                ElementsAre("s", "run", "-b", "/b", "c", "-b", "/p"));
+    EXPECT_THAT(handed_to_runc({"s", "run", "c"}), ElementsAre("s", "run", "c", "--bundle", "/p"));
+    EXPECT_THAT(handed_to_runc({"s", "run", "-bundle=/b", "--", "c"}),
+                ElementsAre("s", "run", "-bundle=/b", "--bundle", "/p", "--", "c"));
+}
+
 TEST(Handover, IsUnderstoodByTheRuntime) {
     EXPECT_EQ(handover_option("/usr/bin/crun", Verb::create), Option::config);
     EXPECT_EQ(handover_option("/opt/crun-wasm", Verb::run), Option::config);
     EXPECT_EQ(handover_option("/usr/bin/crun", Verb::restore), Option::bundle);
     EXPECT_EQ(handover_option("/usr/sbin/runc", Verb::create), Option::bundle);
     EXPECT_EQ(handover_option("/opt/crunch", Verb::create), Option::bundle);
-    EXPECT_FALSE(runs_create_hooks("/usr/bin/crun", Verb::restore));
-    EXPECT_TRUE(runs_create_hooks("/usr/sbin/runc", Verb::restore));
-    EXPECT_TRUE(runs_create_hooks("/usr/bin/crun", Verb::create));
+    EXPECT_EQ(dialect_of("/usr/bin/crun"), Dialect::crun);
+    EXPECT_EQ(dialect_of("/usr/bin/youki"), Dialect::crun);
+    EXPECT_EQ(dialect_of("/usr/sbin/runc"), Dialect::runc);
+}
+
+TEST(WrappedRuntime, CanBeTracedOrSaysWhyNot) {
+    EXPECT_FALSE(can_be_traced("/usr/bin/crun", Verb::restore));
+    EXPECT_TRUE(can_be_traced("/usr/sbin/runc", Verb::restore));
+    EXPECT_TRUE(can_be_traced("/usr/bin/crun", Verb::create));
+    for (const char* runtime : {"/usr/bin/runsc", "/usr/bin/kata-runtime", "/usr/bin/krun"})
+        EXPECT_THAT(can_be_traced(runtime, Verb::create).error().message,
+                    testing::AllOf(testing::HasSubstr(runtime), testing::HasSubstr("kernel of their own")));
 }
 
 TEST(BundleCopy, HasTheNewSpecAndLinksToTheRest) {

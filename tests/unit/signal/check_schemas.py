@@ -16,7 +16,8 @@ for path in sorted(schema_dir.glob("*.schema.json")):
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema", path
     validators[path.name.split(".")[0]] = jsonschema.Draft202012Validator(schema)
-assert sorted(validators) == ["access", "process", "report", "session", "task", "violation"], sorted(validators)
+# spoord's audit log is checked by tests/broker.
+assert sorted(validators) == ["access", "audit", "process", "report", "session", "task", "violation"], sorted(validators)
 
 
 def strict(text):
@@ -131,12 +132,14 @@ valid("task", start, "task")
 for event in [{"event": "start"}, {"event": "start", "mode": "strict", "parent": "web:all", "projects": {"web": "apps/web"}},
               {"event": "pid", "pid": 5, "pidNamespace": 4026531836}, {"event": "inputs", "inputs": ["**/*.ts", "!a"]},
               {"event": "outputs", "outputs": []}, {"event": "status", "status": "local-cache"},
+              {"event": "start", "putUrl": "https://store.example/k?X-Amz-Signature=a%2Fb"},
               {"event": "end"}, {"event": "end", "status": "failure", "code": 3}]:
     valid("task", {"schema": "spoor.task/1", "taskId": "web:build", **event}, f"task {event}")
 for change, why in [({"event": "stop"}, "an unknown event"), ({"taskId": "-"}, "the container's id"), ({"taskId": ""}, "no id"),
                     ({"pid": 0}, "pid 0"), ({"workspaceRoot": "ws"}, "a relative root"), ({"declared": {"inputs": "x"}}, "a glob that is no list"),
                     ({"mode": "kill"}, "an unknown mode"), ({"projects": {"web": 1}}, "a root that is no text"), ({"event": "inputs"}, "no inputs"),
-                    ({"code": "0"}, "a code that is text")]:
+                    ({"code": "0"}, "a code that is text"), ({"putUrl": "ftp://a/"}, "another protocol"),
+                    ({"putUrl": "https://a/ b"}, "a blank in a URL")]:
     invalid("task", {**start, **change}, why)
 
 print("\n".join(failures) or "schemas hold")

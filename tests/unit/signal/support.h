@@ -18,7 +18,8 @@ namespace spoor::test {
 // A directory for one test, open.
 class TemporaryDirectory : public TempDir {
 public:
-    TemporaryDirectory() : fd_(::open(path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {}
+    explicit TemporaryDirectory(const std::filesystem::path& parent = std::filesystem::temp_directory_path())
+        : TempDir(parent), fd_(::open(path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {}
     using TempDir::path;
     [[nodiscard]] std::string path(const std::string& below) const { return *this / below; }
     [[nodiscard]] int fd() const { return fd_.get(); }

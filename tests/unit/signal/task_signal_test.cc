@@ -24,6 +24,7 @@ TEST(TaskSignal, SaysAllThereIsToSay) {
     auto parsed = parse_task_signal(with(
         R"("pid":12,"pidNamespace":4026531836,"workspaceRoot":"/ws","projectRoot":"apps/web","project":"web",
            "mode":"strict","parent":"outer","status":"success","code":-1,"projects":{"web":"apps/web","lib":"."},
+           "putUrl":"https://store.example/k?sig=x",
            "declared":{"inputs":["a","!b"],"outputs":[],"dependenciesOutputs":["dist/**"]})"));
     ASSERT_TRUE(parsed) << parsed.error().message;
     EXPECT_EQ(parsed->event, TaskEvent::start);
@@ -41,6 +42,17 @@ TEST(TaskSignal, SaysAllThereIsToSay) {
     EXPECT_THAT(*parsed->declared.outputs, IsEmpty());
     EXPECT_THAT(*parsed->declared.dependencies_outputs, ElementsAre("dist/**"));
     EXPECT_EQ(parsed->projects.at("lib"), ".");
+    EXPECT_EQ(parsed->put_url, "https://store.example/k?sig=x");
+}
+
+TEST(TaskSignal, AUrlIsRefusedWithoutBeingQuoted) {
+    for (const char* url :
+         {"", "secret", "ftp://secret/", "https://u:secret@a/", "https://a/ secret", "//a/secret"})
+        EXPECT_THAT(refusal(with(R"("putUrl":")" + std::string(url) + "\"")),
+                    testing::AllOf(testing::StartsWith("putUrl: "), testing::Not(HasSubstr("secret"))))
+            << url;
+    EXPECT_NE(refusal(with(R"("putUrl":"https://a/)" + std::string(9000, 'x') + "\"")), "");
+    EXPECT_NE(refusal(with(R"("putUrl":7)")), "");
 }
 
 TEST(TaskSignal, WhatIsNotSaidStaysUnsaid) {

@@ -5,6 +5,8 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
@@ -220,6 +222,53 @@ TEST_F(TrailTest, ThingsPlantedWhileItRuns) {
     EXPECT_EQ(json("tasks/-.json")["inputs"].size(), 20u);
 }
 
+TEST_F(TrailTest, DirectoriesInThePlaceOfFiles) {
+    Trail trail = trail_in(directory.path());
+    ASSERT_TRUE(trail.begin());
+    for (const char* name : {"trace/session.json", "trace/tasks/-.json"}) {
+        ::unlink(directory.path(name).c_str());
+        ASSERT_EQ(::mkdir(directory.path(name).c_str(), 0755), 0);
+        put(directory.path(name) + "/x", "x");
+    }
+    trail.on(access(Op::read, "/f"), 1000);
+    ASSERT_TRUE(trail.finish({}, {}));
+    EXPECT_EQ(json("session.json")["state"], "finished");
+    EXPECT_EQ(json("session.json")["complete"], true);
+    EXPECT_EQ(json("tasks/-.json")["inputs"].size(), 1u);
+}
+
+// What stands in the volume is not what was written: the session must not claim that it is.
+TEST_F(TrailTest, LogsThatSomebodyElseChanges) {
+    const auto reasons_after = [&](const std::function<void(const std::string&)>& harm, const char* name) {
+        Trail trail = trail_in(directory.path());
+        EXPECT_TRUE(trail.begin());
+        trail.on(access(Op::read, "/f"), 1000);
+        trail.flush();
+        harm(directory.path(std::string("trace/") + name));
+        EXPECT_TRUE(trail.finish({}, {}));
+        const auto session = json("session.json");
+        EXPECT_EQ(session["complete"], session["reasons"].empty());
+        return session["reasons"].dump();
+    };
+    EXPECT_EQ(reasons_after([](const std::string&) {}, "accesses.jsonl"), "[]");
+    for (const char* name : {"accesses.jsonl", "processes.jsonl"}) {
+        const auto told = HasSubstr(std::string("trace/") + name + " was removed, replaced or changed");
+        EXPECT_THAT(reasons_after([](const std::string& path) { ::unlink(path.c_str()); }, name), told);
+        EXPECT_THAT(reasons_after(
+                        [](const std::string& path) {
+                            put(path + ".new", "x"), ::rename((path + ".new").c_str(), path.c_str());
+                        },
+                        name),
+                    told);
+        EXPECT_THAT(reasons_after(
+                        [](const std::string& path) { std::ofstream(path, std::ios::app) << "{}\n"; }, name),
+                    told);
+    }
+    EXPECT_THAT(reasons_after([](const std::string& path) { EXPECT_EQ(::truncate(path.c_str(), 0), 0); },
+                              "accesses.jsonl"),
+                HasSubstr("trace/accesses.jsonl was removed, replaced or changed"));
+}
+
 TEST_F(TrailTest, AVolumeThatCannotBeUsed) {
     // Immutable for its owner too: the directory is gone before anything begins.
     Trail trail = trail_in(directory.path());
@@ -250,9 +299,10 @@ TEST_F(TrailTest, AFullDisk) {
         EXPECT_FALSE(trail.checkpoint({}, {}));
         // The old session.json is whole, and no temporary is left.
         EXPECT_EQ(json("session.json")["state"], "tracing");
-        ::unlink(directory.path("filler").c_str());
+        // It is full to the end, yet the end is told.
         ASSERT_TRUE(trail.finish({}, {}));
         auto session = json("session.json");
+        EXPECT_EQ(session["state"], "finished");
         EXPECT_EQ(session["complete"], false);
         auto reasons = session["reasons"].dump();
         EXPECT_THAT(reasons, HasSubstr("accesses.jsonl: write: No space left on device: "));

@@ -104,11 +104,17 @@ TEST(Volume, ClearsPlantedThings) {
     ASSERT_EQ(::mkfifo(directory.path("trace/accesses.jsonl").c_str(), 0600), 0);
     ASSERT_EQ(::mkdir(directory.path("trace/processes.jsonl").c_str(), 0755), 0);
     put(directory.path("trace/processes.jsonl/x"), "x");
+    // Directories that AtomicFile moved away, and the space set aside.
+    ASSERT_EQ(::mkdir(directory.path("trace/.session.json.1.0.away0").c_str(), 0755), 0);
+    put(directory.path("trace/.session.json.1.0.away0/x"), "x");
+    put(directory.path("trace/.session.json.reserve"), "x");
     ASSERT_TRUE(volume->clear());
     EXPECT_EQ(content(outside.path("kept")), "kept");
     EXPECT_FALSE(exists(directory.path("trace/session.json")));
     EXPECT_FALSE(exists(directory.path("trace/accesses.jsonl")));
     EXPECT_FALSE(exists(directory.path("trace/processes.jsonl")));
+    EXPECT_FALSE(exists(directory.path("trace/.session.json.1.0.away0")));
+    EXPECT_FALSE(exists(directory.path("trace/.session.json.reserve")));
     ASSERT_TRUE(volume->clear());  // and again
 }
 

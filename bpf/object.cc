@@ -1,0 +1,84 @@
+#include "bpf/object.h"
+
+#include <bpf/libbpf.h>
+#include <sys/random.h>
+
+#include <cstdarg>
+#include <cstdio>
+
+#include "base/kernel_floor.h"
+#include "bpf/fit_kernel.h"
+#include "spoor.skel.h"
+
+namespace spoor::bpf {
+namespace {
+
+Tracer::Log& log_handler() {
+    static Tracer::Log handler;
+    return handler;
+}
+
+int print_to_log(libbpf_print_level level, const char* format, va_list arguments) {
+    if (level == LIBBPF_DEBUG || !log_handler()) return 0;
+    // The verifier's log of a refused program ends with the reason, after up to megabytes of how it got
+    // there.
+    constexpr size_t bytes_max = 6000;
+    va_list again;
+    va_copy(again, arguments);
+    int length = std::vsnprintf(nullptr, 0, format, again);
+    va_end(again);
+    if (length < 0) return 0;
+    std::string text(static_cast<size_t>(length) + 1, '\0');
+    std::vsnprintf(text.data(), text.size(), format, arguments);
+    text.pop_back();
+    if (text.size() > bytes_max) text = "[…] " + text.substr(text.size() - bytes_max);
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    log_handler()(text);
+    return 0;
+}
+
+}  // namespace
+
+void send_messages_to(Tracer::Log log) {
+    log_handler() = std::move(log);
+    libbpf_set_print(print_to_log);
+}
+
+void send_message(const std::string& line) {
+    if (log_handler()) log_handler()(line);
+}
+
+void ObjectCloser::operator()(spoor_bpf* object) const { spoor_bpf__destroy(object); }
+
+Result<Object> open_object(const TracerLimits& limits) {
+    SPOOR_TRY(check_kernel_floor());
+    Object owner(spoor_bpf__open());
+    if (!owner) return errno_error("open the BPF object");
+    spoor_bpf* skeleton = owner.get();
+
+    uint64_t seeds[2];
+    if (::getrandom(seeds, sizeof seeds, 0) != static_cast<ssize_t>(sizeof seeds))
+        return errno_error("getrandom");
+    skeleton->rodata->hash_seed_a = seeds[0];
+    skeleton->rodata->hash_seed_b = seeds[1];
+    bpf_map__set_max_entries(skeleton->maps.processes, limits.processes);
+    bpf_map__set_max_entries(skeleton->maps.seen, limits.seen);
+    bpf_map__set_max_entries(skeleton->maps.open_files, limits.open_files);
+    int processors = libbpf_num_possible_cpus();
+    if (processors < 1) return errno_error("count the processors", -processors);
+    bpf_map__set_max_entries(skeleton->maps.scratches, bpf_map__max_entries(skeleton->maps.scratches) *
+                                                           static_cast<uint32_t>(processors));
+    fit_io_uring(skeleton);
+    return owner;
+}
+
+Status load_object(spoor_bpf* skeleton) {
+    if (int error = spoor_bpf__load(skeleton); error != 0) {
+        Error failure = errno_error("load the BPF programs", -error);
+        if (error == -EPERM) failure.message += " (needs CAP_BPF and CAP_PERFMON)";
+        return failure;
+    }
+    return {};
+}
+
+}  // namespace spoor::bpf

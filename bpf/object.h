@@ -1,0 +1,29 @@
+// The BPF object before it is a Tracer's: opened, sized, fitted to the running kernel, loaded.
+// libbpf has one log for all of a process's objects: here it goes where the last send_messages_to() says.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "bpf/tracer.h"
+
+struct spoor_bpf;
+
+namespace spoor::bpf {
+
+void send_messages_to(Tracer::Log log);
+void send_message(const std::string& line);
+
+struct ObjectCloser {
+    void operator()(spoor_bpf* object) const;
+};
+using Object = std::unique_ptr<spoor_bpf, ObjectCloser>;
+
+// Sized for `limits`, without what this kernel cannot take; not loaded. ENOSYS: the kernel is too old.
+Result<Object> open_object(const TracerLimits& limits);
+// Has the kernel verify the programs and make the maps.
+Status load_object(spoor_bpf* object);
+
+}  // namespace spoor::bpf

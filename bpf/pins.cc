@@ -1,0 +1,114 @@
+#include "bpf/pins.h"
+
+#include <bpf/bpf.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+#include <memory>
+
+#include "base/files.h"
+#include "bpf/state.h"
+
+namespace spoor::bpf {
+namespace {
+
+constexpr const char* complete_mark = "complete";
+constexpr const char* ring_prefix = "ring_";
+
+// bpffs reserves dots in names.
+std::string version_directory() {
+    return "v" + std::to_string(SPOOR_ABI_VERSION) + "-" + std::to_string(SPOOR_STATE_VERSION);
+}
+
+Status make_own_directory(const std::string& path) {
+    if (::mkdir(path.c_str(), 0700) < 0 && errno != EEXIST) return errno_error(path);
+    return {};
+}
+
+}  // namespace
+
+Result<Pins> Pins::open(const std::string& dir) {
+    SPOOR_TRY(make_own_directory(dir));
+    const std::string path = dir + "/" + version_directory();
+    struct statfs fs {};
+    if (::statfs(dir.c_str(), &fs) < 0) return errno_error(dir);
+    if (fs.f_type != BPF_FS_MAGIC) return Error{ENOTSUP, dir + " is not on a bpffs"};
+    SPOOR_TRY(make_own_directory(path));
+    auto fd = open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!fd) return std::move(fd).error();
+    struct stat st {};
+    if (::fstat(fd->get(), &st) < 0) return errno_error(path);
+    if (st.st_uid != ::geteuid() || (st.st_mode & 022) != 0)
+        return Error{EACCES, path + ": must belong to spoord's user, with nobody else to write to it"};
+    if (::flock(fd->get(), LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? Error{EBUSY, path + ": another spoord uses it"} : errno_error(path);
+    return Pins(path, std::move(*fd));
+}
+
+bool Pins::complete() const {
+    struct stat st {};
+    return ::fstatat(dir_.get(), complete_mark, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+Status Pins::mark_complete() const {
+    if (::mkdirat(dir_.get(), complete_mark, 0700) < 0) return errno_error(path_ + "/" + complete_mark);
+    return {};
+}
+
+Status Pins::pin(const std::string& name, int fd) const {
+    const std::string path = path_ + "/" + name;
+    if (int error = bpf_obj_pin(fd, path.c_str()); error < 0) return errno_error("pin " + path, -error);
+    return {};
+}
+
+Result<UniqueFd> Pins::get(const std::string& name) const {
+    const std::string path = path_ + "/" + name;
+    const int fd = bpf_obj_get(path.c_str());
+    if (fd < 0) return errno_error("open " + path, -fd);
+    return UniqueFd(fd);
+}
+
+void Pins::unpin(const std::string& name) const { ::unlinkat(dir_.get(), name.c_str(), 0); }
+
+std::vector<std::string> Pins::names(const std::string& prefix) const {
+    std::vector<std::string> names;
+    // A description of its own: reading moves its position.
+    const int copy = ::openat(dir_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const std::unique_ptr<DIR, int (*)(DIR*)> listing(copy < 0 ? nullptr : ::fdopendir(copy), ::closedir);
+    while (const dirent* entry = listing ? ::readdir(listing.get()) : nullptr) {
+        const std::string name = entry->d_name;
+        if (name != "." && name != ".." && name != complete_mark && name.starts_with(prefix))
+            names.push_back(name);
+    }
+    return names;
+}
+
+void Pins::clear() const {
+    ::unlinkat(dir_.get(), complete_mark, AT_REMOVEDIR);
+    for (const std::string& name : names()) unpin(name);
+}
+
+std::string name_of(const RingPin& pin) {
+    return ring_prefix + std::to_string(pin.session) + "_" + std::to_string(pin.bytes);
+}
+
+std::vector<RingPin> ring_pins(const Pins& pins) {
+    std::vector<RingPin> rings;
+    for (const std::string& name : pins.names(ring_prefix)) {
+        RingPin pin;
+        if (std::sscanf(name.c_str(), "ring_%" SCNu64 "_%" SCNu32, &pin.session, &pin.bytes) == 2 &&
+            name_of(pin) == name)
+            rings.push_back(pin);
+    }
+    return rings;
+}
+
+}  // namespace spoor::bpf

@@ -1,0 +1,64 @@
+// The files in a bpffs that keep maps and links alive while no spoord runs.
+//
+//   DIR/v<abi>-<state>/     one directory a version of abi.h and state.h, so that an old spoord and a
+//                           new one stand beside each other
+//     map_<name>            the programs' maps
+//     link_<program>        their attachments
+//     ring_<session>_<bytes>  a session's ring; two of them while it grows
+//     complete/             made last, removed first: without it what is there is a part of a set, made
+//                           or removed by a spoord that was killed meanwhile, and no session was granted on
+//                           it
+//
+// The directory is there as long as spoord runs, what is in it only while there are sessions.
+//
+// Threads: one at a time.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace spoor::bpf {
+
+class Pins {
+public:
+    // Makes the directory if need be and locks it until destruction, or this process's death.
+    // Errors: EBUSY: another spoord of this version uses it; ENOTSUP: not on a bpffs; EACCES and others:
+    // it cannot be made, belongs to somebody else, or others may write to it.
+    static Result<Pins> open(const std::string& dir);
+
+    // A set that can be adopted is there.
+    [[nodiscard]] bool complete() const;
+    Status mark_complete() const;
+
+    Status pin(const std::string& name, int fd) const;
+    // The map or link of that name. ENOENT.
+    [[nodiscard]] Result<UniqueFd> get(const std::string& name) const;
+    // Not being there is no error.
+    void unpin(const std::string& name) const;
+    // Those that begin with `prefix`.
+    [[nodiscard]] std::vector<std::string> names(const std::string& prefix = {}) const;
+    // Unpins everything, the mark of completeness first.
+    void clear() const;
+
+    [[nodiscard]] const std::string& path() const { return path_; }
+
+private:
+    Pins(std::string path, UniqueFd dir) : path_(std::move(path)), dir_(std::move(dir)) {}
+
+    std::string path_;
+    UniqueFd dir_;  // carries the lock
+};
+
+// A session's ring among the pins.
+struct RingPin {
+    uint64_t session = 0;
+    uint32_t bytes = 0;
+};
+[[nodiscard]] std::string name_of(const RingPin& pin);
+[[nodiscard]] std::vector<RingPin> ring_pins(const Pins& pins);
+
+}  // namespace spoor::bpf

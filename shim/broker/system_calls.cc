@@ -1,0 +1,154 @@
+#include "shim/broker/system_calls.h"
+
+#include <linux/bpf.h>
+#include <linux/sched.h>
+#include <seccomp.h>
+#include <sys/socket.h>
+
+#include <memory>
+
+namespace spoor::broker {
+namespace {
+
+// Each with who makes it. Threads are all running by now, so none is made.
+constexpr int allowed[] = {
+    // the event loop
+    SCMP_SYS(epoll_wait),
+    SCMP_SYS(epoll_pwait),
+    SCMP_SYS(epoll_ctl),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(accept),
+    SCMP_SYS(accept4),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(sendto),
+    SCMP_SYS(getsockopt),
+    SCMP_SYS(setsockopt),
+    SCMP_SYS(shutdown),
+    SCMP_SYS(signalfd4),
+    SCMP_SYS(epoll_create1),
+    SCMP_SYS(eventfd2),
+    // looking at what a peer passed: fstat, fstatfs, /proc/self/fdinfo, /proc/cgroups
+    SCMP_SYS(openat),
+    SCMP_SYS(close),
+    SCMP_SYS(read),
+    SCMP_SYS(pread64),
+    SCMP_SYS(readlink),
+    SCMP_SYS(readlinkat),
+    SCMP_SYS(lseek),
+    SCMP_SYS(fcntl),
+    SCMP_SYS(fstat),
+    SCMP_SYS(newfstatat),
+    SCMP_SYS(stat),
+    SCMP_SYS(lstat),
+    SCMP_SYS(statx),
+    SCMP_SYS(fstatfs),
+    SCMP_SYS(statfs),
+    SCMP_SYS(access),
+    SCMP_SYS(faccessat),
+    SCMP_SYS(name_to_handle_at),
+    // pins, the audit log and its rotation, the metrics' textfile, the log
+    SCMP_SYS(getdents64),
+    SCMP_SYS(mkdirat),
+    SCMP_SYS(unlink),
+    SCMP_SYS(unlinkat),
+    SCMP_SYS(rename),
+    SCMP_SYS(renameat),
+    SCMP_SYS(renameat2),
+    SCMP_SYS(fchmod),
+    SCMP_SYS(fsync),
+    SCMP_SYS(fdatasync),
+    SCMP_SYS(ftruncate),
+    SCMP_SYS(write),
+    SCMP_SYS(writev),
+    SCMP_SYS(ioctl),
+    // memory, threads, time, randomness, the end
+    SCMP_SYS(mmap),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(brk),
+    SCMP_SYS(futex),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(geteuid),
+    SCMP_SYS(getuid),
+    SCMP_SYS(tgkill),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(rseq),
+    SCMP_SYS(set_robust_list),
+    SCMP_SYS(membarrier),
+    SCMP_SYS(sigaltstack),
+};
+
+// Of bpf(2): maps are made and used, programs that were loaded are attached, both are pinned.
+constexpr int allowed_bpf[] = {
+    BPF_MAP_CREATE,      BPF_MAP_LOOKUP_ELEM,     BPF_MAP_UPDATE_ELEM,
+    BPF_MAP_DELETE_ELEM, BPF_MAP_GET_NEXT_KEY,    BPF_OBJ_PIN,
+    BPF_OBJ_GET,         BPF_OBJ_GET_INFO_BY_FD,  BPF_LINK_CREATE,
+    BPF_LINK_DETACH,     BPF_RAW_TRACEPOINT_OPEN,
+};
+
+constexpr int deadly[] = {
+    SCMP_SYS(execve),
+    SCMP_SYS(execveat),
+    SCMP_SYS(fork),
+    SCMP_SYS(vfork),
+    SCMP_SYS(ptrace),
+    SCMP_SYS(process_vm_readv),
+    SCMP_SYS(process_vm_writev),
+    SCMP_SYS(mount),
+    SCMP_SYS(umount2),
+    SCMP_SYS(setns),
+    SCMP_SYS(unshare),
+    SCMP_SYS(init_module),
+    SCMP_SYS(finit_module),
+    SCMP_SYS(kexec_load),
+    SCMP_SYS(perf_event_open),
+    SCMP_SYS(pidfd_getfd),
+};
+
+// Memory that is written and then executed is for whoever brings code along.
+constexpr unsigned prot_exec = 4;
+
+}  // namespace
+
+Status keep_needed_system_calls_only() {
+    const std::unique_ptr<void, void (*)(void*)> filter(::seccomp_init(SCMP_ACT_ERRNO(EPERM)),
+                                                        ::seccomp_release);
+    if (!filter) return errno_error("make the filter of system calls", ENOMEM);
+    int error = ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1);
+    const auto add = [&](uint32_t action, int call, auto... conditions) {
+        if (error == 0)
+            error = ::seccomp_rule_add(filter.get(), action, call, sizeof...(conditions), conditions...);
+    };
+    for (int call : allowed) {
+        if (call == SCMP_SYS(mmap))
+            add(SCMP_ACT_ALLOW, call, SCMP_A2(SCMP_CMP_MASKED_EQ, prot_exec, 0));
+        else
+            add(SCMP_ACT_ALLOW, call);
+    }
+    add(SCMP_ACT_ALLOW, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, prot_exec, 0));
+    for (int command : allowed_bpf)
+        add(SCMP_ACT_ALLOW, SCMP_SYS(bpf), SCMP_A0(SCMP_CMP_EQ, static_cast<uint64_t>(command)));
+    add(SCMP_ACT_KILL_PROCESS, SCMP_SYS(bpf), SCMP_A0(SCMP_CMP_EQ, static_cast<uint64_t>(BPF_PROG_LOAD)));
+    for (int call : deadly) add(SCMP_ACT_KILL_PROCESS, call);
+    if (error == 0) error = ::seccomp_load(filter.get());
+    if (error != 0) return errno_error("install the filter of system calls", -error);
+    return {};
+}
+
+}  // namespace spoor::broker

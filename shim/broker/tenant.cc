@@ -1,0 +1,89 @@
+#include "shim/broker/tenant.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "base/files.h"
+#include "oci/cgroup.h"
+
+namespace spoor::broker {
+namespace {
+
+constexpr size_t largest_mountinfo = 4 << 20;
+constexpr size_t largest_cgroup_file = 64 << 10;
+
+bool shares_controller(const CgroupEntry& entry, const CgroupMount& mount) {
+    return std::any_of(entry.controllers.begin(), entry.controllers.end(), [&mount](const std::string& name) {
+        return std::find(mount.options.begin(), mount.options.end(), name) != mount.options.end();
+    });
+}
+
+bool same_hierarchy(const CgroupEntry& entry, const CgroupMount& mount) {
+    return mount.version == 2 ? entry.controllers.empty() : shares_controller(entry, mount);
+}
+
+// `path` or the nearest of its ancestors that is the cgroup in question.
+std::optional<std::string> at_or_above(const std::string& mount_point, std::string path, dev_t device,
+                                       uint64_t id) {
+    while (path.size() > 1) {
+        struct stat st {};
+        if (::lstat((mount_point + path).c_str(), &st) == 0 && st.st_dev == device && st.st_ino == id)
+            return path;
+        path.resize(path.rfind('/'));
+    }
+    return std::nullopt;
+}
+
+struct Place {
+    std::string mount_point;
+    std::string path;  // from there
+};
+
+std::optional<Place> place_of(int directory, uint64_t id, uint32_t pid, const std::string& proc) {
+    struct stat st {};
+    if (::fstat(directory, &st) < 0) return std::nullopt;
+    const auto entries = read_file(proc + "/" + std::to_string(pid) + "/cgroup", largest_cgroup_file);
+    const auto mounts = read_file(proc + "/self/mountinfo", largest_mountinfo);
+    if (!entries || !mounts) return std::nullopt;
+    for (const CgroupMount& mount : parse_cgroup_mounts(*mounts)) {
+        if (mount.root != "/") continue;
+        for (const CgroupEntry& entry : parse_cgroup_entries(*entries)) {
+            if (!same_hierarchy(entry, mount) || !entry.path.starts_with('/')) continue;
+            if (auto found = at_or_above(mount.mount_point, entry.path, st.st_dev, id))
+                return Place{mount.mount_point, *found};
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+Tenant tenant_of(int socket, uid_t uid, gid_t gid) {
+    Tenant tenant{uid, {gid}, ""};
+    socklen_t size = 0;
+    (void)::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, nullptr, &size);  // ERANGE tells the size
+    std::vector<gid_t> groups(size / sizeof(gid_t));
+    if (!groups.empty() && ::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) == 0)
+        tenant.gids.insert(tenant.gids.end(), groups.begin(), groups.end());
+    return tenant;
+}
+
+std::optional<std::string> cgroup_path_of(int directory, uint64_t id, uint32_t pid, const std::string& proc) {
+    auto place = place_of(directory, id, pid, proc);
+    if (!place) return std::nullopt;
+    return std::move(place->path);
+}
+
+bool owns_cgroup_above(int directory, uint64_t id, uint32_t pid, uid_t uid, const std::string& proc) {
+    auto place = pid != 0 ? place_of(directory, id, pid, proc) : std::nullopt;
+    if (!place) return false;
+    for (std::string path = place->path; path.resize(path.rfind('/')), !path.empty();) {
+        struct stat st {};
+        if (::lstat((place->mount_point + path).c_str(), &st) == 0 && st.st_uid == uid) return true;
+    }
+    return false;
+}
+
+}  // namespace spoor::broker

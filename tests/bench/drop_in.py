@@ -1,0 +1,96 @@
+#!/usr/bin/python3
+"""What spoor costs in crun's place, by pairs that are run in turns: milliseconds, medians (and minima). Wall time
+is what a caller waits; processor time is of the runtime and what it waits for, not of the recorder, and is the one to look at
+on a machine that does other work as well.
+
+Runs inside `./dev shell`, with its spoord. Exit status 1 if a limit of docs/drop-in.md is broken by --check.
+
+Usage: drop_in.py [--pairs N] [--check]
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+CRUN = "/usr/bin/crun"
+SPOOR = "/run/spoor-dev/bin/spoor"
+# What spoor may take longer than crun, in ms: of the medians of the differences within a pair.
+LIMITS = {"--version": 0.6, "state": 0.6, "run, untraced": 0.6, "run, traced": 4.0}
+
+
+def make_bundle(directory, command=None):
+    root = directory / "rootfs"
+    for name in ("bin", "proc", "sys", "dev", "run"):
+        (root / name).mkdir(parents=True)
+    shutil.copy("/bin/busybox", root / "bin")
+    subprocess.run([CRUN, "spec", *(["--rootless"] if os.geteuid() else [])], cwd=directory, check=True)
+    file = directory / "config.json"
+    spec = json.loads(file.read_text())
+    spec["process"].update(args=["/bin/busybox", *(command or ["true"])], terminal=False)
+    spec["process"].pop("rlimits", None)
+    file.write_text(json.dumps(spec))
+
+
+def timed(program, arguments, environment):
+    began = time.perf_counter()
+    # posix_spawn: the caller's own cost of starting is small and the same.
+    pid = os.posix_spawn(program, [program, *arguments], environment,
+                         file_actions=[(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1)])
+    _, status, used = os.wait4(pid, 0)
+    assert status == 0, (program, arguments, status)
+    return (time.perf_counter() - began) * 1e3, (used.ru_utime + used.ru_stime) * 1e3
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--pairs", type=int, default=60)
+    parser.add_argument("--check", action="store_true", help="fail beyond the limits")
+    options = parser.parse_args()
+    broken = []
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        settings = {}
+        for name in ("traced", "untraced", "sleeper"):
+            (scratch / name).mkdir()
+            make_bundle(scratch / name, ["sleep", "1000"] if name == "sleeper" else None)
+            file = scratch / f"{name}.yaml"
+            file.write_text("volumes:\n  keep: 4\n" if name == "traced" else "trace: false\n")
+            settings[name] = {**os.environ, "SPOOR_CONFIG": str(file)}
+        subprocess.run([CRUN, "run", "-d", "-b", scratch / "sleeper", "sleeper"], check=True,
+                       stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        cases = {
+            "--version": (["--version"], settings["untraced"]),
+            "state": (["state", "sleeper"], settings["untraced"]),
+            "run, untraced": (["run", "-b", str(scratch / "untraced"), "untraced"], settings["untraced"]),
+            "run, traced": (["run", "-b", str(scratch / "traced"), "traced"], settings["traced"]),
+        }
+        print(f"{options.pairs} pairs, ms  {'crun':>8}{'spoor':>8}{'minima':>15}{'ratio':>7}{'more':>8}{'limit':>7}")
+        for name, (arguments, environment) in cases.items():
+            turns = []
+            for turn in range(options.pairs + 3):
+                both = [CRUN, SPOOR] if turn % 2 else [SPOOR, CRUN]
+                times = {program: timed(program, arguments, environment) for program in both}
+                turns.append((times[CRUN], times[SPOOR]))
+            for kind, clock in enumerate(("wall", "CPU")):
+                pairs = [(plain[kind], shimmed[kind]) for plain, shimmed in turns[3:]]  # files are in memory by then
+                plain, shimmed = (statistics.median(times) for times in zip(*pairs))
+                least = " / ".join(f"{min(times):.2f}" for times in zip(*pairs))
+                more = statistics.median(b - a for a, b in pairs)
+                print(f"{name:14}{clock:4}{plain:8.2f}{shimmed:8.2f}{least:>15}{shimmed / plain:6.2f}x{more:+8.2f}"
+                      f"{LIMITS[name]:+7.1f}")
+                if clock == "wall" and more > LIMITS[name]:
+                    broken.append(name)
+        subprocess.run([CRUN, "delete", "-f", "sleeper"], check=True)
+    for name in broken:
+        print(f"more than the limit: {name}", file=sys.stderr)
+    sys.exit(1 if broken and options.check else 0)
+
+
+main()
