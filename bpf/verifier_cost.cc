@@ -41,11 +41,11 @@ Result<std::vector<VerifierCost>> Tracer::check(const TracerLimits& limits, Log 
         bpf_program__set_log_level(entered, statistics);
         bpf_program__set_log_buf(entered, text.data(), text.size());
     }
-    if (Status loaded = load_object(owner->get()); !loaded) {
+    if (Status loaded = bpf::load_object(owner->get()); !loaded) {
         // The verifier's words are in the log of an ordinary load.
         auto again = open_object(limits);
         if (!again) return std::move(again).error();
-        SPOOR_TRY(load_object(again->get()));
+        SPOOR_TRY(bpf::load_object(again->get()));
         return std::move(loaded).error();
     }
     std::vector<VerifierCost> costs;
