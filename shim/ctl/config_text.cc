@@ -47,7 +47,7 @@ std::string delivery_text(const Config::Delivery& delivery) {
                optional_path("    ", "token_file", delivery.otlp.token_file, "none");
     out += optional_path("  ", "ca_file", delivery.ca_file, "the system's") +
            optional_path("  ", "spool", delivery.spool, "spool in the state root");
-    out += "  spool_max: " + size(delivery.spool_max) + "\n  max_age: " + duration(delivery.max_age) +
+    out += "  spool_max: " + size_text(delivery.spool_max) + "\n  max_age: " + duration(delivery.max_age) +
            "\n  timeout: " + duration(delivery.timeout) + "\n  retry_min: " + duration(delivery.retry_min) +
            "\n  retry_max: " + duration(delivery.retry_max) + "\n";
     return out + optional_path("  ", "program", delivery.program, "beside spoor, else in /usr/libexec/spoor");

@@ -11,7 +11,7 @@
 #include "shim/ipc/job.h"
 #include "shim/runtime/environment.h"
 #include "signal/session.h"
-#include "tests/unit/runtime/temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 namespace spoor {
 namespace {

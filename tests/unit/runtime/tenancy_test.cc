@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "tests/unit/runtime/temp_dir.h"
+#include "tests/support/temp_dir.h"
 
 namespace spoor {
 namespace {
