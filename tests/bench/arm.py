@@ -39,7 +39,8 @@ def main():
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 30
     with tempfile.TemporaryDirectory() as directory:
         path = directory + "/socket"
-        process = subprocess.Popen([sys.argv[1], "--socket", path, "--log-level", "error"])
+        process = subprocess.Popen([sys.argv[1], "--allow-extra-capabilities", "--pins", "none", "--socket", path,
+                                    "--log-level", "error"])
         while not os.path.exists(path):
             assert process.poll() is None, "spoord did not come up"
             time.sleep(0.01)
