@@ -30,7 +30,7 @@ SOON_S = 15
 
 def reply(request, code, text, version=peer.VERSION, size=None):
     kind = int.from_bytes(request[6:8], sys.byteorder)
-    return peer.REPLY.pack(peer.MAGIC, version, kind, code, 0, *([0] * 8), 0, 0, 0, 0, text.encode())[:size]
+    return peer.REPLY.pack(peer.MAGIC, version, kind, code, 0, *([0] * 8), 0, 0, 0, 0, text.encode(), 0, 0)[:size]
 
 
 @contextlib.contextmanager
@@ -71,7 +71,7 @@ ANSWERS = {
     "full": lambda connection, request: connection.send(reply(request, peer.QUOTA, "too many rings for this user")),
     "old": lambda connection, request: connection.send(reply(request, peer.BAD_VERSION, "version 0 is spoken here", version=0)),
     "short of words": lambda connection, request: connection.send(reply(request, peer.OK, "", size=40)),
-    "babbling": lambda connection, request: connection.send(b"\xff" * 360),
+    "babbling": lambda connection, request: connection.send(b"\xff" * peer.REPLY.size),
     "generous": lambda connection, request: connection.send(reply(request, peer.OK, "")),  # but without a ring
     "gone at once": lambda connection, request: connection.shutdown(socket.SHUT_RDWR),
 }
