@@ -17,6 +17,7 @@ int64_t now_ns(clockid_t clock) {
 }  // namespace
 
 uint64_t boot_time_ns() { return static_cast<uint64_t>(now_ns(CLOCK_BOOTTIME)); }
+int64_t wall_time_ns() { return now_ns(CLOCK_REALTIME); }
 
 WallClock::WallClock() : offset_ns_(now_ns(CLOCK_REALTIME) - now_ns(CLOCK_BOOTTIME)) {}
 

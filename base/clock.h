@@ -7,6 +7,7 @@
 namespace spoor {
 
 [[nodiscard]] uint64_t boot_time_ns();
+[[nodiscard]] int64_t wall_time_ns();  // since the epoch
 
 // A time since the epoch, in nanoseconds (not before it), as "2026-01-31T23:59:59.000001Z".
 [[nodiscard]] std::string rfc3339(int64_t wall_ns);

@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/clock.h"
 #include "base/files.h"
 #include "base/unique_fd.h"
 #include "signal/json_text.h"
@@ -23,22 +24,11 @@ namespace spoor::broker {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using std::chrono::nanoseconds;
 using std::chrono::steady_clock;
 using std::chrono::system_clock;
 
 constexpr auto farewell = std::chrono::seconds(1);  // for what waits, at the end
-
-std::string rfc3339(system_clock::time_point time) {
-    const auto micros =
-        std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
-    const time_t seconds = micros / 1'000'000;
-    tm parts{};
-    ::gmtime_r(&seconds, &parts);
-    char text[64];
-    size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-    std::snprintf(text + size, sizeof text - size, ".%06dZ", static_cast<int>(micros % 1'000'000));
-    return text;
-}
 
 void put_name(Json& line, const std::string& key, std::string_view bytes) {
     line[key] = std::string(bytes);
@@ -49,7 +39,9 @@ void put_name(Json& line, const std::string& key, std::string_view bytes) {
 }
 
 Json begin_line(const char* event, system_clock::time_point time) {
-    return Json{{"schema", "spoor.audit/1"}, {"time", rfc3339(time)}, {"event", event}};
+    return Json{{"schema", "spoor.audit/1"},
+                {"time", rfc3339(nanoseconds(time.time_since_epoch()).count())},
+                {"event", event}};
 }
 
 // U+FFFD for what is no UTF-8; \u for everything that is not plain ASCII.

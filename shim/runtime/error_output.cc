@@ -1,32 +1,19 @@
 #include "shim/runtime/error_output.h"
 
 #include <fcntl.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <ctime>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/clock.h"
 #include "base/files.h"
 
 namespace spoor {
 namespace {
-
-std::string timestamp() {
-    timeval now{};
-    ::gettimeofday(&now, nullptr);
-    std::tm parts{};
-    ::gmtime_r(&now.tv_sec, &parts);
-    std::array<char, 64> text{};
-    const size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
-    std::array<char, 16> fraction{};
-    std::snprintf(fraction.data(), fraction.size(), ".%06ldZ", static_cast<long>(now.tv_usec));
-    return std::string(text.data(), size) + fraction.data();
-}
 
 // crun's log names: PATH, file:PATH, and two kinds that are no file.
 std::optional<std::string> log_file(const std::string& log) {
@@ -37,7 +24,7 @@ std::optional<std::string> log_file(const std::string& log) {
 
 std::string text_line(int fd, const std::string& message) {
     if (::isatty(fd) == 0) return message;
-    return "\x1b[1;31m" + timestamp() + ": " + message + "\x1b[0m";
+    return "\x1b[1;31m" + rfc3339(wall_time_ns()) + ": " + message + "\x1b[0m";
 }
 
 void write_line(int fd, const std::string& line) {
@@ -54,7 +41,8 @@ std::string one_line(std::string message) {
 }  // namespace
 
 std::string json_error_line(const std::string& message) {
-    const nlohmann::ordered_json line = {{"msg", message}, {"level", "error"}, {"time", timestamp()}};
+    const nlohmann::ordered_json line = {
+        {"msg", message}, {"level", "error"}, {"time", rfc3339(wall_time_ns())}};
     return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/files.h"
 #include "base/unique_fd.h"
+#include "tests/support/temp_dir.h"
 
 namespace spoor::broker {
 namespace {
@@ -23,11 +24,8 @@ using namespace std::chrono_literals;
 
 class AuditLog : public testing::Test {
 protected:
-    AuditLog() : dir_(::mkdtemp(name_)) {}
-    ~AuditLog() override { (void)remove_tree(dir_); }
-
     [[nodiscard]] std::string path(const std::string& name = "audit.jsonl") const {
-        return dir_ + "/" + name;
+        return directory_ / name;
     }
     static std::vector<json> lines_of(const std::string& file) {
         std::ifstream text(file);
@@ -45,8 +43,7 @@ protected:
         return event;
     }
 
-    char name_[32] = "/tmp/spoor-audit-test.XXXXXX";
-    std::string dir_;
+    test::TempDir directory_;
 };
 
 TEST_F(AuditLog, ALineSaysWhoWhatAndWhy) {

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include "base/files.h"
+#include "tests/support/temp_dir.h"
 
 namespace spoor::broker {
 namespace {
@@ -40,9 +40,8 @@ TEST(Metrics, ManyAccountsAreOneLabel) {
 }
 
 TEST(Metrics, TheSocketIsForItsOwnerOrItsGroup) {
-    char name[] = "/tmp/spoor-metrics-test.XXXXXX";
-    const std::string dir = ::mkdtemp(name);
-    const std::string path = dir + "/m.sock";
+    const test::TempDir directory;
+    const std::string path = directory / "m.sock";
     for (bool grouped : {false, true}) {
         Metrics metrics;
         Config::Metrics options;
@@ -61,7 +60,6 @@ TEST(Metrics, TheSocketIsForItsOwnerOrItsGroup) {
     const Status refused = metrics.bind(options);
     ASSERT_FALSE(refused);
     EXPECT_THAT(refused.error().message, HasSubstr("there is no group no-such-group"));
-    (void)remove_tree(dir);
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <set>
 
+#include "tests/support/temp_dir.h"
+
 namespace spoor {
 namespace {
 
@@ -44,8 +46,7 @@ HttpAnswer answered(int status, std::optional<uint64_t> retry_after_ms = {}) {
 class DelivererTest : public testing::Test {
 protected:
     DelivererTest() {
-        root_ = ::mkdtemp(root_.data());
-        spool_.emplace(*Spool::open(root_ + "/spool"));
+        spool_.emplace(*Spool::open(root_ / "spool"));
         settings_.endpoint = "https://a.example/?secret";
         settings_.retry_min_ms = 100;
         settings_.retry_max_ms = 10'000;
@@ -53,7 +54,6 @@ protected:
         deliverer_.emplace(
             *spool_, http_, DeliverLog(), [this] { return now_; }, [] { return 1.0; });
     }
-    ~DelivererTest() override { fs::remove_all(root_); }
 
     void put(const std::string& key, DeliveryKind kind = DeliveryKind::report, const std::string& url = "") {
         SpoolItem item;
@@ -78,7 +78,7 @@ protected:
         return all;
     }
 
-    std::string root_ = testing::TempDir() + "spoor-deliver-XXXXXX";
+    test::TempDir root_;
     DeliverySettings settings_;
     std::optional<Spool> spool_;
     FakeHttp http_;
@@ -203,7 +203,7 @@ TEST_F(DelivererTest, ItemsThatDisappearAreNoError) {
     put("2");
     http_.answers.push_back(answered(500));
     pass();
-    fs::remove_all(root_ + "/spool/queue/" + spool_->queue()->front().name);
+    fs::remove_all(root_ / "spool/queue/" + spool_->queue()->front().name);
     EXPECT_FALSE(pass());
 }
 

@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "base/files.h"
+#include "tests/support/temp_dir.h"
 
 namespace spoor {
 namespace {
@@ -32,13 +33,9 @@ SpoolItem item_of(const std::string& task) {
 
 class SpoolTest : public testing::Test {
 protected:
-    SpoolTest() {
-        root_ = ::mkdtemp(root_.data());
-        spool_.emplace(*Spool::open(path()));
-    }
-    ~SpoolTest() override { fs::remove_all(root_); }
+    SpoolTest() { spool_.emplace(*Spool::open(path())); }
 
-    [[nodiscard]] std::string path() const { return root_ + "/state/spool"; }
+    [[nodiscard]] std::string path() const { return root_ / "state/spool"; }
 
     void put(const std::string& task, const std::string& payload, Spool::Limits limits = {}) {
         const Status done = spool_->put(item_of(task), payload, limits);
@@ -60,7 +57,7 @@ protected:
         return found;
     }
 
-    std::string root_ = testing::TempDir() + "spoor-spool-XXXXXX";
+    test::TempDir root_;
     std::optional<Spool> spool_;
 };
 
@@ -84,8 +81,8 @@ TEST_F(SpoolTest, GivesBackWhatWasPutInOrder) {
 
 TEST_F(SpoolTest, CopiesAFile) {
     const std::string payload = std::string(700'000, 'y') + "end";
-    std::ofstream(root_ + "/report") << payload;
-    const auto report = open_file(root_ + "/report", O_RDONLY);
+    std::ofstream(root_ / "report") << payload;
+    const auto report = open_file(root_ / "report", O_RDONLY);
     ASSERT_TRUE(spool_->put(item_of("t"), report->get(), {}));
     const auto opened = spool_->take(queue().front().name);
     EXPECT_EQ(*read_fd(opened->fd.get(), 1u << 20), payload);
@@ -103,9 +100,9 @@ TEST_F(SpoolTest, IsClosedToOthers) {
     ASSERT_FALSE(open);
     EXPECT_EQ(open.error().code, EPERM);
     ASSERT_EQ(::chmod(path().c_str(), 0700), 0);
-    fs::create_directory_symlink(path(), root_ + "/link");
-    EXPECT_FALSE(Spool::open(root_ + "/link"));
-    EXPECT_EQ(Spool::open_existing(root_ + "/none").error().code, ENOENT);
+    fs::create_directory_symlink(path(), root_ / "link");
+    EXPECT_FALSE(Spool::open(root_ / "link"));
+    EXPECT_EQ(Spool::open_existing(root_ / "none").error().code, ENOENT);
 }
 
 TEST_F(SpoolTest, TheOldestMakeRoomAndAreTold) {

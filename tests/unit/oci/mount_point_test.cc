@@ -2,10 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <filesystem>
 #include <fstream>
+
+#include "tests/support/temp_dir.h"
 
 namespace spoor {
 namespace {
@@ -17,12 +18,9 @@ using testing::IsEmpty;
 class MountPointTest : public testing::Test {
 protected:
     MountPointTest() {
-        std::string name = (fs::temp_directory_path() / "spoor-mount.XXXXXX").string();
-        bundle_ = ::mkdtemp(name.data());
         fs::create_directories(bundle_ / "rootfs");
         spec_.root_path = "rootfs";
     }
-    ~MountPointTest() override { fs::remove_all(bundle_); }
 
     MountPoint find(const std::string& destination = "/run/spoor") {
         return find_mount_point(spec_, bundle_, destination);
@@ -32,7 +30,8 @@ protected:
         for (const auto& path : place.missing) fs::create_directory(fs::path(place.root) / path);
     }
 
-    fs::path bundle_;
+    test::TempDir directory_;
+    const fs::path bundle_ = directory_.path();
     Spec spec_;
 };
 
