@@ -9,7 +9,6 @@
 
 #include <condition_variable>
 #include <csignal>
-#include <cstdio>
 #include <deque>
 #include <mutex>
 #include <nlohmann/json.hpp>

@@ -11,7 +11,6 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "base/files.h"
 #include "base/unique_fd.h"
 #include "tests/support/temp_dir.h"
 
