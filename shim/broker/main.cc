@@ -195,8 +195,8 @@ int main(int argc, char** argv) {
     spdlog::set_default_logger(spdlog::stderr_color_st("spoord"));
     spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
     spdlog::set_level(spdlog::level::from_str(level));
-    Status ran = check_only ? check(limits)
-                            : run(socket_path, config_file, end_with_last, safety, limits, options);
+    Status ran =
+        check_only ? check(limits) : run(socket_path, config_file, end_with_last, safety, limits, options);
     if (!ran) {
         spdlog::error("{}", ran.error().message);
         return 1;

@@ -10,12 +10,8 @@
 namespace spoor::ctl {
 
 int config_check_command(const std::string& file) {
-    auto config = load_config_file(file);
-    Status checked;
-    if (config)
-        checked = check_forced_annotations(*config, file);
-    else
-        checked = std::move(config).error();
+    const auto config = load_config_file(file);
+    const Status checked = config ? check_forced_annotations(*config, file) : Status(config.error());
     if (checked) {
         for (const std::string& warning : config_warnings(*config)) complain("warning: " + warning);
         std::printf("%s: valid\n", printable(file).c_str());
