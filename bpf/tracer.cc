@@ -21,6 +21,8 @@
 namespace spoor::bpf {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 // The words that the programs compare with.
 spoor_task_key packed_key(const std::string& name) {
     static_assert(task_key_bytes_max + 1 == sizeof spoor_task_key::text);
@@ -62,6 +64,7 @@ struct Tracer::State {
     std::optional<Pins> pins;
     std::vector<UniqueFd> adopted_links;  // attached programs of an earlier spoord
     size_t sessions = 0;
+    Clock::time_point idle_since = Clock::now();  // if `attached` and without a session
     uint64_t next_session = 1;
     std::vector<Armed> spares;      // their rings are in the programs' map already
     std::vector<uint64_t> retired;  // sessions whose rings are to be taken out of it
@@ -191,6 +194,7 @@ struct Tracer::State {
         for (const Adopted& session : adopted) ring_sizes[session.session] = session.ring_bytes;
         sessions = adopted.size();
         attached = true;
+        idle_since = Clock::now();
         return {};
     }
 
@@ -205,15 +209,19 @@ struct Tracer::State {
         work.notify_one();
     }
 
+    [[nodiscard]] Clock::time_point detach_at() const {
+        return attached && sessions == 0 ? idle_since + limits.linger : Clock::time_point::max();
+    }
+
     void run_worker() {
         std::unique_lock lock(mutex);
         for (;;) {
-            work.wait(lock, [this] {
-                return ending || !retired.empty() || spares.size() < limits.spare_rings ||
-                       (attached && sessions == 0);
+            const auto due = detach_at();
+            work.wait_until(lock, due, [this, due] {
+                return ending || !retired.empty() || spares.size() < limits.spare_rings || detach_at() != due;
             });
             if (ending) return;
-            if (attached && sessions == 0) detach();
+            if (Clock::now() >= detach_at()) detach();
             if (!retired.empty()) {
                 std::vector<uint64_t> dead = std::exchange(retired, {});
                 lock.unlock();
@@ -383,7 +391,7 @@ Result<spoor_counters> Tracer::stop(uint64_t session) {
 void Tracer::release(uint64_t session) {
     {
         std::lock_guard lock(state_->mutex);
-        --state_->sessions;
+        if (--state_->sessions == 0) state_->idle_since = Clock::now();
     }
     state_->retire(session);
 }
