@@ -125,8 +125,13 @@ def finished_trail(volume):
 # ----------------------------------------------------------------------------------- left behind
 
 
-def processes(*names):
-    """Those of the environment whose name begins so, but for its spoord."""
+def has_ended(process):
+    return (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def processes(*names, zombies=True):
+    """Those of the environment whose name begins so, but for its spoord; on request without those that have ended
+    and that the environment's own init has not looked for yet."""
     found = set()
     for status in Path("/proc").glob("[0-9]*/cgroup"):
         try:
@@ -134,7 +139,7 @@ def processes(*names):
             if "/.." in status.read_text().splitlines()[-1]:
                 continue
             name = (status.parent / "comm").read_text().strip()
-            if name.startswith(names):
+            if name.startswith(names) and (zombies or not has_ended(status.parent)):
                 found.add(f"{name}[{status.parent.name}]")
         except (FileNotFoundError, ProcessLookupError):
             pass
