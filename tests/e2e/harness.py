@@ -125,13 +125,14 @@ def finished_trail(volume):
 # ----------------------------------------------------------------------------------- left behind
 
 
-def has_ended(process):
-    return (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+def is_inits_zombie(process):
+    """It has ended, and the machine's init has not looked for it yet, which may take that one seconds."""
+    state, parent = (process / "stat").read_text().rpartition(")")[2].split()[:2]
+    return state == "Z" and parent == "1"
 
 
-def processes(*names, zombies=True):
-    """Those of the environment whose name begins so, but for its spoord; on request without those that have ended
-    and that the environment's own init has not looked for yet."""
+def processes(*names):
+    """Those of the environment whose name begins so, but for its spoord."""
     found = set()
     for status in Path("/proc").glob("[0-9]*/cgroup"):
         try:
@@ -139,7 +140,7 @@ def processes(*names, zombies=True):
             if "/.." in status.read_text().splitlines()[-1]:
                 continue
             name = (status.parent / "comm").read_text().strip()
-            if name.startswith(names) and (zombies or not has_ended(status.parent)):
+            if name.startswith(names) and not is_inits_zombie(status.parent):
                 found.add(f"{name}[{status.parent.name}]")
         except (FileNotFoundError, ProcessLookupError):
             pass

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import BIN, ROOTFUL, execute, has_ended, session_of, until
+from harness import BIN, ROOTFUL, execute, is_inits_zombie, session_of, until
 
 RUNTIME = """#!/usr/bin/python3 -B
 import os, subprocess, sys
@@ -43,7 +43,7 @@ def alive(names):
         process = comm.parent
         try:
             if (comm.read_text().strip() in names and "/.." not in (process / "cgroup").read_text().splitlines()[-1]
-                    and not has_ended(process) and b"pause" not in (process / "cmdline").read_bytes()):
+                    and not is_inits_zombie(process) and b"pause" not in (process / "cmdline").read_bytes()):
                 yield int(process.name)
         except (FileNotFoundError, ProcessLookupError):
             pass

@@ -50,7 +50,7 @@ def age(directory):
 
 
 def no_recorder_is_left(after):
-    until(lambda: not processes("spoor-recorder", zombies=False), lambda: f"recorders end after {after}: {processes('spoor-recorder')}")
+    until(lambda: not processes("spoor-recorder"), lambda: f"recorders end after {after}: {processes('spoor-recorder')}")
 
 
 def test_no_step_leaks(tmp_path, footprint):
