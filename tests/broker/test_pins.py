@@ -151,6 +151,25 @@ def test_a_session_goes_on_when_spoord_does_not(broker, box, tmp_path, end):
     eventually(lambda: broker.pinned() == [], broker.pinned)
 
 
+def test_what_was_told_is_not_told_again_by_the_next_spoord(broker, box, tmp_path):
+    broker.start()
+    container, client = box(), broker.connect()
+    reader = Reader(client.arm(container.fd, container.pidfd))
+    for fifo in ("begun", "go_on"):
+        os.mkfifo(tmp_path / fifo)
+    container.begin(f"[ -e /nothing ]; echo > {tmp_path}/begun; read x < {tmp_path}/go_on; [ -e /nothing ]; :")
+    (tmp_path / "begun").read_bytes()
+    broker.kill()
+    broker.start()
+    client, reply = broker.resume(reader.token)
+    assert reply.code == peer.OK, reply.text
+    (tmp_path / "go_on").write_bytes(b"x\n")
+    assert container.wait() == 0
+    reader.read()
+    assert sum(r[0] == peer.EV_ACCESS and r[5] + r[6] == b"/nothing" for r in reader.records) == 1
+    client.close()
+
+
 def test_the_answer_to_disarm_can_be_had_again(broker, box):
     broker.start()
     container, client = box(), broker.connect()
