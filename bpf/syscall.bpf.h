@@ -18,7 +18,9 @@ static __noinline int run_name(struct scratch *scratch, struct spoor_process *pr
 {
     __u32 flags = plan->flags;
 
-    if (resolves_names && (plan->name_flags & NAME_NOTED) && op != SPOOR_OP_ABSENT && !take_note(scratch, 0))
+    /* In an exec it would be TOMOYO that has looked a name up, and its last component not followed. */
+    if (resolves_names && (plan->name_flags & NAME_NOTED) && op != SPOOR_OP_ABSENT && op != SPOOR_OP_EXEC &&
+        !take_note(scratch, 0))
         return emit_access(scratch, process, op, flags & ~SPOOR_F_NOFOLLOW, error);
     if (set_name(scratch, plan->dirfd, plan->name, plan->name_flags)) {
         count_fault(process, error);
