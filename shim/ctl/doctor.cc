@@ -93,8 +93,10 @@ void check_family(broker::Family family, Findings& findings) {
             findings.add(Level::ok, "hook family", name + "; BPF LSM is not active");
             break;
         case broker::Family::syscall_exit:
-            findings.add(Level::note, "hook family", name + ": the kernel refused fentry and BPF LSM, or spoord was told "
-                                                            "so (--family)");
+            findings.add(Level::note, "hook family",
+                         name +
+                             ": the kernel refused fentry and BPF LSM, or spoord was told "
+                             "so (--family)");
             break;
     }
     auto modules = read_file("/sys/kernel/security/lsm", 4096);

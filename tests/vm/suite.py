@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
-PARTS = ["package", "service", "rootful", "matrix", "rootless", "containerd", "fentry", "syscall-exit"]
+PARTS = ["package", "service", "rootful", "matrix", "rootless", "containerd", "fentry", "syscall-exit", "neighbours"]
 # The matrix with the best hook family that the kernel has, and with families that spoord is told.
 MATRIX_PARTS = ["matrix", "fentry", "syscall-exit"]
 # Where spoor is to say that the kernel is too old.
@@ -35,6 +35,7 @@ def make_payload(directory, package, programs, cases):
 
     shutil.copytree(HERE / "payload", directory)
     shutil.copy(package, directory / "spoor.deb")
+    shutil.copy(programs / "neighbour", directory)
     for program in ("ops", "matrix"):
         image = directory / "images" / program
         image.mkdir(parents=True)
@@ -66,6 +67,22 @@ def left_out(results):
 def family(results, part):
     """The hook family that a part's container was traced with."""
     return json.loads((results / "volumes" / f"{part}-main/trace/session.json").read_text())["family"]
+
+
+def neighbours(results):
+    """Lines: what a call costs a process that is not traced, in nanoseconds, and how much more with a session."""
+    def measured(step):
+        return {name: int(ns) for name, ns in (line.split() for line in output(results, step).splitlines())}
+
+    before, after = measured("neighbours.before"), measured("neighbours.after")
+    plain = {name: min(before[name], after[name]) for name in before}
+    yield f"{'family':14}" + "".join(f"{name:>24}" for name in plain)
+    yield f"{'no session':14}" + "".join(f"{ns:>21} ns" for ns in plain.values())
+    yield f"{'  (again)':14}" + "".join(f"{max(before[name], after[name]) / plain[name]:24.2f}" for name in plain)
+    for told in ("auto", "fentry", "syscall-exit"):
+        traced_by = json.loads((results / f"volumes/neighbours-{told}/trace/session.json").read_text())["family"]
+        found = measured(f"neighbours-{told}.calls")
+        yield f"{traced_by:14}" + "".join(f"{found[name] / plain[name]:24.2f}" for name in plain)
 
 
 def accept(kernel, results, parts):

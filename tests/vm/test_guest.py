@@ -30,6 +30,8 @@ STEPS = {
     "matrix": ["import", "main", "matrix-main.ended", "cut", "matrix-cut.ended"],
     "rootless": ["import", "run", "ended"],
     "containerd": ["ready", "run", "ended"],
+    "neighbours": ["import", "before", *(f"neighbours-{family}.{step}" for family in ("auto", "fentry", "syscall-exit")
+                                         for step in ("doctor", "start", "calls", "end", "ended")), "after"],
     **{family: ["doctor", "main", f"{family}-main.ended", "cut", f"{family}-cut.ended"] for family in ("fentry", "syscall-exit")},
 }
 EXPECTED_STEPS = [step if step.startswith(f"{part}-") else f"{part}.{step}" for part in PARTS for step in STEPS[part]]
