@@ -24,6 +24,8 @@
 namespace spoor::bpf {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr uint64_t bit(spoor_op op) { return uint64_t{1} << op; }
 
 }  // namespace
@@ -44,6 +46,7 @@ struct Tracer::State {
     std::optional<Pins> pins;
     std::vector<UniqueFd> adopted_links;  // attached programs of an earlier spoord
     size_t sessions = 0;
+    Clock::time_point idle_since = Clock::now();  // if `attached` and without a session
     uint64_t next_session = 1;
     struct Spare {
         Armed armed;
@@ -200,6 +203,7 @@ struct Tracer::State {
         for (const Adopted& session : adopted) ring_sizes[session.session] = session.sizes.ring_bytes;
         sessions = adopted.size();
         attached = true;
+        idle_since = Clock::now();
         return {};
     }
 
@@ -228,17 +232,22 @@ struct Tracer::State {
         return missing;
     }
 
+    [[nodiscard]] Clock::time_point detach_at() const {
+        return attached && sessions == 0 ? idle_since + limits.linger : Clock::time_point::max();
+    }
+
     void run_worker() {
         std::unique_lock lock(mutex);
         for (;;) {
             std::vector<Spare> missing;
-            work.wait(lock, [this, &missing] {
-                if (ending || !retired.empty() || (attached && sessions == 0)) return true;
+            const auto due = detach_at();
+            work.wait_until(lock, due, [this, due, &missing] {
+                if (ending || !retired.empty() || detach_at() != due) return true;
                 missing = missing_spares();
                 return !missing.empty();
             });
             if (ending) return;
-            if (attached && sessions == 0) detach();
+            if (Clock::now() >= detach_at()) detach();
             if (!retired.empty()) {
                 const std::vector<uint64_t> dead = std::exchange(retired, {});
                 lock.unlock();
@@ -409,7 +418,7 @@ Result<spoor_counters> Tracer::stop(uint64_t session) {
 void Tracer::release(uint64_t session) {
     {
         std::lock_guard lock(state_->mutex);
-        --state_->sessions;
+        if (--state_->sessions == 0) state_->idle_since = Clock::now();
     }
     state_->retire(session);
 }

@@ -1,4 +1,4 @@
-// Owner of the BPF programs, their maps and links. Loaded once; attached while a session exists.
+// Owner of the BPF programs, their maps and links. Loaded once; attached while a session exists and a little longer.
 //
 // Taking a ring out of the programs' reach, or putting one there, waits for a grace period of the
 // kernel (some 15 ms). No caller should: a thread of the Tracer's own keeps spare rings in place,
@@ -13,6 +13,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -36,6 +37,9 @@ struct TracerLimits {
     uint32_t open_files = 32768;
     uint32_t spare_rings = 4;          // held ready, each with a dedupe table, for each size of tables
     uint32_t ring_bytes = 512 * 1024;  // size of a spare ring
+    // How long programs stay attached after the last session: attaching them anew takes longer than all
+    // else that arms a cgroup.
+    std::chrono::milliseconds linger{5000};
 };
 
 // What a session takes of the kernel's memory.

@@ -160,6 +160,7 @@ int main(int argc, char** argv) {
     std::string config_file;
     Safety safety;
     int64_t grace_s = 60;
+    int64_t linger_s = 5;
     bool end_with_last = false;
     bool check_only = false;
     bpf::TracerLimits limits;
@@ -183,6 +184,9 @@ int main(int argc, char** argv) {
     app.add_option("--resume-grace", grace_s, "seconds that adopted sessions wait for their recorders")
         ->capture_default_str()
         ->check(CLI::Range(1, 3600));
+    app.add_option("--linger", linger_s, "seconds that the programs stay attached after the last session")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 3600));
     app.add_option("--max-ring", options.quota.ring_bytes_max,
                    "largest ring of any container, in bytes,\nwhatever the rules say")
         ->capture_default_str()
@@ -193,6 +197,7 @@ int main(int argc, char** argv) {
         ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
     CLI11_PARSE(app, argc, argv);
     options.resume_grace = std::chrono::seconds(grace_s);
+    limits.linger = std::chrono::seconds(linger_s);
 
     spdlog::set_default_logger(spdlog::stderr_color_st("spoord"));
     spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
