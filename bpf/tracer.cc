@@ -218,6 +218,10 @@ struct Tracer::State {
         work.notify_one();
     }
 
+    [[nodiscard]] Clock::time_point detach_at() const {
+        return attached && sessions == 0 ? idle_since + limits.linger : Clock::time_point::max();
+    }
+
     // Sessions to be, as many as are missing of each size.
     [[nodiscard]] std::vector<Spare> missing_spares() {
         std::vector<Spare> missing;
@@ -232,15 +236,11 @@ struct Tracer::State {
         return missing;
     }
 
-    [[nodiscard]] Clock::time_point detach_at() const {
-        return attached && sessions == 0 ? idle_since + limits.linger : Clock::time_point::max();
-    }
-
     void run_worker() {
         std::unique_lock lock(mutex);
         for (;;) {
-            std::vector<Spare> missing;
             const auto due = detach_at();
+            std::vector<Spare> missing;
             work.wait_until(lock, due, [this, due, &missing] {
                 if (ending || !retired.empty() || detach_at() != due) return true;
                 missing = missing_spares();

@@ -294,7 +294,9 @@ out:
 	return outcome;
 }
 
-static bool is_success(const char *answer) { return !strcmp(answer, "{\"ok\":true}"); }
+static char success[] = "{\"ok\":true}";
+
+static bool is_success(const char *answer) { return !strcmp(answer, success); }
 
 static int create_runtime(struct hook *hook)
 {
@@ -345,7 +347,7 @@ static int poststop(struct hook *hook)
 		if (outcome != answered || !is_success(answer))
 			return leave_to_spoor_runtime(hook, NULL, NULL);
 	}
-	return swept_of_late(hook->state_dir) ? 0 : leave_to_spoor_runtime(hook, NULL, NULL);
+	return swept_of_late(hook->state_dir) ? 0 : leave_to_spoor_runtime(hook, "--answer", success);
 }
 
 static int run_hook(char **argv, int words)

@@ -360,15 +360,17 @@ Status SessionLoop::start_tracing(pid_t pid) {
 }
 
 Result<broker::GrantedRing> SessionLoop::ask_broker(int cgroup, int pidfd, broker::Deadline deadline) {
-    auto granted = broker_->arm(job_.container_id, cgroup, pidfd, job_.ring_bytes, task_keys_of(job_),
-                                modes_of(job_), deadline);
+    const auto ask = [&] {
+        return broker_->arm(job_.container_id, cgroup, pidfd, job_.ring_bytes, task_keys_of(job_),
+                            modes_of(job_), deadline);
+    };
+    auto granted = ask();
     if (granted || broker_->connected() || granted.error().code == ETIMEDOUT) return granted;
     // spoord was restarted since the container's set-up began.
     auto again = environment_.connect_broker(job_, deadline);
     if (!again) return std::move(again).error();
     *broker_ = std::move(*again);
-    return broker_->arm(job_.container_id, cgroup, pidfd, job_.ring_bytes, task_keys_of(job_), modes_of(job_),
-                        deadline);
+    return ask();
 }
 
 Session SessionLoop::facts() const {
@@ -431,18 +433,21 @@ void SessionLoop::conclude(SessionState state, std::vector<std::string> reasons)
         // A new container of this name may have moved our volume aside and made its own.
         const std::string trace = job_.volume_dir + "/" + trace_directory;
         if (never_started) warn_of(remove_own_tree(job_.volume_dir, trace, trace_identity_));
-        const std::string directory = broker::state_root_of(job_) + "/" + own_volumes_directory;
-        for (const auto& name : prune_own_volumes(directory, job_.volume_dir, job_.keep_volumes))
-            log_.info("removed the old volume " + name);
     }
     remove_volume_mount_point(job_);
     warn_of(remove_own_state_dir(job_.state_dir, state_dir_identity_));
-    if (!control_) return;
-    // Also those who asked while the reports were being written.
-    control_->serve_waiting(
-        [this](int connection, const ControlRequest& request) { serve(connection, request); });
-    for (int connection : waiting_for_finish_) control_->answer(connection, written);
-    waiting_for_finish_.clear();
+    if (control_) {
+        // Also those who asked while the reports were being written.
+        control_->serve_waiting(
+            [this](int connection, const ControlRequest& request) { serve(connection, request); });
+        for (int connection : waiting_for_finish_) control_->answer(connection, written);
+        waiting_for_finish_.clear();
+    }
+    if (!job_.own_volume) return;
+    // What is of no concern to who waited.
+    const std::string directory = broker::state_root_of(job_) + "/" + own_volumes_directory;
+    for (const auto& name : prune_own_volumes(directory, job_.volume_dir, job_.keep_volumes))
+        log_.info("removed the old volume " + name);
 }
 
 }  // namespace spoor

@@ -142,7 +142,7 @@ int finish_container(const HookArguments& arguments) {
         return call_recorder(arguments.state_dir, {ControlRequest::Op::finish, 0}, finish_deadline,
                              arguments.deadline);
     };
-    auto finished = ask_to_finish();
+    auto finished = arguments.answer ? parse_control_answer(*arguments.answer) : ask_to_finish();
     // It hung up without an answer: killed just now, so that nobody will listen any more.
     if (!finished && finished.error().code == ECONNRESET) finished = ask_to_finish();
     if (finished || (finished.error().code != ESRCH && finished.error().code != ETIME)) return 0;
