@@ -29,6 +29,7 @@ def image(tmp_path_factory, settings):
     """busybox and the probe, as the image "twin"."""
     root = tmp_path_factory.mktemp("image")
     (root / "bin").mkdir()
+    (root / "tmp").mkdir()
     shutil.copy("/bin/busybox", root / "bin")
     shutil.copy(PROGRAMS / "probe", root)
     for applet in APPLETS:

@@ -12,10 +12,12 @@ import os
 import pty
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import tty
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
@@ -125,7 +127,7 @@ class Twin:
         self.side = side
         self.box = BOX
         self.notes = []
-        self.may_be_untraced = False  # where no container of its kind can be traced
+        self.untraced = False  # no container of its kind can be traced, which its session says
         self.sessions = None  # complete trails that a traced one leaves, where only the scenario can tell
         shutil.rmtree(BOX, ignore_errors=True)
         BOX.mkdir()
@@ -274,21 +276,35 @@ class Twin:
         words = ["podman", *(["--runtime", runtime] if runtime else []), *map(str, arguments)]
         return self._run(words, " ".join(["podman", *map(str, arguments)]), **options)
 
-    def podman_on_terminal(self, *arguments):
-        """With a terminal for all three; what it shows is noted."""
+    def podman_on_terminal(self, *arguments, answers=()):
+        """With a terminal for all three; what it shows is noted. `answers`: (what is shown, what is typed then) in turn."""
         master, slave = pty.openpty()
+        if answers:  # what is typed before podman takes the terminal over is not to be shown by it
+            tty.setraw(slave)
         process = subprocess.Popen(["podman", *map(str, arguments)], stdin=slave, stdout=slave, stderr=slave,
                                    env=self.environment, cwd=self.box, start_new_session=True)
         os.close(slave)
-        shown = []
+        shown, seen, answers = b"", 0, list(answers)
+        late = threading.Timer(TIMEOUT_S, process.kill)  # and its end closes the terminal
+        late.start()
         try:
-            while data := os.read(master, 65536):
-                shown.append(data)
+            while True:
+                while answers and answers[0][0] in shown[seen:]:
+                    prompt, typed = answers.pop(0)
+                    seen = shown.index(prompt, seen) + len(prompt)
+                    os.write(master, typed)
+                if not (data := os.read(master, 65536)):
+                    break
+                shown += data
         except OSError:  # EIO: nobody holds the other end any more
             pass
+        late.cancel()
+        assert not answers, f"{answers[0][0]} is not shown: {shown}"
         os.close(master)
+        code = process.wait(TIMEOUT_S)
+        assert code != -signal.SIGKILL, f"ends in {TIMEOUT_S} s: {shown}"
         self.note(" ".join(map(str, ["podman", *arguments])),
-                  f"code {process.wait(TIMEOUT_S)}\n{b''.join(shown).decode(errors='replace')}")
+                  f"code {code}\n{shown.decode(errors='replace')}")
 
     def sort_mounts(self):
         """Podman adds its mounts in an order that changes from container to container."""
@@ -342,8 +358,8 @@ def own_volumes():
     return sorted(volume for root in STATE_ROOTS for volume in root.glob("volumes/*"))
 
 
-def check_trails(sessions, may_be_untraced):
-    """The traced one was traced: its trails are there, and complete."""
+def check_trails(sessions, untraced=False):
+    """The traced one was traced: its trails are there, and complete. Or none of them, where that cannot be."""
     volumes = own_volumes()
 
     def ended():
@@ -351,8 +367,7 @@ def check_trails(sessions, may_be_untraced):
 
     until(ended, lambda: [session_of(volume) for volume in volumes], timeout=PATIENCE_S)
     bad = [(session["state"], session["reasons"]) for session in map(session_of, volumes)
-           if not (session["state"] == "finished" and session["complete"])
-           and not (session["state"] == "untraced" and may_be_untraced)]
+           if (session["state"], session["complete"]) != (("untraced", False) if untraced else ("finished", True))]
     assert not bad, bad
     assert len(volumes) == sessions, [volume.name for volume in volumes]
 
@@ -374,7 +389,7 @@ def play(scenario, podmans=False, sides=SIDES):
         twin.left(left)
         compare(first, twin.notes, side.name)
         if side.name.startswith("traced"):
-            check_trails(twin.sessions if scenario.sessions is None else scenario.sessions, twin.may_be_untraced)
+            check_trails(twin.sessions if scenario.sessions is None else scenario.sessions, twin.untraced)
         else:
             assert not own_volumes()
 
