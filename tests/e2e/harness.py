@@ -15,7 +15,9 @@ BIN = Path("/run/spoor-dev/bin")
 PROGRAMS = Path(os.environ.get("SPOOR_TEST_PROGRAMS", "/run/spoor-dev/programs"))
 ROOTFUL = os.geteuid() == 0
 STATE_ROOT = Path(os.environ["XDG_RUNTIME_DIR"]) / "spoor"
-TIMEOUT_S = 60
+# An emulated machine (tests/vm) takes longer for everything.
+PATIENCE = float(os.environ.get("SPOOR_TEST_PATIENCE", "1"))
+TIMEOUT_S = 60 * PATIENCE
 
 
 @dataclasses.dataclass
@@ -36,6 +38,7 @@ def execute(command, environment=None, input=None, cwd=None, timeout=TIMEOUT_S):
 
 def until(condition, what, timeout=10.0):
     """Waits for `condition()` to be true and returns its value."""
+    timeout *= PATIENCE
     deadline = time.monotonic() + timeout
     while True:
         value = condition()

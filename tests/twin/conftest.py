@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 import twin  # noqa: E402
 from harness import PROGRAMS, Podman  # noqa: E402
 
+collect_ignore = [] if twin.SYSTEMD else ["test_systemd.py"]
 APPLETS = "sh ls cat echo true false id kill sleep ps mkdir touch env seq head tail setsid wc sort tty stty".split()
 
 

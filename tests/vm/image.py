@@ -18,7 +18,8 @@ MODULES = """virtio_pci virtio_blk ext4 overlay fuse tun veth bridge br_netfilte
     xt_conntrack xt_multiport""".split()
 PACKAGES = """systemd systemd-sysv dbus dbus-user-session libpam-systemd udev podman crun runc containerd uidmap
     fuse-overlayfs slirp4netns netavark aardvark-dns iptables busybox-static procps bpftool
-    libbpf1 libcap2 libssl3 libspdlog1.10 libyaml-cpp0.7 libseccomp2 libcurl4 libprometheus-cpp-core1.0""".split()
+    libbpf1 libcap2 libssl3 libspdlog1.10 libyaml-cpp0.7 libseccomp2 libcurl4 libprometheus-cpp-core1.0
+    python3-pytest python3-grpcio python3-protobuf python3-websocket""".split()
 TENANT = "tenant"
 NEEDLESS_UNITS = """apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
     systemd-tmpfiles-clean.timer getty@tty1.service systemd-networkd.service systemd-timesyncd.service

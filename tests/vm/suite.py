@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
-PARTS = ["package", "service", "rootful", "matrix", "rootless", "containerd"]
+PARTS = ["package", "service", "rootful", "matrix", "rootless", "containerd", "systemd"]
 # Where spoor is to say that the kernel is too old.
 REFUSED_PARTS = ["package", "refused"]
 JUDGE_S = 120
@@ -41,6 +41,14 @@ def make_payload(directory, package, programs, cases):
     lower.mkdir()
     (lower / "file").write_text("0123456789")
     ops_data.make(directory / "data")
+    # What the part "systemd" plays: the tests themselves, and what they take.
+    for suite in ("twin", "containerd", "e2e"):
+        shutil.copytree(TESTS / suite, directory / "source/tests" / suite,
+                        ignore=shutil.ignore_patterns("__pycache__", "*.c", "CMakeLists.txt"))
+    subprocess.run(["protoc", f"--proto_path={TESTS}/containerd", f"--python_out={directory}/source/tests/containerd",
+                    TESTS / "containerd/cri.proto"], check=True)
+    (directory / "programs").mkdir()
+    shutil.copy(programs / "probe", directory / "programs")
     for which, names in cases.items():
         (directory / f"cases-{which}").write_text(" ".join(names))
 

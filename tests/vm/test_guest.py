@@ -29,6 +29,7 @@ STEPS = {
     "matrix": ["import", "main", "matrix-main.ended", "cut", "matrix-cut.ended"],
     "rootless": ["import", "run", "ended"],
     "containerd": ["ready", "run", "ended"],
+    "systemd": ["rootful", "rootless", "containerd"],
 }
 EXPECTED_STEPS = [step if step.startswith("matrix-") else f"{part}.{step}" for part in PARTS for step in STEPS[part]]
 TABLE = json.loads(suite.TABLE.read_text())
@@ -54,7 +55,7 @@ def test_the_kernel_is_the_one():
 def test_step(name):
     step = steps()[name]
     said = (RESULTS / "steps" / f"{name}.err").read_text()[-2000:]
-    assert step["code"] == 0, f"{step}\n{output(name)[-2000:]}\n{said}"
+    assert step["code"] == 0, f"{step}\n{output(name)[-8000:]}\n{said}"
 
 
 def test_no_other_steps():
