@@ -214,6 +214,15 @@ def test_a_runtime_that_cannot_be_traced(name, choice, tmp_path):
     check(lambda _: f"runtime: {program}\n", choice, "a kernel of their own")
 
 
+@CHOICES
+def test_a_runtime_that_calls_no_such_hook(choice, tmp_path):
+    """As its own `features` say: nothing would ever begin to trace."""
+    program = tmp_path / "other"
+    program.write_text('#!/bin/sh\n[ "$1" = features ] && echo \'{"hooks": ["poststop"]}\' || exec /usr/bin/crun "$@"\n')
+    program.chmod(0o755)
+    check(lambda _: f"runtime: {program}\n", choice, "calls no createRuntime hook")
+
+
 @pytest.mark.parametrize("runtime", ["/nonexistent/runtime", "/etc/passwd", "/tmp", "crun"])
 def test_a_runtime_that_is_none(runtime):
     """Whatever may be unavailable: without it there is nothing to run."""
