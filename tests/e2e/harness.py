@@ -137,7 +137,7 @@ def processes(*names):
             if "/.." in status.read_text().splitlines()[-1]:
                 continue
             name = (status.parent / "comm").read_text().strip()
-            if name.startswith(names):
+            if name.startswith(names) and name != "spoord":  # where there is no environment, it is in sight
                 found.add(f"{name}[{status.parent.name}]")
         except (FileNotFoundError, ProcessLookupError):
             pass

@@ -21,7 +21,7 @@ TABLE = HERE / "expected.json"
 
 
 def parts_for(kernel, wanted):
-    if json.loads(TABLE.read_text()).get(kernel.name, {}).get("refused"):
+    if json.loads(TABLE.read_text()).get(kernel.facts, {}).get("refused"):
         return REFUSED_PARTS
     return [part for part in PARTS if part in ("package", "service") or part in wanted]
 
@@ -72,7 +72,7 @@ def left_out(results):
 def accept(kernel, results, parts):
     """Makes what was found what is expected; for people to look over in the diff."""
     table = json.loads(TABLE.read_text())
-    entry = table.setdefault(kernel.name, {"left_out": {}})
+    entry = table.setdefault(kernel.facts, {"left_out": {}})
     entry["bpf_lsm"] = "bpf" in (results / "lsm").read_text().strip().split(",")
     if "service" in parts:
         entry["verifier"] = verifier_costs(results)

@@ -13,12 +13,13 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
 
+import kernels  # noqa: E402
 import suite  # noqa: E402
 from harness import Trail  # noqa: E402
 from test_operations import EXPECTED, difference  # noqa: E402
 
 RESULTS = Path(os.environ["SPOOR_VM_RESULTS"])
-KERNEL = os.environ["SPOOR_VM_KERNEL"]
+KERNEL = kernels.named(os.environ["SPOOR_VM_KERNEL"])
 PARTS = os.environ["SPOOR_VM_PARTS"].split()
 # Each part's steps, in their order.
 STEPS = {
@@ -46,9 +47,9 @@ def steps():
 
 
 def test_the_kernel_is_the_one():
-    assert (RESULTS / "uname").read_text().startswith(KERNEL.partition("+")[0] + ".")
+    assert (RESULTS / "uname").read_text().startswith(KERNEL.series + ".")
     modules = (RESULTS / "lsm").read_text().strip().split(",")
-    assert ("bpf" in modules) == TABLE[KERNEL]["bpf_lsm"]
+    assert ("bpf" in modules) == TABLE[KERNEL.facts]["bpf_lsm"]
 
 
 @pytest.mark.parametrize("name", EXPECTED_STEPS)
@@ -78,7 +79,7 @@ if "service" in PARTS:
     def test_verifier_costs():
         """Instructions and states for each program, against the table."""
         found = suite.verifier_costs(RESULTS)
-        known = TABLE[KERNEL]["verifier"]
+        known = TABLE[KERNEL.facts]["verifier"]
         assert set(found) == set(known), "the table lists other programs: ./dev vm --accept"
         dearer = {name: (found[name], known[name]) for name in found
                   if any(found[name][what] > TOLERANCE * known[name][what] for what in known[name])}
@@ -89,12 +90,12 @@ if "refused" in PARTS:
     @pytest.mark.parametrize("step", ["doctor", "check", "strict"])
     def test_the_refusal_names_what_is_missing(step):
         said = " ".join(output(f"refused.{step}").split())
-        assert f"kernel {(RESULTS / 'uname').read_text().strip()} is too old: it has no {TABLE[KERNEL]['refused']}" in said
+        assert f"kernel {(RESULTS / 'uname').read_text().strip()} is too old: it has no {TABLE[KERNEL.facts]['refused']}" in said
 
     def test_untraced_containers_say_why():
         session = json.loads((RESULTS / "volumes/refused/trace/session.json").read_text())
         assert (session["state"], session["complete"]) == ("untraced", False)
-        assert f"is too old: it has no {TABLE[KERNEL]['refused']}" in session["reasons"][0]
+        assert f"is too old: it has no {TABLE[KERNEL.facts]['refused']}" in session["reasons"][0]
 
 
 TRACED = [part for part in PARTS if part in ("rootful", "rootless", "containerd")]
@@ -110,4 +111,4 @@ if TRACED:
 
 if "matrix" in PARTS:
     def test_what_the_matrix_leaves_out_is_known():
-        assert suite.left_out(RESULTS) == TABLE[KERNEL]["left_out"]
+        assert suite.left_out(RESULTS) == TABLE[KERNEL.facts]["left_out"]
