@@ -17,25 +17,45 @@ static __always_inline void count(__u64 session_id, __u32 offset)
 }
 #define COUNT(session_id, field) count(session_id, offsetof(struct spoor_counters, field))
 
-static __always_inline struct scratch *claim_scratch(__u64 session)
+static __always_inline struct scratch *claim_one_of(__u32 begin, __u32 end)
 {
     __u32 first = bpf_get_smp_processor_id() * SCRATCH_PER_CPU;
 
 #pragma unroll
-    for (__u32 i = 0; i < SCRATCH_PER_CPU; i++) {
+    for (__u32 i = begin; i < end; i++) {
         __u32 index = first + i;
         struct scratch *scratch = bpf_map_lookup_elem(&scratches, &index);
 
         if (scratch && !__sync_lock_test_and_set(&scratch->busy, 1))
             return scratch;
     }
-    COUNT(session, lost_scratch);
     return NULL;
+}
+
+static __always_inline struct scratch *claim_scratch(__u64 session)
+{
+    struct scratch *scratch = claim_one_of(0, SCRATCH_FOR_REPORTS);
+
+    if (!scratch)
+        COUNT(session, lost_scratch);
+    return scratch;
+}
+
+static __always_inline struct scratch *claim_hook_scratch(void)
+{
+    return claim_one_of(SCRATCH_FOR_REPORTS, SCRATCH_PER_CPU);
 }
 
 static __always_inline void release_scratch(struct scratch *scratch)
 {
     __sync_lock_test_and_set(&scratch->busy, 0);
+}
+
+/* An address as a mere number: the verifier forgets what it points to on its way through memory. */
+static __always_inline __u64 address_of(struct scratch *scratch, const void *pointer)
+{
+    *(volatile __u64 *)&scratch->hash_a = (__u64)pointer;
+    return *(volatile __u64 *)&scratch->hash_a;
 }
 
 struct hash_walk {
@@ -95,6 +115,64 @@ static __always_inline struct seen_key seen_key_of(const struct scratch *scratch
         .b = scratch->hash_b ^ (((__u64)op << 32 | error) + 1) * 0x9e3779b97f4a7c15ULL,
     };
     return key;
+}
+
+static __always_inline struct seen_set *seen_set_of(__u64 session, const struct seen_key *key)
+{
+    struct bpf_map *table = bpf_map_lookup_elem(&seen, &session);
+    __u32 index;
+
+    if (!table)
+        return NULL; /* the session has ended meanwhile */
+    index = (key->a ^ key->b) >> 32 & (table->max_entries - 1);
+    return bpf_map_lookup_elem(table, &index);
+}
+
+/* Sets are read and written without a lock. Half of one key beside half of another is no key at all, as
+ * much as two different accesses never have the same 128 bits: a race costs an event more, never one less. */
+GLOBAL int was_seen(__u64 session, const struct seen_key *key)
+{
+    struct seen_set *set;
+
+    if (!key)
+        return 0;
+    set = seen_set_of(session, key);
+    if (!set)
+        return 0;
+#pragma unroll
+    for (__u32 i = 0; i < SPOOR_SEEN_WAYS; i++) {
+        volatile struct seen_key *one = &set->keys[i];
+
+        if (one->a == key->a && one->b == key->b)
+            return 1;
+    }
+    return 0;
+}
+
+GLOBAL int mark_seen(__u64 session, const struct seen_key *key)
+{
+    volatile struct seen_key *one;
+    struct seen_set *set;
+    __u32 at;
+
+    if (!key)
+        return 0;
+    set = seen_set_of(session, key);
+    if (!set)
+        return 0;
+    at = bpf_get_prandom_u32() % SPOOR_SEEN_WAYS;
+#pragma unroll
+    for (__u32 i = 0; i < SPOOR_SEEN_WAYS; i++) {
+        one = &set->keys[i];
+        if (!one->a && !one->b) {
+            at = i;
+            break;
+        }
+    }
+    one = &set->keys[at % SPOOR_SEEN_WAYS];
+    one->a = key->a;
+    one->b = key->b;
+    return 0;
 }
 
 struct record {
@@ -168,18 +246,17 @@ GLOBAL int emit_access(struct scratch *scratch, const struct spoor_process *proc
     struct record record = {.type = SPOOR_EV_ACCESS, .op = op, .flags = flags, .value = error};
     bool once = error || !changes_names(op);
     struct seen_key key;
-    __u8 one = 1;
 
     if (!scratch || !process)
         return -1;
     hash_path(scratch);
     key = seen_key_of(scratch, process, op, error);
-    if (once && bpf_map_lookup_elem(&seen, &key))
+    if (once && was_seen(process->session, &key))
         return 0;
     record.time_ns = bpf_ktime_get_boot_ns();
     if (output(scratch, process, &record))
         return -1;
     if (once)
-        bpf_map_update_elem(&seen, &key, &one, BPF_ANY);
+        mark_seen(process->session, &key);
     return 0;
 }

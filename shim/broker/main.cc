@@ -1,6 +1,7 @@
 // spoord: the broker. The only part of spoor with a privilege (CAP_BPF and CAP_PERFMON); see
 // docs/broker-protocol.md for what its peers can ask.
 #include <fcntl.h>
+#include <malloc.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -73,6 +74,13 @@ Status open_books(const Config& config, Books& books) {
     return {};
 }
 
+std::optional<bpf::HookFamily> family_named(const std::string& name) {
+    if (name == "lsm") return bpf::HookFamily::lsm;
+    if (name == "fentry") return bpf::HookFamily::fentry;
+    if (name == "syscall-exit") return bpf::HookFamily::syscall_exit;
+    return std::nullopt;
+}
+
 struct Safety {
     std::string pins = "auto";
     bool extra_capabilities = false;
@@ -115,6 +123,8 @@ Status run(const std::string& socket_path, const std::string& config_file, bool 
     for (const auto& session : tracer->adopted())
         spdlog::info("adopted session {} of uid {}", session.session, session.owner.uid);
     SPOOR_TRY(broker::keep_map_capability_only());
+    broker::Ledger ledger(std::move(config->tenants));
+    tracer->keep_ready(ledger.dedupe_sizes());
     // Threads from here on: they have no more than is left.
     tracer->start();
     if (books.audit) books.audit->start();
@@ -123,9 +133,10 @@ Status run(const std::string& socket_path, const std::string& config_file, bool 
         if (!again) return std::move(again).error();
         return std::move(again->tenants);
     };
-    broker::Ledger ledger(std::move(config->tenants));
     broker::Desk desk(ledger, books.audit.get(), &books.metrics);
     SPOOR_TRY(books.metrics.start([&tracer] { return tracer->programs_attached(); }));
+    // Loading takes the kernel's type information, megabytes that the allocator would keep.
+    ::malloc_trim(0);
     SPOOR_TRY(broker::keep_needed_system_calls_only());
     spdlog::info("ready at {}", options.socket_path);
     desk.told("start", true, std::string("spoord ") + SPOOR_VERSION);
@@ -153,9 +164,11 @@ int main(int argc, char** argv) {
     CLI::App app("spoord: loads spoor's BPF programs and hands a ring to who may trace a cgroup", "spoord");
     std::string socket_path = broker::default_socket;
     std::string level = "info";
+    std::string family = "auto";
     std::string config_file;
     Safety safety;
     int64_t grace_s = 60;
+    int64_t linger_s = 5;
     bool end_with_last = false;
     bool check_only = false;
     bpf::TracerLimits limits;
@@ -179,18 +192,25 @@ int main(int argc, char** argv) {
     app.add_option("--resume-grace", grace_s, "seconds that adopted sessions wait for their recorders")
         ->capture_default_str()
         ->check(CLI::Range(1, 3600));
+    app.add_option("--linger", linger_s, "seconds that the programs stay attached after the last session")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 3600));
     app.add_option("--max-ring", options.quota.ring_bytes_max,
                    "largest ring of any container, in bytes,\nwhatever the rules say")
         ->capture_default_str()
         ->check(CLI::Range(65536u, 1u << 30));
     app.add_option("--max-processes", limits.processes, "processes recorded at once")->capture_default_str();
-    app.add_option("--dedupe-entries", limits.seen, "size of the kernel's table of reported accesses")
-        ->capture_default_str();
+    app.add_option("--family", family,
+                   "hook family: lsm, fentry or syscall-exit;\nauto: the first of them that the kernel takes")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"auto", "lsm", "fentry", "syscall-exit"}));
     app.add_option("--log-level", level, "debug, info, warn or error")
         ->capture_default_str()
         ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
     CLI11_PARSE(app, argc, argv);
     options.resume_grace = std::chrono::seconds(grace_s);
+    limits.linger = std::chrono::seconds(linger_s);
+    limits.family = family_named(family);
 
     spdlog::set_default_logger(spdlog::stderr_color_st("spoord"));
     spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
