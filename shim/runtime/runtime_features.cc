@@ -14,13 +14,13 @@
 namespace spoor {
 namespace {
 
-constexpr size_t largest_answer = 256 * 1024;
+constexpr size_t largest_list = 256 * 1024;
 constexpr std::string_view needed_hook = "createRuntime";
 
 // What is written into `fd` until its other ends are closed, or until `end`.
 std::string read_until(int fd, std::chrono::steady_clock::time_point end) {
     std::string text;
-    while (text.size() < largest_answer) {
+    while (text.size() < largest_list) {
         const auto left =
             std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
         pollfd item{fd, POLLIN, 0};
