@@ -15,6 +15,7 @@
 #include "bpf/adoption.h"
 #include "bpf/object.h"
 #include "bpf/object_pins.h"
+#include "bpf/other_versions.h"
 #include "bpf/state.h"
 #include "spoor.skel.h"
 
@@ -50,6 +51,7 @@ struct Tracer::State {
     spoor_bpf* skeleton = nullptr;
     TracerLimits limits;
     uint64_t renewals = 0;  // begins at random: a number is not to come again after an adoption
+    OtherVersions others;
     std::vector<Adopted> adopted;
     std::map<uint64_t, uint32_t> ring_sizes;  // of each session
 
@@ -99,23 +101,9 @@ struct Tracer::State {
     [[nodiscard]] int task_keys() const { return bpf_map__fd(skeleton->maps.task_keys); }
     [[nodiscard]] int rings() const { return bpf_map__fd(skeleton->maps.rings); }
 
-    [[nodiscard]] static Result<UniqueFd> make_ring(uint32_t ring_bytes) {
-        UniqueFd ring(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "spoor_ring", 0, 0, ring_bytes, nullptr));
-        if (!ring) return errno_error("create a ring of " + std::to_string(ring_bytes) + " bytes");
-        return ring;
-    }
-
-    // Waits until no program still uses the ring that was there before.
-    [[nodiscard]] Status place_ring(uint64_t session, const UniqueFd& ring) const {
-        int fd = ring.get();
-        if (bpf_map_update_elem(rings(), &session, &fd, BPF_ANY) != 0)
-            return errno_error("put the ring into its map");
-        return {};
-    }
-
     [[nodiscard]] Result<UniqueFd> put_ring(uint64_t session, uint32_t bytes) const {
         auto ring = make_ring(bytes);
-        if (ring) SPOOR_TRY(place_ring(session, *ring));
+        if (ring) SPOOR_TRY(place_ring(maps(), session, *ring));
         return ring;
     }
 
@@ -256,6 +244,7 @@ Result<std::unique_ptr<Tracer>> Tracer::load(const TracerLimits& limits, Log log
         loaded = load_into(*state, false);
     }
     if (!loaded) return std::move(loaded).error();
+    if (state->pins) state->others.adopt(*state->pins, state->adopted);
     return std::unique_ptr<Tracer>(new Tracer(std::move(state)));
 }
 
@@ -284,6 +273,7 @@ bool Tracer::outlived() const { return state_->pins.has_value(); }
 const std::vector<Tracer::Adopted>& Tracer::adopted() const { return state_->adopted; }
 
 Result<UniqueFd> Tracer::adopted_ring(const Adopted& session) {
+    if (OtherVersion* other = state_->others.of(session.session)) return other->ring(session);
     return state_->pins->get(name_of(RingPin{session.session, session.ring_bytes}));
 }
 
@@ -297,6 +287,7 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, uin
             return errno_error("a task key of " + std::to_string(task_keys[i].size()) + " bytes", EINVAL);
         keys.keys[i] = packed_key(task_keys[i]);
     }
+    if (state_->others.trace(root)) return errno_error("enter the cgroup", EEXIST);
     auto armed = state_->take_ring(ring_bytes);
     if (!armed) return armed;
     uint64_t session = armed->session;
@@ -326,37 +317,31 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, uin
 }
 
 Result<UniqueFd> Tracer::grow(uint64_t session, uint32_t ring_bytes) {
-    auto ring = State::make_ring(ring_bytes);
-    if (!ring) return ring;
-    const RingPin larger{session, ring_bytes};
-    if (state_->pins) SPOOR_TRY(state_->pins->pin(name_of(larger), ring->get()));
+    if (OtherVersion* other = state_->others.of(session)) return other->grow(session, ring_bytes);
     uint32_t& bytes = state_->ring_sizes[session];
-    if (auto placed = state_->place_ring(session, *ring); !placed) {
-        if (state_->pins) state_->pins->unpin(name_of(larger));
-        return std::move(placed).error();
-    }
-    if (state_->pins) state_->pins->unpin(name_of(RingPin{session, bytes}));
-    bytes = ring_bytes;
+    auto ring =
+        grow_ring(state_->maps(), state_->pins ? &*state_->pins : nullptr, session, bytes, ring_bytes);
+    if (ring) bytes = ring_bytes;
     return ring;
 }
 
 Result<spoor_counters> Tracer::counters(uint64_t session) {
-    spoor_session entry{};
-    if (bpf_map_lookup_elem(state_->session_map(), &session, &entry) != 0)
-        return errno_error("read the counters");
-    return entry.counters;
+    if (OtherVersion* other = state_->others.of(session)) return other->counters(session);
+    return counters_of(state_->maps(), session);
 }
 
 size_t Tracer::programs_attached() const {
     std::lock_guard lock(state_->mutex);
-    if (!state_->attached) return 0;
-    size_t count = 0;
+    size_t count = state_->others.links();
+    if (!state_->attached) return count;
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, state_->skeleton->obj) count += bpf_program__autoload(program);
     return count;
 }
 
 Status Tracer::renew(uint64_t session, uint32_t tgid, uint64_t start_ns) {
+    if (state_->others.of(session))
+        return errno_error("renew a process in a session of another version", ENOTSUP);
     spoor_process process{};
     if (bpf_map_lookup_elem(state_->processes(), &tgid, &process) != 0 || process.session != session ||
         process.start_ns != start_ns)
@@ -368,19 +353,12 @@ Status Tracer::renew(uint64_t session, uint32_t tgid, uint64_t start_ns) {
 }
 
 Result<spoor_counters> Tracer::stop(uint64_t session) {
-    spoor_session entry{};
-    if (bpf_map_lookup_elem(state_->session_map(), &session, &entry) != 0)
-        return errno_error("read the session");
-    spoor_scope_key key{entry.root_cgroup_id, entry.root_hierarchy, 0};
-    uint64_t owner = 0;
-    // A cgroup can be removed only when no process is left in it, so nothing is under way either.
-    bool running = bpf_map_lookup_elem(state_->scopes(), &key, &owner) == 0 && owner == session;
-    forget_session(state_->maps(), session);
-    if (running) bpf_map_delete_elem(state_->rings(), &session);  // waits
-    return counters(session);
+    if (OtherVersion* other = state_->others.of(session)) return other->stop(session);
+    return stop_session(state_->maps(), session);
 }
 
 void Tracer::release(uint64_t session) {
+    if (state_->others.of(session)) return state_->others.release(session);
     {
         std::lock_guard lock(state_->mutex);
         --state_->sessions;
