@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "bpf/inner_maps.h"
 #include "bpf/state.h"
 
 namespace spoor::bpf {
@@ -108,26 +109,13 @@ Result<spoor_counters> stop_session(const SessionMaps& maps, uint64_t session) {
     return counters_of(maps, session);
 }
 
-Result<UniqueFd> make_ring(uint32_t bytes) {
-    UniqueFd ring(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "spoor_ring", 0, 0, bytes, nullptr));
-    if (!ring) return errno_error("create a ring of " + std::to_string(bytes) + " bytes");
-    return ring;
-}
-
-Status place_ring(const SessionMaps& maps, uint64_t session, const UniqueFd& ring) {
-    const int fd = ring.get();
-    if (bpf_map_update_elem(maps.rings, &session, &fd, BPF_ANY) != 0)
-        return errno_error("put the ring into its map");
-    return {};
-}
-
 Result<UniqueFd> grow_ring(const SessionMaps& maps, const Pins* pins, uint64_t session, uint32_t before,
                            uint32_t bytes) {
     auto ring = make_ring(bytes);
     if (!ring) return ring;
     const RingPin larger{session, bytes};
     if (pins) SPOOR_TRY(pins->pin(name_of(larger), ring->get()));
-    if (auto placed = place_ring(maps, session, *ring); !placed) {
+    if (auto placed = put_inner_maps(maps.rings, {{session, ring->get()}}); !placed) {
         if (pins) pins->unpin(name_of(larger));
         return std::move(placed).error();
     }
@@ -144,7 +132,7 @@ Result<Inventory> take_inventory(const SessionMaps& maps, const Pins& pins) {
     const auto numbered = [&inventory](uint64_t session) {
         inventory.next_session = std::max(inventory.next_session, session + 1);
     };
-    for_each_key<uint64_t>(maps.rings, numbered);
+    for (int map : {maps.rings, maps.seen}) for_each_key<uint64_t>(map, numbered);
     for_each_key<uint64_t>(maps.sessions, [&](uint64_t session) {
         numbered(session);
         spoor_session entry{};
@@ -161,13 +149,13 @@ Result<Inventory> take_inventory(const SessionMaps& maps, const Pins& pins) {
                                           ::strnlen(owner.container_id, sizeof owner.container_id));
         adopted.owner.cgroup.assign(owner.cgroup, ::strnlen(owner.cgroup, sizeof owner.cgroup));
         adopted.cgroup_id = entry.root_cgroup_id;
-        adopted.ring_bytes = ring->second;
+        adopted.sizes = {ring->second, owner.seen_entries};
         adopted.abi_version = pins.abi_version();
         inventory.sessions.push_back(std::move(adopted));
     });
     const auto dead = [&live](uint64_t session) { return !live.contains(session); };
     forget(maps, dead);
-    for (int map : {maps.sessions, maps.owners, maps.task_keys, maps.rings})
+    for (int map : {maps.sessions, maps.owners, maps.task_keys, maps.rings, maps.seen})
         if (map >= 0) delete_keys<uint64_t>(map, dead);
     for (const auto& [session, bytes] : *rings)
         if (dead(session)) pins.unpin(name_of({session, bytes}));

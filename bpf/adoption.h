@@ -17,6 +17,7 @@ struct SessionMaps {
     int task_keys = -1;
     int owners = -1;
     int rings = -1;
+    int seen = -1;
 };
 
 struct Inventory {
@@ -33,9 +34,6 @@ Result<spoor_counters> counters_of(const SessionMaps& maps, uint64_t session);
 // As Tracer::stop().
 Result<spoor_counters> stop_session(const SessionMaps& maps, uint64_t session);
 
-Result<UniqueFd> make_ring(uint32_t bytes);
-// Waits until no program still uses the ring that was there before.
-Status place_ring(const SessionMaps& maps, uint64_t session, const UniqueFd& ring);
 // As Tracer::grow(), from a ring of `before` bytes. `pins`: null, there are none.
 Result<UniqueFd> grow_ring(const SessionMaps& maps, const Pins* pins, uint64_t session, uint32_t before,
                            uint32_t bytes);

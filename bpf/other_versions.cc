@@ -30,11 +30,11 @@ constexpr WantedMap wanted_maps[] = {
     {"scopes", BPF_MAP_TYPE_HASH, 16, 8, &SessionMaps::scopes},
     {"sessions", BPF_MAP_TYPE_HASH, 8, 88, &SessionMaps::sessions},
     {"processes", BPF_MAP_TYPE_HASH, 4, 8, &SessionMaps::processes},
-    {"owners", BPF_MAP_TYPE_HASH, 8, 792, &SessionMaps::owners},
+    {"owners", BPF_MAP_TYPE_HASH, 8, 800, &SessionMaps::owners},
     {"rings", BPF_MAP_TYPE_HASH_OF_MAPS, 8, 4, &SessionMaps::rings},
 };
 static_assert(sizeof(spoor_scope_key) == 16 && sizeof(spoor_session) >= 88 &&
-              offsetof(spoor_process, session) == 0 && sizeof(spoor_owner) >= 792 &&
+              offsetof(spoor_process, session) == 0 && sizeof(spoor_owner) >= 800 &&
               offsetof(spoor_session, counters) == 24);
 
 Result<UniqueFd> open_map(const Pins& pins, const WantedMap& wanted) {
@@ -65,7 +65,7 @@ Result<OtherVersion> OtherVersion::open(Pins pins) {
 Result<std::vector<Tracer::Adopted>> OtherVersion::take_inventory() {
     auto inventory = bpf::take_inventory(maps_, pins_);
     if (!inventory) return std::move(inventory).error();
-    for (const auto& session : inventory->sessions) ring_sizes_[session.session] = session.ring_bytes;
+    for (const auto& session : inventory->sessions) ring_sizes_[session.session] = session.sizes.ring_bytes;
     return std::move(inventory->sessions);
 }
 
@@ -76,7 +76,7 @@ bool OtherVersion::traces(const ScopeRoot& root) const {
 }
 
 Result<UniqueFd> OtherVersion::ring(const Tracer::Adopted& session) const {
-    return pins_.get(name_of(RingPin{own_number(session.session), session.ring_bytes}));
+    return pins_.get(name_of(RingPin{own_number(session.session), session.sizes.ring_bytes}));
 }
 
 Result<UniqueFd> OtherVersion::grow(uint64_t session, uint32_t ring_bytes) {

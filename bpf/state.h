@@ -16,7 +16,7 @@
  * - the maps `scopes`, `sessions`, `processes`, `owners` and `rings`, hashes by these names, and their keys;
  * - in their values the fields that are here now, where they are. More may be added, at the end.
  * Of the other maps nothing is asked. */
-#define SPOOR_STATE_VERSION 1
+#define SPOOR_STATE_VERSION 2
 #ifdef SPOOR_TEST_NEXT_RELEASE /* tests/broker: another version, whose values have grown */
 #undef SPOOR_STATE_VERSION
 #define SPOOR_STATE_VERSION 2001
@@ -66,10 +66,15 @@ struct spoor_owner {
     SPOOR_U64 token[2]; /* secret: who shows it is the recorder that the session was granted to */
     SPOOR_U32 uid;
     SPOOR_U32 gid;
+    SPOOR_U32 seen_entries; /* of its table of what has been reported */
+    SPOOR_U32 reserved;
     char container_id[256]; /* for logs; NUL-ended */
     char cgroup[512];       /* its path, for the rules of tenants; empty if longer */
     SPOOR_ADDED
 };
+
+/* Entries that share a set of the table of what has been reported. */
+#define SPOOR_SEEN_WAYS 8
 
 #define SPOOR_TASK_KEYS_MAX 8
 #define SPOOR_TASK_KEY_WORDS 6
@@ -87,7 +92,7 @@ struct spoor_task_keys {
 
 SPOOR_ASSERT(sizeof(struct spoor_scope_key) == 16, "no hidden padding");
 SPOOR_ASSERT(sizeof(struct spoor_session) == 24 + sizeof(struct spoor_counters) + SPOOR_ADDED_BYTES, "no hidden padding");
-SPOOR_ASSERT(sizeof(struct spoor_owner) == 792 + SPOOR_ADDED_BYTES, "no hidden padding");
+SPOOR_ASSERT(sizeof(struct spoor_owner) == 800 + SPOOR_ADDED_BYTES, "no hidden padding");
 SPOOR_ASSERT(sizeof(struct spoor_process) == 40 + SPOOR_ADDED_BYTES, "no hidden padding");
 
 #endif

@@ -51,7 +51,6 @@ static __noinline int run_names(struct scratch *scratch, struct spoor_process *p
     struct record record = {.type = SPOOR_EV_AUX, .op = SPOOR_AUX_TO, .time_ns = bpf_ktime_get_boot_ns()};
     struct seen_key key;
     __u64 a, b;
-    __u8 one = 1;
 
     if (set_name(scratch, plan->dirfd, plan->name, plan->name_flags))
         goto fault;
@@ -64,7 +63,7 @@ static __noinline int run_names(struct scratch *scratch, struct spoor_process *p
     scratch->hash_a = (scratch->hash_a ^ (a << 17 | a >> 47)) * 0x9fb21c651e98df25ULL;
     scratch->hash_b = (scratch->hash_b ^ (b << 17 | b >> 47)) * 0xd6e8feb86659fd93ULL;
     key = seen_key_of(scratch, process, plan->op, error);
-    if (error && bpf_map_lookup_elem(&seen, &key))
+    if (error && was_seen(process->session, &key))
         return 0;
     if (output(scratch, process, &record))
         return 0;
@@ -75,7 +74,7 @@ static __noinline int run_names(struct scratch *scratch, struct spoor_process *p
     record.flags = plan->flags;
     record.value = error;
     if (!output(scratch, process, &record) && error)
-        bpf_map_update_elem(&seen, &key, &one, BPF_ANY);
+        mark_seen(process->session, &key);
     return 0;
 fault:
     count_fault(process, error);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 namespace spoor {
 namespace {
@@ -64,6 +65,14 @@ void read_limits(Section& entry, TenantRule& rule) {
                  [&entry](const char* key, uint32_t& out) { entry.ring_size(key, out); });
     if (rule.ring_bytes_each.value < tenant_ring_bytes_least)
         entry.fault_at("ring_bytes_each", "is at least 64KiB, the smallest ring that spoord makes");
+    uint32_t entries = static_cast<uint32_t>(rule.dedupe_entries.value);
+    entry.number("dedupe_entries", entries);
+    rule.dedupe_entries = {entries, entry.line_of("dedupe_entries")};
+    read_setting(entry, "dedupe_entries_each", rule.dedupe_entries_each, number);
+    if (!std::has_single_bit(rule.dedupe_entries_each.value) ||
+        rule.dedupe_entries_each.value < tenant_dedupe_entries_least ||
+        rule.dedupe_entries_each.value > tenant_dedupe_entries_most)
+        entry.fault_at("dedupe_entries_each", "wants a power of two from 1024 to 1048576");
     read_setting(entry, "connections", rule.connections, number);
     read_setting(entry, "requests", rule.requests, number);
     read_modes(entry, rule.modes);

@@ -51,6 +51,8 @@ struct Metrics::State {
     Family<Gauge>& sessions =
         gauges(registry, "spoor_sessions", "Containers that are traced now, by rule and uid.");
     Family<Gauge>& ring_bytes = gauges(registry, "spoor_ring_bytes", "Size of their rings, by rule and uid.");
+    Family<Gauge>& dedupe_entries = gauges(registry, "spoor_dedupe_entries",
+                                           "Entries of their tables of what was reported, by rule and uid.");
     Counter& records = counters(registry, "spoor_records_total", "Records put into rings.").Add({});
     Counter& audit_lost =
         counters(registry, "spoor_audit_lines_lost_total", "Lines that the audit log has not got.").Add({});
@@ -72,6 +74,7 @@ struct Metrics::State {
     struct Shown {
         Gauge* sessions;
         Gauge* ring_bytes;
+        Gauge* dedupe_entries;
     };
     std::map<std::pair<std::string, std::string>, Shown> shown;
 
@@ -130,11 +133,13 @@ void Metrics::accounts(const std::map<Ledger::Account, Ledger::Use>& in_use) {
         Ledger::Use& sum = wanted[{account.tenant, std::move(uid)}];
         sum.containers += use.containers;
         sum.ring_bytes += use.ring_bytes;
+        sum.dedupe_entries += use.dedupe_entries;
     }
     std::erase_if(state_->shown, [&](const auto& entry) {
         if (wanted.contains(entry.first)) return false;
         state_->sessions.Remove(entry.second.sessions);
         state_->ring_bytes.Remove(entry.second.ring_bytes);
+        state_->dedupe_entries.Remove(entry.second.dedupe_entries);
         return true;
     });
     for (const auto& [labels, use] : wanted) {
@@ -143,11 +148,13 @@ void Metrics::accounts(const std::map<Ledger::Account, Ledger::Use>& in_use) {
             const prometheus::Labels named{{"tenant", labels.first}, {"uid", labels.second}};
             at = state_->shown
                      .emplace(labels,
-                              State::Shown{&state_->sessions.Add(named), &state_->ring_bytes.Add(named)})
+                              State::Shown{&state_->sessions.Add(named), &state_->ring_bytes.Add(named),
+                                           &state_->dedupe_entries.Add(named)})
                      .first;
         }
         at->second.sessions->Set(use.containers);
         at->second.ring_bytes->Set(static_cast<double>(use.ring_bytes));
+        at->second.dedupe_entries->Set(static_cast<double>(use.dedupe_entries));
     }
 }
 
