@@ -347,6 +347,8 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
     auto keys = packed_keys(task_keys);
     if (!keys) return std::move(keys).error();
     if (state_->others.trace(root)) return errno_error("enter the cgroup", EEXIST);
+    auto outer = outer_session_of(state_->maps(), root, owner.uid);
+    if (!outer) return std::move(outer).error();
     auto armed = state_->take(sizes);
     if (!armed) return armed;
     uint64_t session = armed->session;
@@ -354,6 +356,7 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
     entry.root_cgroup_id = root.cgroup_id;
     entry.root_hierarchy = root.hierarchy;
     entry.init_tgid = init_tgid;
+    entry.outer = *outer;
     spoor_scope_key key{root.cgroup_id, root.hierarchy, 0};
     const spoor_owner whose = packed_owner(owner, sizes.seen_entries);
     Status entered;
@@ -364,10 +367,11 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
     else if (!task_keys.empty() && bpf_map_update_elem(state_->task_keys(), &session, &*keys, BPF_ANY) != 0)
         entered = errno_error("enter the task keys");
     // The scope comes after its session: from here on programs act on it.
-    else if (bpf_map_update_elem(state_->scopes(), &key, &session, BPF_NOEXIST) != 0)
+    else if (bpf_map_update_elem(state_->scopes(), &key, &session, *outer != 0 ? BPF_EXIST : BPF_NOEXIST) !=
+             0)
         entered = errno_error("enter the cgroup");
     else if (entered = state_->begin(*armed, sizes.ring_bytes); !entered)
-        bpf_map_delete_elem(state_->scopes(), &key);
+        (void)stop_session(state_->maps(), session);
     if (!entered) {
         state_->retire(session);
         return std::move(entered).error();
