@@ -179,10 +179,30 @@ struct Tracer::State {
     }
 
     void detach() {
+        let_go();
+        if (skeleton) spoor_bpf__detach(skeleton);
+    }
+
+    // The same, but a session can begin between two programs: taking one out of a function (fentry, LSM)
+    // waits for all tasks to have left it, a tenth of a second and more. What that session finds detached it
+    // attaches again.
+    void detach_one_by_one(std::unique_lock<std::mutex>& lock) {
+        let_go();
+        const bpf_object_skeleton& programs = *skeleton->skeleton;
+        for (int i = 0; i < programs.prog_cnt && !attached && !ending; ++i) {
+            bpf_link*& link = *programs.progs[i].link;
+            if (!link) continue;
+            bpf_link__destroy(std::exchange(link, nullptr));
+            // Waits, so that who is blocked on the mutex gets it: it is not a fair one.
+            work.wait_for(lock, std::chrono::milliseconds(1), [this] { return attached || ending; });
+        }
+    }
+
+    // Nothing is attached for a successor any more.
+    void let_go() {
         if (pins) pins->clear();
         adopted_links.clear();
         adopted_coverage.reset();
-        if (skeleton) spoor_bpf__detach(skeleton);
         attached = false;
     }
 
@@ -252,7 +272,7 @@ struct Tracer::State {
                 return !missing.empty();
             });
             if (ending) return;
-            if (Clock::now() >= detach_at()) detach();
+            if (Clock::now() >= detach_at()) detach_one_by_one(lock);
             if (!retired.empty()) {
                 const std::vector<uint64_t> dead = std::exchange(retired, {});
                 lock.unlock();
