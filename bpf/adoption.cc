@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "bpf/inner_maps.h"
 #include "bpf/state.h"
 
 namespace spoor::bpf {
@@ -32,16 +33,39 @@ void delete_keys(int map, Doomed doomed) {
     for (const Key& dead : keys) bpf_map_delete_elem(map, &dead);
 }
 
+// Values of a map that may be another version's: what is known of them stands at their beginning.
+class Values {
+public:
+    explicit Values(int map) : map_(map) {
+        bpf_map_info info{};
+        uint32_t size = sizeof info;
+        if (bpf_obj_get_info_by_fd(map, &info, &size) == 0) buffer_.resize(info.value_size);
+    }
+
+    template <class Key, class Value>
+    bool read(const Key& key, Value& value) {
+        if (buffer_.empty() || bpf_map_lookup_elem(map_, &key, buffer_.data()) != 0) return false;
+        value = {};
+        std::memcpy(&value, buffer_.data(), std::min(sizeof value, buffer_.size()));
+        return true;
+    }
+
+private:
+    int map_;
+    std::vector<char> buffer_;
+};
+
 // Of scopes and processes: entries whose session `dead` says.
 template <class Dead>
 void forget(const SessionMaps& maps, Dead dead) {
-    delete_keys<spoor_scope_key>(maps.scopes, [&](const spoor_scope_key& key) {
-        uint64_t session = 0;
-        return bpf_map_lookup_elem(maps.scopes, &key, &session) == 0 && dead(session);
-    });
-    delete_keys<uint32_t>(maps.processes, [&](uint32_t key) {
+    delete_keys<spoor_scope_key>(maps.scopes,
+                                 [&, values = Values(maps.scopes)](const spoor_scope_key& key) mutable {
+                                     uint64_t session = 0;
+                                     return values.read(key, session) && dead(session);
+                                 });
+    delete_keys<uint32_t>(maps.processes, [&, values = Values(maps.processes)](uint32_t key) mutable {
         spoor_process process{};
-        return bpf_map_lookup_elem(maps.processes, &key, &process) == 0 && dead(process.session);
+        return values.read(key, process) && dead(process.session);
     });
 }
 
@@ -67,8 +91,36 @@ Result<std::map<uint64_t, uint32_t>> settle_rings(const SessionMaps& maps, const
 
 }  // namespace
 
-void forget_session(const SessionMaps& maps, uint64_t session) {
-    forget(maps, [session](uint64_t owner) { return owner == session; });
+Result<spoor_counters> counters_of(const SessionMaps& maps, uint64_t session) {
+    spoor_session entry{};
+    if (!Values(maps.sessions).read(session, entry)) return errno_error("read the counters");
+    return entry.counters;
+}
+
+Result<spoor_counters> stop_session(const SessionMaps& maps, uint64_t session) {
+    spoor_session entry{};
+    if (!Values(maps.sessions).read(session, entry)) return errno_error("read the session");
+    const spoor_scope_key key{entry.root_cgroup_id, entry.root_hierarchy, 0};
+    uint64_t owner = 0;
+    // A cgroup can be removed only when no process is left in it, so nothing is under way either.
+    const bool running = bpf_map_lookup_elem(maps.scopes, &key, &owner) == 0 && owner == session;
+    forget(maps, [session](uint64_t other) { return other == session; });
+    if (running) bpf_map_delete_elem(maps.rings, &session);  // waits
+    return counters_of(maps, session);
+}
+
+Result<UniqueFd> grow_ring(const SessionMaps& maps, const Pins* pins, uint64_t session, uint32_t before,
+                           uint32_t bytes) {
+    auto ring = make_ring(bytes);
+    if (!ring) return ring;
+    const RingPin larger{session, bytes};
+    if (pins) SPOOR_TRY(pins->pin(name_of(larger), ring->get()));
+    if (auto placed = put_inner_maps(maps.rings, {{session, ring->get()}}); !placed) {
+        if (pins) pins->unpin(name_of(larger));
+        return std::move(placed).error();
+    }
+    if (pins) pins->unpin(name_of(RingPin{session, before}));
+    return ring;
 }
 
 Result<Inventory> take_inventory(const SessionMaps& maps, const Pins& pins) {
@@ -76,6 +128,7 @@ Result<Inventory> take_inventory(const SessionMaps& maps, const Pins& pins) {
     if (!rings) return std::move(rings).error();
     Inventory inventory;
     std::set<uint64_t> live;
+    Values entries(maps.sessions), owners(maps.owners);
     const auto numbered = [&inventory](uint64_t session) {
         inventory.next_session = std::max(inventory.next_session, session + 1);
     };
@@ -85,9 +138,7 @@ Result<Inventory> take_inventory(const SessionMaps& maps, const Pins& pins) {
         spoor_session entry{};
         spoor_owner owner{};
         const auto ring = rings->find(session);
-        if (ring == rings->end() || bpf_map_lookup_elem(maps.sessions, &session, &entry) != 0 ||
-            bpf_map_lookup_elem(maps.owners, &session, &owner) != 0)
-            return;
+        if (ring == rings->end() || !entries.read(session, entry) || !owners.read(session, owner)) return;
         live.insert(session);
         Tracer::Adopted adopted;
         adopted.session = session;
@@ -99,12 +150,13 @@ Result<Inventory> take_inventory(const SessionMaps& maps, const Pins& pins) {
         adopted.owner.cgroup.assign(owner.cgroup, ::strnlen(owner.cgroup, sizeof owner.cgroup));
         adopted.cgroup_id = entry.root_cgroup_id;
         adopted.sizes = {ring->second, owner.seen_entries};
+        adopted.abi_version = pins.abi_version();
         inventory.sessions.push_back(std::move(adopted));
     });
     const auto dead = [&live](uint64_t session) { return !live.contains(session); };
     forget(maps, dead);
     for (int map : {maps.sessions, maps.owners, maps.task_keys, maps.rings, maps.seen})
-        delete_keys<uint64_t>(map, dead);
+        if (map >= 0) delete_keys<uint64_t>(map, dead);
     for (const auto& [session, bytes] : *rings)
         if (dead(session)) pins.unpin(name_of({session, bytes}));
     return inventory;

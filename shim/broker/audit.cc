@@ -85,6 +85,7 @@ std::string audit_line(const AuditEvent& event, system_clock::time_point time) {
     if (!event.cgroup.empty()) put_name(line, "cgroup", event.cgroup);
     if (event.session) line["session"] = *event.session;
     if (event.ring_bytes != 0) line["ringBytes"] = event.ring_bytes;
+    if (event.mode) line["mode"] = event.mode;
     if (event.seconds) line["seconds"] = *event.seconds;
     if (const spoor_counters* counters = event.counters)
         line["counters"] = {{"records", counters->emitted},

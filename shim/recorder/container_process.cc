@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <csignal>
 #include <string_view>
@@ -13,6 +15,7 @@
 
 #include "base/files.h"
 #include "base/process.h"
+#include "shim/ipc/broker_protocol.h"
 #include "shim/recorder/outbox.h"
 #include "signal/declared_judge.h"
 
@@ -103,6 +106,16 @@ Result<UniqueFd> open_directory_in(pid_t host_pid, const std::string& path) {
     UniqueFd directory(static_cast<int>(::syscall(SYS_openat2, root->get(), path.c_str(), &how, sizeof how)));
     if (!directory) return errno_error(path);
     return directory;
+}
+
+uint32_t modes_of(const Job& job) {
+    constexpr std::array<std::string_view, 3> words{"off", "warn", "strict"};
+    const auto number = [&words](std::string_view word) {
+        return static_cast<uint32_t>(std::ranges::find(words, word) - words.begin());
+    };
+    uint32_t tasks = 0;
+    for (const std::string& mode : job.task_modes) tasks |= 1u << number(mode);
+    return broker::modes_word(number(job.mode), tasks);
 }
 
 std::vector<std::string> task_keys_of(const Job& job) {

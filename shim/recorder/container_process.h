@@ -35,6 +35,9 @@ Result<UniqueFd> open_directory_in(pid_t host_pid, const std::string& path);
 // The environment variables that spoord is to tell of each program.
 [[nodiscard]] std::vector<std::string> task_keys_of(const Job& job);
 
+// The modes that the job is for, as spoord is told of them (shim/ipc/broker_protocol.h).
+[[nodiscard]] uint32_t modes_of(const Job& job);
+
 // How the tasks of a container are to be kept: its mode, and how its processes and its workspaces are
 // reached. `init_pid`: its first process.
 [[nodiscard]] TaskOptions task_options_of(const Job& job, pid_t init_pid);

@@ -22,7 +22,8 @@ VARIANTS = {
 # What a guest's root is made of, unless told the first: with the second come other versions of Podman, crun and containerd.
 RELEASES = ["bookworm", "trixie"]
 ALL = [*SUITES, "5.10+bpf-lsm", "6.12+no-bpf-lsm", "6.12+trixie"]
-CMDLINE = """console=ttyS0 quiet panic=-1 reboot=t mitigations=off tsc=reliable random.trust_cpu=on
+# no_timer_check: a machine that gets no processor for a moment misses its timer's first interrupts, and gives up.
+CMDLINE = """console=ttyS0 quiet panic=-1 reboot=t mitigations=off tsc=reliable no_timer_check random.trust_cpu=on
     systemd.show_status=0 systemd.unified_cgroup_hierarchy=1 net.ifnames=0""".split()
 
 
