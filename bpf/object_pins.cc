@@ -8,7 +8,7 @@
 namespace spoor::bpf {
 namespace {
 
-std::string pin_name(const bpf_map* map) { return std::string("map_") + bpf_map__name(map); }
+std::string pin_name(const bpf_map* map) { return std::string(map_pin_prefix) + bpf_map__name(map); }
 
 }  // namespace
 

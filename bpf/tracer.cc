@@ -17,6 +17,7 @@
 #include "bpf/inner_maps.h"
 #include "bpf/object.h"
 #include "bpf/object_pins.h"
+#include "bpf/other_versions.h"
 #include "bpf/packing.h"
 #include "bpf/state.h"
 #include "spoor.skel.h"
@@ -26,14 +27,13 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr uint64_t bit(spoor_op op) { return uint64_t{1} << op; }
-
 }  // namespace
 
 struct Tracer::State {
     spoor_bpf* skeleton = nullptr;
     TracerLimits limits;
     uint64_t renewals = 0;  // begins at random: a number is not to come again after an adoption
+    OtherVersions others;
     std::vector<Adopted> adopted;
     std::map<uint64_t, uint32_t> ring_sizes;  // of each session
 
@@ -44,7 +44,8 @@ struct Tracer::State {
     bool ending = false;
     bool attached = false;
     std::optional<Pins> pins;
-    std::vector<UniqueFd> adopted_links;  // attached programs of an earlier spoord
+    std::vector<UniqueFd> adopted_links;       // attached programs of an earlier spoord
+    std::optional<Coverage> adopted_coverage;  // theirs
     size_t sessions = 0;
     Clock::time_point idle_since = Clock::now();  // if `attached` and without a session
     uint64_t next_session = 1;
@@ -178,20 +179,44 @@ struct Tracer::State {
     }
 
     void detach() {
+        let_go();
+        if (skeleton) spoor_bpf__detach(skeleton);
+    }
+
+    // The same, but a session can begin between two programs: taking one out of a function (fentry, LSM)
+    // waits for all tasks to have left it, a tenth of a second and more. What that session finds detached it
+    // attaches again.
+    void detach_one_by_one(std::unique_lock<std::mutex>& lock) {
+        let_go();
+        const bpf_object_skeleton& programs = *skeleton->skeleton;
+        for (int i = 0; i < programs.prog_cnt && !attached && !ending; ++i) {
+            bpf_link*& link = *programs.progs[i].link;
+            if (!link) continue;
+            bpf_link__destroy(std::exchange(link, nullptr));
+            // Waits, so that who is blocked on the mutex gets it: it is not a fair one.
+            work.wait_for(lock, std::chrono::milliseconds(1), [this] { return attached || ending; });
+        }
+    }
+
+    // Nothing is attached for a successor any more.
+    void let_go() {
         if (pins) pins->clear();
         adopted_links.clear();
-        spoor_bpf__detach(skeleton);
+        adopted_coverage.reset();
         attached = false;
     }
 
     // What is pinned becomes this object's; before it is loaded.
     Status adopt_maps() {
         SPOOR_TRY(reuse_maps(skeleton->obj, *pins));
+        std::vector<std::string> programs;
         for (const std::string& name : pins->names(link_pin_prefix)) {
             auto link = pins->get(name);
             if (!link) return std::move(link).error();
             adopted_links.push_back(std::move(*link));
+            programs.push_back(name.substr(std::strlen(link_pin_prefix)));
         }
+        adopted_coverage = coverage_of(programs);
         return {};
     }
 
@@ -247,7 +272,7 @@ struct Tracer::State {
                 return !missing.empty();
             });
             if (ending) return;
-            if (Clock::now() >= detach_at()) detach();
+            if (Clock::now() >= detach_at()) detach_one_by_one(lock);
             if (!retired.empty()) {
                 const std::vector<uint64_t> dead = std::exchange(retired, {});
                 lock.unlock();
@@ -285,7 +310,15 @@ Result<std::unique_ptr<Tracer>> Tracer::load(const TracerLimits& limits, Log log
         state->abandon();
         loaded = load_into(*state, false);
     }
+    if (!loaded && !limits.family && state->skeleton && state->skeleton->rodata->resolves_names) {
+        // The trial was not enough. Without resolved names is better than not at all.
+        send_message("only with the syscall-exit family: " + loaded.error().message);
+        state->abandon();
+        state->limits.family = HookFamily::syscall_exit;
+        loaded = load_into(*state, false);
+    }
     if (!loaded) return std::move(loaded).error();
+    if (state->pins) state->others.adopt(*state->pins, state->adopted);
     return std::unique_ptr<Tracer>(new Tracer(std::move(state)));
 }
 
@@ -325,6 +358,7 @@ bool Tracer::outlived() const { return state_->pins.has_value(); }
 const std::vector<Tracer::Adopted>& Tracer::adopted() const { return state_->adopted; }
 
 Result<UniqueFd> Tracer::adopted_ring(const Adopted& session) {
+    if (OtherVersion* other = state_->others.of(session.session)) return other->ring(session);
     return state_->pins->get(name_of(RingPin{session.session, session.sizes.ring_bytes}));
 }
 
@@ -332,6 +366,9 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
                                   const std::vector<std::string>& task_keys, const SessionOwner& owner) {
     auto keys = packed_keys(task_keys);
     if (!keys) return std::move(keys).error();
+    if (state_->others.trace(root)) return errno_error("enter the cgroup", EEXIST);
+    auto outer = outer_session_of(state_->maps(), root, owner.uid);
+    if (!outer) return std::move(outer).error();
     auto armed = state_->take(sizes);
     if (!armed) return armed;
     uint64_t session = armed->session;
@@ -339,6 +376,7 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
     entry.root_cgroup_id = root.cgroup_id;
     entry.root_hierarchy = root.hierarchy;
     entry.init_tgid = init_tgid;
+    entry.outer = *outer;
     spoor_scope_key key{root.cgroup_id, root.hierarchy, 0};
     const spoor_owner whose = packed_owner(owner, sizes.seen_entries);
     Status entered;
@@ -349,10 +387,11 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
     else if (!task_keys.empty() && bpf_map_update_elem(state_->task_keys(), &session, &*keys, BPF_ANY) != 0)
         entered = errno_error("enter the task keys");
     // The scope comes after its session: from here on programs act on it.
-    else if (bpf_map_update_elem(state_->scopes(), &key, &session, BPF_NOEXIST) != 0)
+    else if (bpf_map_update_elem(state_->scopes(), &key, &session, *outer != 0 ? BPF_EXIST : BPF_NOEXIST) !=
+             0)
         entered = errno_error("enter the cgroup");
     else if (entered = state_->begin(*armed, sizes.ring_bytes); !entered)
-        bpf_map_delete_elem(state_->scopes(), &key);
+        (void)stop_session(state_->maps(), session);
     if (!entered) {
         state_->retire(session);
         return std::move(entered).error();
@@ -361,37 +400,31 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
 }
 
 Result<UniqueFd> Tracer::grow(uint64_t session, uint32_t ring_bytes) {
-    auto ring = make_ring(ring_bytes);
-    if (!ring) return ring;
-    const RingPin larger{session, ring_bytes};
-    if (state_->pins) SPOOR_TRY(state_->pins->pin(name_of(larger), ring->get()));
+    if (OtherVersion* other = state_->others.of(session)) return other->grow(session, ring_bytes);
     uint32_t& bytes = state_->ring_sizes[session];
-    if (auto placed = put_inner_maps(state_->rings(), {{session, ring->get()}}); !placed) {
-        if (state_->pins) state_->pins->unpin(name_of(larger));
-        return std::move(placed).error();
-    }
-    if (state_->pins) state_->pins->unpin(name_of(RingPin{session, bytes}));
-    bytes = ring_bytes;
+    auto ring =
+        grow_ring(state_->maps(), state_->pins ? &*state_->pins : nullptr, session, bytes, ring_bytes);
+    if (ring) bytes = ring_bytes;
     return ring;
 }
 
 Result<spoor_counters> Tracer::counters(uint64_t session) {
-    spoor_session entry{};
-    if (bpf_map_lookup_elem(state_->session_map(), &session, &entry) != 0)
-        return errno_error("read the counters");
-    return entry.counters;
+    if (OtherVersion* other = state_->others.of(session)) return other->counters(session);
+    return counters_of(state_->maps(), session);
 }
 
 size_t Tracer::programs_attached() const {
     std::lock_guard lock(state_->mutex);
-    if (!state_->attached) return 0;
-    size_t count = 0;
+    size_t count = state_->others.links();
+    if (!state_->attached) return count;
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, state_->skeleton->obj) count += bpf_program__autoload(program);
     return count;
 }
 
 Status Tracer::renew(uint64_t session, uint32_t tgid, uint64_t start_ns) {
+    if (state_->others.of(session))
+        return errno_error("renew a process in a session of another version", ENOTSUP);
     spoor_process process{};
     if (bpf_map_lookup_elem(state_->processes(), &tgid, &process) != 0 || process.session != session ||
         process.start_ns != start_ns)
@@ -403,19 +436,12 @@ Status Tracer::renew(uint64_t session, uint32_t tgid, uint64_t start_ns) {
 }
 
 Result<spoor_counters> Tracer::stop(uint64_t session) {
-    spoor_session entry{};
-    if (bpf_map_lookup_elem(state_->session_map(), &session, &entry) != 0)
-        return errno_error("read the session");
-    spoor_scope_key key{entry.root_cgroup_id, entry.root_hierarchy, 0};
-    uint64_t owner = 0;
-    // A cgroup can be removed only when no process is left in it, so nothing is under way either.
-    bool running = bpf_map_lookup_elem(state_->scopes(), &key, &owner) == 0 && owner == session;
-    forget_session(state_->maps(), session);
-    if (running) bpf_map_delete_elem(state_->rings(), &session);  // waits
-    return counters(session);
+    if (OtherVersion* other = state_->others.of(session)) return other->stop(session);
+    return stop_session(state_->maps(), session);
 }
 
 void Tracer::release(uint64_t session) {
+    if (state_->others.of(session)) return state_->others.release(session);
     {
         std::lock_guard lock(state_->mutex);
         if (--state_->sessions == 0) state_->idle_since = Clock::now();
@@ -423,16 +449,10 @@ void Tracer::release(uint64_t session) {
     state_->retire(session);
 }
 
-uint64_t Tracer::exact_ops() {
-    return bit(SPOOR_OP_READ) | bit(SPOOR_OP_WRITE) | bit(SPOOR_OP_CREATE) | bit(SPOOR_OP_LIST) |
-           bit(SPOOR_OP_EXEC) | bit(SPOOR_OP_MMAP_EXEC) | bit(SPOOR_OP_MMAP_WRITE) | bit(SPOOR_OP_CONNECT) |
-           bit(SPOOR_OP_BIND);
-}
-
-uint64_t Tracer::lexical_ops() {
-    return bit(SPOOR_OP_TRUNCATE) | bit(SPOOR_OP_DELETE) | bit(SPOOR_OP_RENAME) | bit(SPOOR_OP_LINK) |
-           bit(SPOOR_OP_SYMLINK) | bit(SPOOR_OP_MKDIR) | bit(SPOOR_OP_RMDIR) | bit(SPOOR_OP_MKNOD) |
-           bit(SPOOR_OP_METADATA) | bit(SPOOR_OP_PROBE) | bit(SPOOR_OP_ABSENT) | bit(SPOOR_OP_READLINK);
+Coverage Tracer::coverage() const {
+    std::lock_guard lock(state_->mutex);
+    return state_->adopted_coverage ? *state_->adopted_coverage
+                                    : coverage_of(loadable_programs(state_->skeleton));
 }
 
 }  // namespace spoor::bpf

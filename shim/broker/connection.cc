@@ -99,6 +99,15 @@ Token make_token() {
     return token;
 }
 
+// A running session's recorder may be older than this spoord.
+bool understands(const RequestMessage& message) {
+    if (message.version == version) return true;
+    const auto request = static_cast<Request>(message.request);
+    return message.version >= oldest_session_version && message.version < version &&
+           (request == Request::resume || request == Request::stats || request == Request::grow ||
+            request == Request::renew || request == Request::disarm);
+}
+
 Code code_of(const Error& error) {
     switch (error.code) {
         case ENOTDIR:
@@ -171,15 +180,15 @@ bool Connection::serve() {
     desk_.asked(keep ? static_cast<Request>(request.request) : Request{});
     if (!keep)
         reply = refusal(Code::bad_request, "malformed request");
-    else if (request.version != version)
+    else if (!understands(request))
         reply = refusal(Code::bad_version, "this spoord speaks protocol version " + std::to_string(version) +
                                                ": install spoor and spoord of one release");
     else
         reply = answer(request, received->fds, ring);
     reply.magic = magic;
-    reply.version = version;
+    reply.version = understands(request) ? request.version : version;
     reply.request = request.request;
-    reply.abi_version = SPOOR_ABI_VERSION;
+    reply.abi_version = abi_version_;
     return send_reply(socket_.get(), reply, ring.get()) && keep;
 }
 
@@ -191,11 +200,13 @@ ReplyMessage Connection::answer(const RequestMessage& request, const std::vector
     if (!last)
         if (auto allowed = desk_.ledger().request(subject_.tenant); !allowed) return refusal(allowed.error());
     switch (static_cast<Request>(request.request)) {
-        case Request::hello:
-            reply.family = static_cast<uint32_t>(Family::syscall_exit);
-            reply.exact_ops = bpf::Tracer::exact_ops();
-            reply.lexical_ops = bpf::Tracer::lexical_ops();
+        case Request::hello: {
+            const bpf::Coverage coverage = tracer_.coverage();
+            reply.family = static_cast<uint32_t>(coverage.family);
+            reply.exact_ops = coverage.exact_ops;
+            reply.lexical_ops = coverage.lexical_ops;
             return reply;
+        }
         case Request::arm:
             return arm(request, fds, ring);
         case Request::grow:
@@ -335,6 +346,7 @@ ReplyMessage Connection::resume(const RequestMessage& request, UniqueFd& ring) {
     subject_.tenant.cgroup = session->owner.cgroup;
     subject_.session = session->session;
     subject_.ring_bytes = session->sizes.ring_bytes;
+    abi_version_ = session->abi_version;
     // It was granted before: today's rules do not end it.
     holding_.emplace(
         desk_.ledger().keep(subject_.tenant, session->sizes.ring_bytes, session->sizes.seen_entries));

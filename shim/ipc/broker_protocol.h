@@ -2,7 +2,10 @@
 // fixed-size reply, host byte order. Documented for reviewers in docs/broker-protocol.md.
 //
 // One connection holds at most one session; closing it ends the session. A spoord that ends leaves its
-// sessions to the next one, where their recorders resume them.
+// sessions to the next one, where their recorders resume them. A recorder is of the release that its
+// container was started with, and spoord may be of a later one by then: resume, stats, grow, renew and disarm
+// are served in every version from `oldest_session_version` on, so a later one must leave their fields where
+// they are.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +15,12 @@
 namespace spoor::broker {
 
 inline constexpr uint32_t magic = 0x53504f52;  // "SPOR"
+#ifdef SPOOR_TEST_NEXT_RELEASE                 // tests/broker: a spoord that speaks a later version
+inline constexpr uint16_t version = 1000;
+#else
 inline constexpr uint16_t version = 2;
+#endif
+inline constexpr uint16_t oldest_session_version = 2;
 inline constexpr const char* default_socket = "/run/spoor/spoord.sock";
 
 enum class Request : uint16_t {
