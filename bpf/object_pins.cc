@@ -4,6 +4,7 @@
 #include <bpf/libbpf.h>
 
 #include <string>
+#include <string_view>
 
 namespace spoor::bpf {
 namespace {
@@ -46,6 +47,17 @@ Status pin_links(const bpf_object_skeleton* skeleton, const Pins& pins) {
             SPOOR_TRY(pins.pin(std::string(link_pin_prefix) + program.name, bpf_link__fd(*program.link)));
     }
     return {};
+}
+
+Result<PinnedLinks> pinned_links(const Pins& pins) {
+    PinnedLinks found;
+    for (const std::string& name : pins.names(std::string(link_pin_prefix))) {
+        auto link = pins.get(name);
+        if (!link) return std::move(link).error();
+        found.links.push_back(std::move(*link));
+        found.programs.push_back(name.substr(link_pin_prefix.size()));
+    }
+    return found;
 }
 
 }  // namespace spoor::bpf

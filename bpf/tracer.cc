@@ -44,8 +44,7 @@ struct Tracer::State {
     bool ending = false;
     bool attached = false;
     std::optional<Pins> pins;
-    std::vector<UniqueFd> adopted_links;       // attached programs of an earlier spoord
-    std::optional<Coverage> adopted_coverage;  // theirs
+    std::optional<PinnedLinks> adopted_links;  // attached programs of an earlier spoord
     size_t sessions = 0;
     Clock::time_point idle_since = Clock::now();  // if `attached` and without a session
     uint64_t next_session = 1;
@@ -188,35 +187,24 @@ struct Tracer::State {
     // attaches again.
     void detach_one_by_one(std::unique_lock<std::mutex>& lock) {
         let_go();
-        const bpf_object_skeleton& programs = *skeleton->skeleton;
-        for (int i = 0; i < programs.prog_cnt && !attached && !ending; ++i) {
-            bpf_link*& link = *programs.progs[i].link;
-            if (!link) continue;
-            bpf_link__destroy(std::exchange(link, nullptr));
-            // Waits, so that who is blocked on the mutex gets it: it is not a fair one.
+        // Waits, so that who is blocked on the mutex gets it: it is not a fair one.
+        while (!attached && !ending && detach_one(skeleton))
             work.wait_for(lock, std::chrono::milliseconds(1), [this] { return attached || ending; });
-        }
     }
 
     // Nothing is attached for a successor any more.
     void let_go() {
         if (pins) pins->clear();
-        adopted_links.clear();
-        adopted_coverage.reset();
+        adopted_links.reset();
         attached = false;
     }
 
     // What is pinned becomes this object's; before it is loaded.
     Status adopt_maps() {
         SPOOR_TRY(reuse_maps(skeleton->obj, *pins));
-        std::vector<std::string> programs;
-        for (const std::string& name : pins->names(link_pin_prefix)) {
-            auto link = pins->get(name);
-            if (!link) return std::move(link).error();
-            adopted_links.push_back(std::move(*link));
-            programs.push_back(name.substr(std::strlen(link_pin_prefix)));
-        }
-        adopted_coverage = coverage_of(programs);
+        auto links = pinned_links(*pins);
+        if (!links) return std::move(links).error();
+        adopted_links = std::move(*links);
         return {};
     }
 
@@ -451,8 +439,8 @@ void Tracer::release(uint64_t session) {
 
 Coverage Tracer::coverage() const {
     std::lock_guard lock(state_->mutex);
-    return state_->adopted_coverage ? *state_->adopted_coverage
-                                    : coverage_of(loadable_programs(state_->skeleton));
+    return coverage_of(state_->adopted_links ? state_->adopted_links->programs
+                                             : loadable_programs(state_->skeleton));
 }
 
 }  // namespace spoor::bpf
