@@ -50,23 +50,81 @@ public:
         return true;
     }
 
+    // The value that was read last, if it is still there.
+    template <class Key, class Value>
+    void replace(const Key& key, const Value& value) {
+        std::memcpy(buffer_.data(), &value, std::min(sizeof value, buffer_.size()));
+        bpf_map_update_elem(map_, &key, buffer_.data(), BPF_EXIST);
+    }
+
 private:
     int map_;
     std::vector<char> buffer_;
 };
 
+// What is forgotten of an inner session is the outer one's again.
+template <class Dead>
+class Forgetting {
+public:
+    Forgetting(const SessionMaps& maps, Dead dead) : maps_(maps), dead_(dead), entries_(maps.sessions) {}
+
+    void scopes() {
+        std::vector<std::pair<spoor_scope_key, uint64_t>> found;
+        for_each_key<spoor_scope_key>(maps_.scopes, [&](const spoor_scope_key& key) {
+            uint64_t session = 0;
+            if (bpf_map_lookup_elem(maps_.scopes, &key, &session) == 0 && dead_(session))
+                found.emplace_back(key, session);
+        });
+        for (const auto& [key, session] : found) {
+            spoor_session entry{};
+            if (entries_.read(session, entry) && lives(entry.outer))
+                bpf_map_update_elem(maps_.scopes, &key, &entry.outer, BPF_EXIST);
+            else
+                bpf_map_delete_elem(maps_.scopes, &key);
+        }
+    }
+
+    // False: some were given back, whose children of just then may have been missed.
+    bool processes() {
+        bool all = true;
+        Values processes(maps_.processes);
+        std::vector<uint32_t> keys;
+        for_each_key<uint32_t>(maps_.processes, [&keys](uint32_t key) { keys.push_back(key); });
+        for (uint32_t key : keys) {
+            spoor_process process{};
+            if (!processes.read(key, process) || !dead_(process.session)) continue;
+            if (!lives(process.outer)) {
+                bpf_map_delete_elem(maps_.processes, &key);
+                continue;
+            }
+            process.session = process.outer;
+            process.pid = process.outer_pid;
+            process.outer = 0;
+            processes.replace(key, process);
+            all = false;
+        }
+        return all;
+    }
+
+private:
+    bool lives(uint64_t outer) {
+        spoor_session entry{};
+        return outer != 0 && !dead_(outer) && entries_.read(outer, entry);
+    }
+
+    const SessionMaps& maps_;
+    Dead dead_;
+    Values entries_;
+};
+
 // Of scopes and processes: entries whose session `dead` says.
 template <class Dead>
 void forget(const SessionMaps& maps, Dead dead) {
-    delete_keys<spoor_scope_key>(maps.scopes,
-                                 [&, values = Values(maps.scopes)](const spoor_scope_key& key) mutable {
-                                     uint64_t session = 0;
-                                     return values.read(key, session) && dead(session);
-                                 });
-    delete_keys<uint32_t>(maps.processes, [&, values = Values(maps.processes)](uint32_t key) mutable {
-        spoor_process process{};
-        return values.read(key, process) && dead(process.session);
-    });
+    constexpr int rounds_max = 16;
+    Forgetting forgetting(maps, dead);
+    forgetting.scopes();
+    for (int round = 0; round < rounds_max && !forgetting.processes(); ++round) {
+    }
 }
 
 // The ring of each session. Of two, a killed spoord was changing over from one to the other: it may or
@@ -90,6 +148,19 @@ Result<std::map<uint64_t, uint32_t>> settle_rings(const SessionMaps& maps, const
 }
 
 }  // namespace
+
+Result<uint64_t> outer_session_of(const SessionMaps& maps, const ScopeRoot& root, uint32_t uid) {
+    const spoor_scope_key key{root.cgroup_id, root.hierarchy, 0};
+    uint64_t outer = 0;
+    if (bpf_map_lookup_elem(maps.scopes, &key, &outer) != 0) return uint64_t{0};
+    spoor_session entry{};
+    spoor_owner owner{};
+    const bool known = Values(maps.sessions).read(outer, entry) && Values(maps.owners).read(outer, owner);
+    const bool own = entry.root_cgroup_id == root.cgroup_id && entry.root_hierarchy == root.hierarchy;
+    if (!known || own || entry.outer != 0 || (uid != 0 && uid != owner.uid))
+        return errno_error("enter the cgroup", EEXIST);
+    return outer;
+}
 
 Result<spoor_counters> counters_of(const SessionMaps& maps, uint64_t session) {
     spoor_session entry{};

@@ -30,6 +30,10 @@ struct Inventory {
 // that is moved or removed.
 Result<Inventory> take_inventory(const SessionMaps& maps, const Pins& pins);
 
+// The session that `root` is beneath, which a session of uid's on it is to be an inner one of; 0: there is
+// none. EEXIST: `root` has a session, or is beneath one that is somebody else's or an inner one itself.
+Result<uint64_t> outer_session_of(const SessionMaps& maps, const ScopeRoot& root, uint32_t uid);
+
 Result<spoor_counters> counters_of(const SessionMaps& maps, uint64_t session);
 // As Tracer::stop().
 Result<spoor_counters> stop_session(const SessionMaps& maps, uint64_t session);

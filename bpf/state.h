@@ -16,7 +16,7 @@
  * - the maps `scopes`, `sessions`, `processes`, `owners` and `rings`, hashes by these names, and their keys;
  * - in their values the fields that are here now, where they are. More may be added, at the end.
  * Of the other maps nothing is asked. */
-#define SPOOR_STATE_VERSION 2
+#define SPOOR_STATE_VERSION 3
 #ifdef SPOOR_TEST_NEXT_RELEASE /* tests/broker: another version, whose values have grown */
 #undef SPOOR_STATE_VERSION
 #define SPOOR_STATE_VERSION 2001
@@ -42,6 +42,7 @@ struct spoor_session {
     SPOOR_U32 started;
     SPOOR_U32 pid_level;      /* level of the pid namespace whose numbers are reported */
     struct spoor_counters counters;
+    SPOOR_U64 outer; /* the session that its root is beneath, which is told everything as well; 0: none */
     SPOOR_ADDED
 };
 
@@ -49,7 +50,7 @@ enum spoor_process_flag {
     SPOOR_PROCESS_MAY_WRITE_MAPS = 1 << 0, /* has mapped a file in a way that mprotect(2) can make writable */
 };
 
-/* LASTING: `session`. A process being recorded; keyed by its tgid on the host. */
+/* LASTING: `session`, `pid`, `outer` and `outer_pid`. A process being recorded; keyed by its tgid on the host. */
 struct spoor_process {
     SPOOR_U64 session;
     SPOOR_U64 start_ns;
@@ -57,7 +58,8 @@ struct spoor_process {
     SPOOR_U32 pid;      /* in the container's namespace */
     SPOOR_U32 tgid;     /* on the host */
     SPOOR_U32 flags;    /* enum spoor_process_flag */
-    SPOOR_U32 reserved;
+    SPOOR_U32 outer_pid; /* in the container that the outer session is of */
+    SPOOR_U64 outer;     /* of its session; 0: none */
     SPOOR_ADDED
 };
 
@@ -91,8 +93,8 @@ struct spoor_task_keys {
 };
 
 SPOOR_ASSERT(sizeof(struct spoor_scope_key) == 16, "no hidden padding");
-SPOOR_ASSERT(sizeof(struct spoor_session) == 24 + sizeof(struct spoor_counters) + SPOOR_ADDED_BYTES, "no hidden padding");
+SPOOR_ASSERT(sizeof(struct spoor_session) == 32 + sizeof(struct spoor_counters) + SPOOR_ADDED_BYTES, "no hidden padding");
 SPOOR_ASSERT(sizeof(struct spoor_owner) == 800 + SPOOR_ADDED_BYTES, "no hidden padding");
-SPOOR_ASSERT(sizeof(struct spoor_process) == 40 + SPOOR_ADDED_BYTES, "no hidden padding");
+SPOOR_ASSERT(sizeof(struct spoor_process) == 48 + SPOOR_ADDED_BYTES, "no hidden padding");
 
 #endif

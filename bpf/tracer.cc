@@ -179,10 +179,30 @@ struct Tracer::State {
     }
 
     void detach() {
+        let_go();
+        if (skeleton) spoor_bpf__detach(skeleton);
+    }
+
+    // The same, but a session can begin between two programs: taking one out of a function (fentry, LSM)
+    // waits for all tasks to have left it, a tenth of a second and more. What that session finds detached it
+    // attaches again.
+    void detach_one_by_one(std::unique_lock<std::mutex>& lock) {
+        let_go();
+        const bpf_object_skeleton& programs = *skeleton->skeleton;
+        for (int i = 0; i < programs.prog_cnt && !attached && !ending; ++i) {
+            bpf_link*& link = *programs.progs[i].link;
+            if (!link) continue;
+            bpf_link__destroy(std::exchange(link, nullptr));
+            // Waits, so that who is blocked on the mutex gets it: it is not a fair one.
+            work.wait_for(lock, std::chrono::milliseconds(1), [this] { return attached || ending; });
+        }
+    }
+
+    // Nothing is attached for a successor any more.
+    void let_go() {
         if (pins) pins->clear();
         adopted_links.clear();
         adopted_coverage.reset();
-        if (skeleton) spoor_bpf__detach(skeleton);
         attached = false;
     }
 
@@ -252,7 +272,7 @@ struct Tracer::State {
                 return !missing.empty();
             });
             if (ending) return;
-            if (Clock::now() >= detach_at()) detach();
+            if (Clock::now() >= detach_at()) detach_one_by_one(lock);
             if (!retired.empty()) {
                 const std::vector<uint64_t> dead = std::exchange(retired, {});
                 lock.unlock();
@@ -347,6 +367,8 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
     auto keys = packed_keys(task_keys);
     if (!keys) return std::move(keys).error();
     if (state_->others.trace(root)) return errno_error("enter the cgroup", EEXIST);
+    auto outer = outer_session_of(state_->maps(), root, owner.uid);
+    if (!outer) return std::move(outer).error();
     auto armed = state_->take(sizes);
     if (!armed) return armed;
     uint64_t session = armed->session;
@@ -354,6 +376,7 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
     entry.root_cgroup_id = root.cgroup_id;
     entry.root_hierarchy = root.hierarchy;
     entry.init_tgid = init_tgid;
+    entry.outer = *outer;
     spoor_scope_key key{root.cgroup_id, root.hierarchy, 0};
     const spoor_owner whose = packed_owner(owner, sizes.seen_entries);
     Status entered;
@@ -364,10 +387,11 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
     else if (!task_keys.empty() && bpf_map_update_elem(state_->task_keys(), &session, &*keys, BPF_ANY) != 0)
         entered = errno_error("enter the task keys");
     // The scope comes after its session: from here on programs act on it.
-    else if (bpf_map_update_elem(state_->scopes(), &key, &session, BPF_NOEXIST) != 0)
+    else if (bpf_map_update_elem(state_->scopes(), &key, &session, *outer != 0 ? BPF_EXIST : BPF_NOEXIST) !=
+             0)
         entered = errno_error("enter the cgroup");
     else if (entered = state_->begin(*armed, sizes.ring_bytes); !entered)
-        bpf_map_delete_elem(state_->scopes(), &key);
+        (void)stop_session(state_->maps(), session);
     if (!entered) {
         state_->retire(session);
         return std::move(entered).error();

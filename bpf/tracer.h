@@ -117,7 +117,9 @@ public:
     // Starts a session: its records go to the returned ring from the first execve of `init_tgid`
     // (a number in this process's pid namespace, which must be the host's) on. Quick with a
     // ring of limits.ring_bytes and a table of a size that is kept ready.
-    // EEXIST: the cgroup is in a session already, also in one of another version.
+    // EEXIST: the cgroup has a session already, also one of another version, or is beneath that of another
+    // uid or an inner one. Beneath one of the same uid (or for root) it gets an inner session: what is
+    // recorded there is told to both, and when the inner one is stopped, to the outer one alone again.
     // `task_keys`: names of environment variables whose values every exec tells; at most
     // task_keys_max, each at most task_key_bytes_max long.
     Result<Armed> arm(const ScopeRoot& root, uint32_t init_tgid, const SessionSizes& sizes,

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import time
@@ -353,6 +354,24 @@ def test_the_audit_log_is_rotated(spoord, box, tmp_path):
     assert all(file.stat().st_size <= 2000 for file in files)
     for file in files[1:]:
         assert all(json.loads(line)["schema"] == "spoor.audit/1" for line in file.read_text().splitlines())
+
+
+def test_the_audit_log_in_the_journal(spoord, box, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.settimeout(20)
+        journal.bind(str(tmp_path / "journal"))
+        os.chmod(tmp_path / "journal", 0o666)
+        broker = spoord(rule("small", ALICE, containers=0), audit={"file": f"journal:{tmp_path}/journal"})
+        container = box(owner=ALICE)
+        assert broker.connect(ALICE).arm(container.fd, container.pidfd).code == peer.QUOTA
+        entry = {}
+        while entry.get("SPOOR_EVENT") != "request":
+            fields = journal.recv(1 << 16).decode().splitlines()
+            entry = dict(field.split("=", 1) for field in fields if field)
+    line = json.loads(entry["MESSAGE"])
+    governed.VALIDATOR.validate(line)
+    assert (entry["SPOOR_CODE"], entry["SPOOR_LIMIT"], entry["PRIORITY"]) == ("quota", "containers", "4")
+    assert entry["SPOOR_CGROUP_ID"] == str(line["cgroupId"]) == str(os.fstat(container.fd).st_ino)
 
 
 @pytest.mark.parametrize("destination", ["fifo", "full"])
