@@ -3,15 +3,13 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <cstring>
 #include <string>
-#include <string_view>
 
 namespace spoor::bpf {
 namespace {
 
-constexpr std::string_view link_pin_prefix = "link_";
-
-std::string pin_name(const bpf_map* map) { return std::string("map_") + bpf_map__name(map); }
+std::string pin_name(const bpf_map* map) { return std::string(map_pin_prefix) + bpf_map__name(map); }
 
 }  // namespace
 
@@ -53,11 +51,11 @@ Status pin_links(const bpf_object_skeleton* skeleton, const Pins& pins) {
 
 Result<PinnedLinks> pinned_links(const Pins& pins) {
     PinnedLinks found;
-    for (const std::string& name : pins.names(std::string(link_pin_prefix))) {
+    for (const std::string& name : pins.names(link_pin_prefix)) {
         auto link = pins.get(name);
         if (!link) return std::move(link).error();
         found.links.push_back(std::move(*link));
-        found.programs.push_back(name.substr(link_pin_prefix.size()));
+        found.programs.push_back(name.substr(std::strlen(link_pin_prefix)));
     }
     return found;
 }

@@ -14,6 +14,9 @@ struct bpf_object_skeleton;
 
 namespace spoor::bpf {
 
+inline constexpr const char* map_pin_prefix = "map_";
+inline constexpr const char* link_pin_prefix = "link_";
+
 // The object's maps become the pinned ones; before it is loaded. EPROTO: their layout is another.
 Status reuse_maps(const bpf_object* object, const Pins& pins);
 Status pin_maps(const bpf_object* object, const Pins& pins);

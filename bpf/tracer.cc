@@ -17,6 +17,7 @@
 #include "bpf/inner_maps.h"
 #include "bpf/object.h"
 #include "bpf/object_pins.h"
+#include "bpf/other_versions.h"
 #include "bpf/packing.h"
 #include "bpf/state.h"
 #include "spoor.skel.h"
@@ -32,6 +33,7 @@ struct Tracer::State {
     spoor_bpf* skeleton = nullptr;
     TracerLimits limits;
     uint64_t renewals = 0;  // begins at random: a number is not to come again after an adoption
+    OtherVersions others;
     std::vector<Adopted> adopted;
     std::map<uint64_t, uint32_t> ring_sizes;  // of each session
 
@@ -304,6 +306,7 @@ Result<std::unique_ptr<Tracer>> Tracer::load(const TracerLimits& limits, Log log
         loaded = load_into(*state, false);
     }
     if (!loaded) return std::move(loaded).error();
+    if (state->pins) state->others.adopt(*state->pins, state->adopted);
     return std::unique_ptr<Tracer>(new Tracer(std::move(state)));
 }
 
@@ -343,6 +346,7 @@ bool Tracer::outlived() const { return state_->pins.has_value(); }
 const std::vector<Tracer::Adopted>& Tracer::adopted() const { return state_->adopted; }
 
 Result<UniqueFd> Tracer::adopted_ring(const Adopted& session) {
+    if (OtherVersion* other = state_->others.of(session.session)) return other->ring(session);
     return state_->pins->get(name_of(RingPin{session.session, session.sizes.ring_bytes}));
 }
 
@@ -350,6 +354,9 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
                                   const std::vector<std::string>& task_keys, const SessionOwner& owner) {
     auto keys = packed_keys(task_keys);
     if (!keys) return std::move(keys).error();
+    if (state_->others.trace(root)) return errno_error("enter the cgroup", EEXIST);
+    auto outer = outer_session_of(state_->maps(), root, owner.uid);
+    if (!outer) return std::move(outer).error();
     auto armed = state_->take(sizes);
     if (!armed) return armed;
     uint64_t session = armed->session;
@@ -357,6 +364,7 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
     entry.root_cgroup_id = root.cgroup_id;
     entry.root_hierarchy = root.hierarchy;
     entry.init_tgid = init_tgid;
+    entry.outer = *outer;
     spoor_scope_key key{root.cgroup_id, root.hierarchy, 0};
     const spoor_owner whose = packed_owner(owner, sizes.seen_entries);
     Status entered;
@@ -367,10 +375,11 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
     else if (!task_keys.empty() && bpf_map_update_elem(state_->task_keys(), &session, &*keys, BPF_ANY) != 0)
         entered = errno_error("enter the task keys");
     // The scope comes after its session: from here on programs act on it.
-    else if (bpf_map_update_elem(state_->scopes(), &key, &session, BPF_NOEXIST) != 0)
+    else if (bpf_map_update_elem(state_->scopes(), &key, &session, *outer != 0 ? BPF_EXIST : BPF_NOEXIST) !=
+             0)
         entered = errno_error("enter the cgroup");
     else if (entered = state_->begin(*armed, sizes.ring_bytes); !entered)
-        bpf_map_delete_elem(state_->scopes(), &key);
+        (void)stop_session(state_->maps(), session);
     if (!entered) {
         state_->retire(session);
         return std::move(entered).error();
@@ -379,37 +388,31 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
 }
 
 Result<UniqueFd> Tracer::grow(uint64_t session, uint32_t ring_bytes) {
-    auto ring = make_ring(ring_bytes);
-    if (!ring) return ring;
-    const RingPin larger{session, ring_bytes};
-    if (state_->pins) SPOOR_TRY(state_->pins->pin(name_of(larger), ring->get()));
+    if (OtherVersion* other = state_->others.of(session)) return other->grow(session, ring_bytes);
     uint32_t& bytes = state_->ring_sizes[session];
-    if (auto placed = put_inner_maps(state_->rings(), {{session, ring->get()}}); !placed) {
-        if (state_->pins) state_->pins->unpin(name_of(larger));
-        return std::move(placed).error();
-    }
-    if (state_->pins) state_->pins->unpin(name_of(RingPin{session, bytes}));
-    bytes = ring_bytes;
+    auto ring =
+        grow_ring(state_->maps(), state_->pins ? &*state_->pins : nullptr, session, bytes, ring_bytes);
+    if (ring) bytes = ring_bytes;
     return ring;
 }
 
 Result<spoor_counters> Tracer::counters(uint64_t session) {
-    spoor_session entry{};
-    if (bpf_map_lookup_elem(state_->session_map(), &session, &entry) != 0)
-        return errno_error("read the counters");
-    return entry.counters;
+    if (OtherVersion* other = state_->others.of(session)) return other->counters(session);
+    return counters_of(state_->maps(), session);
 }
 
 size_t Tracer::programs_attached() const {
     std::lock_guard lock(state_->mutex);
-    if (!state_->attached) return 0;
-    size_t count = 0;
+    size_t count = state_->others.links();
+    if (!state_->attached) return count;
     bpf_program* program = nullptr;
     bpf_object__for_each_program(program, state_->skeleton->obj) count += bpf_program__autoload(program);
     return count;
 }
 
 Status Tracer::renew(uint64_t session, uint32_t tgid, uint64_t start_ns) {
+    if (state_->others.of(session))
+        return errno_error("renew a process in a session of another version", ENOTSUP);
     spoor_process process{};
     if (bpf_map_lookup_elem(state_->processes(), &tgid, &process) != 0 || process.session != session ||
         process.start_ns != start_ns)
@@ -421,19 +424,12 @@ Status Tracer::renew(uint64_t session, uint32_t tgid, uint64_t start_ns) {
 }
 
 Result<spoor_counters> Tracer::stop(uint64_t session) {
-    spoor_session entry{};
-    if (bpf_map_lookup_elem(state_->session_map(), &session, &entry) != 0)
-        return errno_error("read the session");
-    spoor_scope_key key{entry.root_cgroup_id, entry.root_hierarchy, 0};
-    uint64_t owner = 0;
-    // A cgroup can be removed only when no process is left in it, so nothing is under way either.
-    bool running = bpf_map_lookup_elem(state_->scopes(), &key, &owner) == 0 && owner == session;
-    forget_session(state_->maps(), session);
-    if (running) bpf_map_delete_elem(state_->rings(), &session);  // waits
-    return counters(session);
+    if (OtherVersion* other = state_->others.of(session)) return other->stop(session);
+    return stop_session(state_->maps(), session);
 }
 
 void Tracer::release(uint64_t session) {
+    if (state_->others.of(session)) return state_->others.release(session);
     {
         std::lock_guard lock(state_->mutex);
         if (--state_->sessions == 0) state_->idle_since = Clock::now();
