@@ -3,7 +3,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include <cstring>
 #include <string>
 
 namespace spoor::bpf {
@@ -51,11 +50,11 @@ Status pin_links(const bpf_object_skeleton* skeleton, const Pins& pins) {
 
 Result<PinnedLinks> pinned_links(const Pins& pins) {
     PinnedLinks found;
-    for (const std::string& name : pins.names(link_pin_prefix)) {
+    for (const std::string& name : pins.names(std::string(link_pin_prefix))) {
         auto link = pins.get(name);
         if (!link) return std::move(link).error();
         found.links.push_back(std::move(*link));
-        found.programs.push_back(name.substr(std::strlen(link_pin_prefix)));
+        found.programs.push_back(name.substr(link_pin_prefix.size()));
     }
     return found;
 }

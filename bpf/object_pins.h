@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -14,8 +15,8 @@ struct bpf_object_skeleton;
 
 namespace spoor::bpf {
 
-inline constexpr const char* map_pin_prefix = "map_";
-inline constexpr const char* link_pin_prefix = "link_";
+inline constexpr std::string_view map_pin_prefix = "map_";
+inline constexpr std::string_view link_pin_prefix = "link_";
 
 // The object's maps become the pinned ones; before it is loaded. EPROTO: their layout is another.
 Status reuse_maps(const bpf_object* object, const Pins& pins);

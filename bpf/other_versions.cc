@@ -38,7 +38,7 @@ static_assert(sizeof(spoor_scope_key) == 16 && sizeof(spoor_session) >= 88 &&
               offsetof(spoor_session, counters) == 24);
 
 Result<UniqueFd> open_map(const Pins& pins, const WantedMap& wanted) {
-    auto fd = pins.get(map_pin_prefix + std::string(wanted.name));
+    auto fd = pins.get(std::string(map_pin_prefix) + wanted.name);
     if (!fd) return fd;
     bpf_map_info info{};
     uint32_t size = sizeof info;
@@ -152,7 +152,7 @@ void OtherVersions::release(uint64_t session) {
 void OtherVersions::count_links() {
     size_t links = 0;
     for (const auto& version : versions_)
-        if (version) links += version->pins().names(link_pin_prefix).size();
+        if (version) links += version->pins().names(std::string(link_pin_prefix)).size();
     links_ = links;
 }
 

@@ -1,6 +1,7 @@
 #include "shim/broker/connection.h"
 
 #include <sys/random.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <bit>
@@ -282,7 +283,13 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
         return refusal(Code::bad_process, there.error().message);
     auto init = pid_of_pidfd(fds[1].get());
     auto root = claim_cgroup(fds[0].get(), subject_.peer.uid, init ? *init : 0);
-    if (!root) return refusal(code_of(root.error()), root.error().message);
+    if (!root) {
+        const Code code = code_of(root.error());
+        struct stat st {};
+        // Whose cgroup somebody was after is worth knowing.
+        if (code == Code::not_owner && ::fstat(fds[0].get(), &st) == 0) subject_.cgroup_id = st.st_ino;
+        return refusal(code, root.error().message);
+    }
     subject_.cgroup_id = root->cgroup_id;
     if (!init) return refusal(Code::bad_process, init.error().message);
     auto path = cgroup_path_of(fds[0].get(), root->cgroup_id, *init);
