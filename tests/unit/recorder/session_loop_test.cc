@@ -728,6 +728,7 @@ TEST_F(SessionLoopTest, OldVolumesMakeRoom) {
     start_and_arm();
     emit_exec();
     EXPECT_TRUE(finish());
+    EXPECT_TRUE(join());  // nobody waits for their removal
     for (const char* name : {"old1", "old2"}) EXPECT_FALSE(exists(root / "volumes/" + name)) << name;
     for (const char* name : {"old3", "old4", "new", "live", "c1"})
         EXPECT_TRUE(exists(root / "volumes/" + name)) << name;
