@@ -43,7 +43,7 @@ static __always_inline struct scratch *claim_one_of(__u32 begin, __u32 end)
     return NULL;
 }
 
-static __always_inline struct scratch *claim_scratch(__u64 session)
+static __noinline struct scratch *claim_scratch(__u64 session)
 {
     struct scratch *scratch = claim_one_of(0, SCRATCH_FOR_REPORTS);
 
