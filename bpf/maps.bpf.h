@@ -133,7 +133,8 @@ struct scratch {
     __u32 reserved;
     char bytes[2 * (sizeof(struct spoor_event) + SPOOR_BASE_MAX) + SPOOR_NAME_MAX + 512];
 };
-#define SCRATCH_PER_CPU 4
+#define SCRATCH_PER_CPU 6
+#define SCRATCH_FOR_REPORTS 4 /* the others are for notes (resolve.bpf.h), of which nobody is told when there is none left */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, SCRATCH_PER_CPU); /* loader: times the number of processors */
@@ -167,12 +168,3 @@ struct {
 /* Secret, so that nobody can make two paths that look the same to `seen`. Loader. */
 const volatile __u64 hash_seed_a = 1;
 const volatile __u64 hash_seed_b = 2;
-
-/*
- * Numbers that a callback (of bpf_loop, bpf_find_vma) decides by have UNKNOWN_ZERO added where they are put into
- * what it is given. Verifiers before Linux 6.7 walk through a callback once, from the state before the first
- * step. What they take for a constant there they take for one in every step and on every way there, and
- * they remove the code for other values: seen on 6.1, where mprotect(2) was never told.
- */
-volatile __u64 unknown_zero;
-#define UNKNOWN_ZERO (unknown_zero)

@@ -164,7 +164,7 @@ static __always_inline long read_string(char *to, __u32 size, const void *from, 
 {
     long length = kernel ? bpf_probe_read_kernel_str(to, size, from) : bpf_probe_read_user_str(to, size, from);
 
-    return length ? length : 1; /* seen on 6.1: of an empty user string the NUL is not counted */
+    return length_with_nul(length);
 }
 
 /* A string that filled the buffer: its end is marked as cut unless its NUL stands right there. */
@@ -196,6 +196,7 @@ enum name_flag {
     NAME_IN_ROOT = 2, /* dirfd is the root: RESOLVE_IN_ROOT */
     NAME_AT_ENTRY = 4, /* counts from where it did when the call began: entry_bases */
     NAME_SECOND = 8,   /* the call's second name */
+    NAME_NOTED = 16,   /* there may be a note on what it turned out to be (notes.bpf.h) */
 };
 
 /* The directory that relative names count from as the base. Returns its dentry, or NULL. */

@@ -21,10 +21,13 @@
 #define offsetof(type, member) __builtin_offsetof(type, member)
 #endif
 
+#include "drift.bpf.h"
 #include "maps.bpf.h"
 #include "path.bpf.h"
 #include "emit.bpf.h"
+#include "notes.bpf.h"
 #include "process.bpf.h"
+#include "resolve.bpf.h"
 #include "exec.bpf.h"
 #include "plan.bpf.h"
 #include "open_file.bpf.h"

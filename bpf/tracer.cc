@@ -27,8 +27,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr uint64_t bit(spoor_op op) { return uint64_t{1} << op; }
-
 }  // namespace
 
 struct Tracer::State {
@@ -46,7 +44,8 @@ struct Tracer::State {
     bool ending = false;
     bool attached = false;
     std::optional<Pins> pins;
-    std::vector<UniqueFd> adopted_links;  // attached programs of an earlier spoord
+    std::vector<UniqueFd> adopted_links;       // attached programs of an earlier spoord
+    std::optional<Coverage> adopted_coverage;  // theirs
     size_t sessions = 0;
     Clock::time_point idle_since = Clock::now();  // if `attached` and without a session
     uint64_t next_session = 1;
@@ -82,12 +81,12 @@ struct Tracer::State {
     }
 
     [[nodiscard]] SessionMaps maps() const {
-        return {scopes(), session_map(), processes(), task_keys(), bpf_map__fd(skeleton->maps.owners),
+        const auto& all = skeleton->maps;
+        return {scopes(), session_map(), bpf_map__fd(all.processes), task_keys(), bpf_map__fd(all.owners),
                 rings(),  seen()};
     }
     [[nodiscard]] int scopes() const { return bpf_map__fd(skeleton->maps.scopes); }
     [[nodiscard]] int session_map() const { return bpf_map__fd(skeleton->maps.sessions); }
-    [[nodiscard]] int processes() const { return bpf_map__fd(skeleton->maps.processes); }
     [[nodiscard]] int task_keys() const { return bpf_map__fd(skeleton->maps.task_keys); }
     [[nodiscard]] int rings() const { return bpf_map__fd(skeleton->maps.rings); }
     [[nodiscard]] int seen() const { return bpf_map__fd(skeleton->maps.seen); }
@@ -180,20 +179,44 @@ struct Tracer::State {
     }
 
     void detach() {
+        let_go();
+        if (skeleton) spoor_bpf__detach(skeleton);
+    }
+
+    // The same, but a session can begin between two programs: taking one out of a function (fentry, LSM)
+    // waits for all tasks to have left it, a tenth of a second and more. What that session finds detached it
+    // attaches again.
+    void detach_one_by_one(std::unique_lock<std::mutex>& lock) {
+        let_go();
+        const bpf_object_skeleton& programs = *skeleton->skeleton;
+        for (int i = 0; i < programs.prog_cnt && !attached && !ending; ++i) {
+            bpf_link*& link = *programs.progs[i].link;
+            if (!link) continue;
+            bpf_link__destroy(std::exchange(link, nullptr));
+            // Waits, so that who is blocked on the mutex gets it: it is not a fair one.
+            work.wait_for(lock, std::chrono::milliseconds(1), [this] { return attached || ending; });
+        }
+    }
+
+    // Nothing is attached for a successor any more.
+    void let_go() {
         if (pins) pins->clear();
         adopted_links.clear();
-        spoor_bpf__detach(skeleton);
+        adopted_coverage.reset();
         attached = false;
     }
 
     // What is pinned becomes this object's; before it is loaded.
     Status adopt_maps() {
         SPOOR_TRY(reuse_maps(skeleton->obj, *pins));
+        std::vector<std::string> programs;
         for (const std::string& name : pins->names(link_pin_prefix)) {
             auto link = pins->get(name);
             if (!link) return std::move(link).error();
             adopted_links.push_back(std::move(*link));
+            programs.push_back(name.substr(std::strlen(link_pin_prefix)));
         }
+        adopted_coverage = coverage_of(programs);
         return {};
     }
 
@@ -249,7 +272,7 @@ struct Tracer::State {
                 return !missing.empty();
             });
             if (ending) return;
-            if (Clock::now() >= detach_at()) detach();
+            if (Clock::now() >= detach_at()) detach_one_by_one(lock);
             if (!retired.empty()) {
                 const std::vector<uint64_t> dead = std::exchange(retired, {});
                 lock.unlock();
@@ -285,6 +308,13 @@ Result<std::unique_ptr<Tracer>> Tracer::load(const TracerLimits& limits, Log log
         // Of no use to anybody: whoever has a session there will be told so.
         send_message("the pinned sessions cannot be adopted: " + loaded.error().message);
         state->abandon();
+        loaded = load_into(*state, false);
+    }
+    if (!loaded && !limits.family && state->skeleton && state->skeleton->rodata->resolves_names) {
+        // The trial was not enough. Without resolved names is better than not at all.
+        send_message("only with the syscall-exit family: " + loaded.error().message);
+        state->abandon();
+        state->limits.family = HookFamily::syscall_exit;
         loaded = load_into(*state, false);
     }
     if (!loaded) return std::move(loaded).error();
@@ -393,16 +423,8 @@ size_t Tracer::programs_attached() const {
 }
 
 Status Tracer::renew(uint64_t session, uint32_t tgid, uint64_t start_ns) {
-    if (state_->others.of(session))
-        return errno_error("renew a process in a session of another version", ENOTSUP);
-    spoor_process process{};
-    if (bpf_map_lookup_elem(state_->processes(), &tgid, &process) != 0 || process.session != session ||
-        process.start_ns != start_ns)
-        return errno_error("renew process " + std::to_string(tgid), ESRCH);
-    process.instance = ++state_->renewals * 0x9e3779b97f4a7c15u ^ process.instance;
-    if (bpf_map_update_elem(state_->processes(), &tgid, &process, BPF_EXIST) != 0)
-        return errno_error("renew process " + std::to_string(tgid), errno == ENOENT ? ESRCH : errno);
-    return {};
+    if (state_->others.of(session)) return errno_error("renew: a session of another version", ENOTSUP);
+    return renew_process(state_->maps(), session, tgid, start_ns, ++state_->renewals);
 }
 
 Result<spoor_counters> Tracer::stop(uint64_t session) {
@@ -419,16 +441,10 @@ void Tracer::release(uint64_t session) {
     state_->retire(session);
 }
 
-uint64_t Tracer::exact_ops() {
-    return bit(SPOOR_OP_READ) | bit(SPOOR_OP_WRITE) | bit(SPOOR_OP_CREATE) | bit(SPOOR_OP_LIST) |
-           bit(SPOOR_OP_EXEC) | bit(SPOOR_OP_MMAP_EXEC) | bit(SPOOR_OP_MMAP_WRITE) | bit(SPOOR_OP_CONNECT) |
-           bit(SPOOR_OP_BIND);
-}
-
-uint64_t Tracer::lexical_ops() {
-    return bit(SPOOR_OP_TRUNCATE) | bit(SPOOR_OP_DELETE) | bit(SPOOR_OP_RENAME) | bit(SPOOR_OP_LINK) |
-           bit(SPOOR_OP_SYMLINK) | bit(SPOOR_OP_MKDIR) | bit(SPOOR_OP_RMDIR) | bit(SPOOR_OP_MKNOD) |
-           bit(SPOOR_OP_METADATA) | bit(SPOOR_OP_PROBE) | bit(SPOOR_OP_ABSENT) | bit(SPOOR_OP_READLINK);
+Coverage Tracer::coverage() const {
+    std::lock_guard lock(state_->mutex);
+    return state_->adopted_coverage ? *state_->adopted_coverage
+                                    : coverage_of(loadable_programs(state_->skeleton));
 }
 
 }  // namespace spoor::bpf

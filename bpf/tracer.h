@@ -26,6 +26,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "bpf/abi.h"
+#include "bpf/hooks.h"
 #include "bpf/pins.h"
 
 namespace spoor::bpf {
@@ -41,6 +42,7 @@ struct TracerLimits {
     // How long programs stay attached after the last session: attaching them anew takes longer than all
     // else that arms a cgroup.
     std::chrono::milliseconds linger{5000};
+    std::optional<HookFamily> family;  // none: the best that the kernel takes
 };
 
 // What a session takes of the kernel's memory.
@@ -140,9 +142,8 @@ public:
     // Programs attached to the kernel now. May be called from any thread.
     [[nodiscard]] size_t programs_attached() const;
 
-    // Bit n: enum spoor_op n is reported with the object the kernel resolved / as the caller wrote it.
-    [[nodiscard]] static uint64_t exact_ops();
-    [[nodiscard]] static uint64_t lexical_ops();
+    // Of the programs that are attached, or will be for the next session.
+    [[nodiscard]] Coverage coverage() const;
 
 private:
     struct State;

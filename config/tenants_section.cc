@@ -8,7 +8,7 @@ namespace spoor {
 namespace {
 
 constexpr std::array<std::string_view, 2> account_words{"each", "together"};
-constexpr std::array<std::string_view, 2> unavailable_words{"run", "refuse"};
+constexpr std::array<std::string_view, 2> tenant_unavailable_words{"run", "refuse"};
 constexpr std::string_view catch_all = "default";
 
 // Stands in the audit log and in metrics as it is.
@@ -76,7 +76,7 @@ void read_limits(Section& entry, TenantRule& rule) {
     read_setting(entry, "connections", rule.connections, number);
     read_setting(entry, "requests", rule.requests, number);
     read_modes(entry, rule.modes);
-    entry.choice("on_unavailable", unavailable_words, [&](size_t i) {
+    entry.choice("on_unavailable", tenant_unavailable_words, [&](size_t i) {
         rule.on_unavailable = {static_cast<OnUnavailable>(i), entry.line_of("on_unavailable")};
     });
     entry.pairs("annotations", "annotations of spoor's own: io.spoor.…",

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "shim/broker/cgroup_claim.h"
+#include "shim/broker/mode_claim.h"
 #include "shim/broker/tenant.h"
 
 namespace spoor::broker {
@@ -198,11 +199,13 @@ ReplyMessage Connection::answer(const RequestMessage& request, const std::vector
     if (!last)
         if (auto allowed = desk_.ledger().request(subject_.tenant); !allowed) return refusal(allowed.error());
     switch (static_cast<Request>(request.request)) {
-        case Request::hello:
-            reply.family = static_cast<uint32_t>(Family::syscall_exit);
-            reply.exact_ops = bpf::Tracer::exact_ops();
-            reply.lexical_ops = bpf::Tracer::lexical_ops();
+        case Request::hello: {
+            const bpf::Coverage coverage = tracer_.coverage();
+            reply.family = static_cast<uint32_t>(coverage.family);
+            reply.exact_ops = coverage.exact_ops;
+            reply.lexical_ops = coverage.lexical_ops;
             return reply;
+        }
         case Request::arm:
             return arm(request, fds, ring);
         case Request::grow:
@@ -272,6 +275,7 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     subject_.cgroup_id = 0;
     subject_.tenant.cgroup.clear();
     subject_.ring_bytes = 0;
+    subject_.mode = nullptr;
     if (fds.size() != fds_max)
         return refusal(Code::bad_request, "arm takes the cgroup's directory and a pidfd");
     if (auto there = peer_lives(socket_.get(), subject_.peer.pid); !there)
@@ -286,6 +290,11 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     if (!path && desk_.ledger().needs_cgroup())
         return refusal(Code::bad_process, "the process is not in the cgroup");
     subject_.tenant.cgroup = path.value_or("");
+    const auto claim = parse_mode_claim(request.pid);
+    if (!claim) return refusal(Code::bad_request, "the modes are malformed");
+    if (*claim) subject_.mode = to_string((*claim)->container);
+    if (const auto why = forbidden_by(desk_.ledger().rule_for(subject_.tenant), *claim))
+        return refusal(Code::mode, *why);
     auto task_keys = task_keys_of(request);
     if (!task_keys) return refusal(Code::bad_request, "the task keys are malformed");
     const uint32_t most = std::min(quota_.ring_bytes_max, desk_.ledger().largest_ring(subject_.tenant));

@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -28,11 +29,23 @@ constexpr std::chrono::seconds refuse_for{30};
 constexpr std::chrono::seconds refuse_private_for{2};
 
 // The socket that systemd (or a recorder that starts a private broker) has bound for us:
-// sd_listen_fds(3).
-UniqueFd passed_listener() {
+// sd_listen_fds(3). No descriptor: none was passed to this process.
+Result<UniqueFd> passed_listener() {
     const char* pid = std::getenv("LISTEN_PID");
+    if (!pid || std::to_string(::getpid()) != pid) return UniqueFd();
     const char* count = std::getenv("LISTEN_FDS");
-    if (!pid || !count || std::to_string(::getpid()) != pid || std::string(count) != "1") return UniqueFd();
+    if (!count || std::string_view(count) != "1")
+        return Error{EINVAL,
+                     std::string("LISTEN_FDS is ") + (count ? count : "not set") +
+                         ": spoord takes one socket (ListenSequentialPacket= of its socket unit), or none"};
+    int type = 0, listens = 0;
+    socklen_t size = sizeof type;
+    if (::getsockopt(first_passed_fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+        return errno_error("the socket that LISTEN_FDS tells of, descriptor 3");
+    (void)::getsockopt(first_passed_fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+    if (type != SOCK_SEQPACKET || listens == 0)
+        return Error{EINVAL,
+                     "descriptor 3, which LISTEN_FDS tells of, is no listening SOCK_SEQPACKET socket"};
     ::fcntl(first_passed_fd, F_SETFD, FD_CLOEXEC);
     return UniqueFd(first_passed_fd);
 }
@@ -74,6 +87,13 @@ Status open_books(const Config& config, Books& books) {
     return {};
 }
 
+std::optional<bpf::HookFamily> family_named(const std::string& name) {
+    if (name == "lsm") return bpf::HookFamily::lsm;
+    if (name == "fentry") return bpf::HookFamily::fentry;
+    if (name == "syscall-exit") return bpf::HookFamily::syscall_exit;
+    return std::nullopt;
+}
+
 struct Safety {
     std::string pins = "auto";
     bool extra_capabilities = false;
@@ -84,7 +104,9 @@ Status run(const std::string& socket_path, const std::string& config_file, bool 
     auto config = read_policy(config_file);
     if (!config) return std::move(config).error();
     if (!end_with_last && !safety.extra_capabilities) SPOOR_TRY(broker::refuse_extra_capabilities());
-    UniqueFd listener = passed_listener();
+    auto passed = passed_listener();
+    if (!passed) return std::move(passed).error();
+    UniqueFd listener = std::move(*passed);
     if (listener) {
         options.socket_path = path_of(listener);
     } else {
@@ -157,6 +179,7 @@ int main(int argc, char** argv) {
     CLI::App app("spoord: loads spoor's BPF programs and hands a ring to who may trace a cgroup", "spoord");
     std::string socket_path = broker::default_socket;
     std::string level = "info";
+    std::string family = "auto";
     std::string config_file;
     Safety safety;
     int64_t grace_s = 60;
@@ -192,12 +215,17 @@ int main(int argc, char** argv) {
         ->capture_default_str()
         ->check(CLI::Range(65536u, 1u << 30));
     app.add_option("--max-processes", limits.processes, "processes recorded at once")->capture_default_str();
+    app.add_option("--family", family,
+                   "hook family: lsm, fentry or syscall-exit;\nauto: the first of them that the kernel takes")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"auto", "lsm", "fentry", "syscall-exit"}));
     app.add_option("--log-level", level, "debug, info, warn or error")
         ->capture_default_str()
         ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
     CLI11_PARSE(app, argc, argv);
     options.resume_grace = std::chrono::seconds(grace_s);
     limits.linger = std::chrono::seconds(linger_s);
+    limits.family = family_named(family);
 
     spdlog::set_default_logger(spdlog::stderr_color_st("spoord"));
     spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");

@@ -14,7 +14,6 @@ namespace spoor::broker {
 namespace {
 
 using prometheus::Counter;
-using prometheus::Family;
 using prometheus::Gauge;
 using prometheus::Registry;
 
@@ -24,11 +23,11 @@ constexpr size_t accounts_shown = 256;
 const prometheus::Histogram::BucketBoundaries arm_seconds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,
                                                           0.01,   0.025,   0.05,   0.1,   0.5,    1};
 
-Family<Counter>& counters(Registry& registry, const char* name, const char* help) {
+prometheus::Family<Counter>& counters(Registry& registry, const char* name, const char* help) {
     return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
 }
 
-Family<Gauge>& gauges(Registry& registry, const char* name, const char* help) {
+prometheus::Family<Gauge>& gauges(Registry& registry, const char* name, const char* help) {
     return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
 }
 
@@ -37,22 +36,24 @@ Family<Gauge>& gauges(Registry& registry, const char* name, const char* help) {
 struct Metrics::State {
     // Above the families, which belong to it.
     Registry registry;
-    Family<Counter>& requests = counters(registry, "spoor_requests_total", "Messages of peers, by request.");
-    Family<Counter>& grants = counters(registry, "spoor_grants_total",
-                                       "Containers that were granted tracing, by the rule that applied.");
-    Family<Counter>& growths =
+    prometheus::Family<Counter>& requests =
+        counters(registry, "spoor_requests_total", "Messages of peers, by request.");
+    prometheus::Family<Counter>& grants = counters(
+        registry, "spoor_grants_total", "Containers that were granted tracing, by the rule that applied.");
+    prometheus::Family<Counter>& growths =
         counters(registry, "spoor_ring_growths_total", "Rings that were granted growth.");
-    Family<Counter>& refusals =
+    prometheus::Family<Counter>& refusals =
         counters(registry, "spoor_refusals_total", "What was refused, by rule and reason.");
-    Family<Counter>& lost_records = counters(registry, "spoor_records_lost_total",
-                                             "Records of accesses that could not be delivered, by cause.");
-    Family<Counter>& reloads =
+    prometheus::Family<Counter>& lost_records = counters(
+        registry, "spoor_records_lost_total", "Records of accesses that could not be delivered, by cause.");
+    prometheus::Family<Counter>& reloads =
         counters(registry, "spoor_reloads_total", "Reloads of the policy, by outcome.");
-    Family<Gauge>& sessions =
+    prometheus::Family<Gauge>& sessions =
         gauges(registry, "spoor_sessions", "Containers that are traced now, by rule and uid.");
-    Family<Gauge>& ring_bytes = gauges(registry, "spoor_ring_bytes", "Size of their rings, by rule and uid.");
-    Family<Gauge>& dedupe_entries = gauges(registry, "spoor_dedupe_entries",
-                                           "Entries of their tables of what was reported, by rule and uid.");
+    prometheus::Family<Gauge>& ring_bytes =
+        gauges(registry, "spoor_ring_bytes", "Size of their rings, by rule and uid.");
+    prometheus::Family<Gauge>& dedupe_entries = gauges(
+        registry, "spoor_dedupe_entries", "Entries of their tables of what was reported, by rule and uid.");
     Counter& records = counters(registry, "spoor_records_total", "Records put into rings.").Add({});
     Counter& audit_lost =
         counters(registry, "spoor_audit_lines_lost_total", "Lines that the audit log has not got.").Add({});

@@ -45,14 +45,22 @@ enum class Code : int32_t {
     unavailable = 7,  // the kernel refused; text says what
     bad_process = 8,  // the pidfd is no live process
     no_session = 9,   // resume: nothing to resume, or not with this token
+    mode = 10,        // arm: the tenant may not run a session so; text says which modes it may have
 };
+
+// In `pid` of arm: the mode of the container (0 off, 1 warn, 2 strict) in the lowest byte, and in the next
+// one the set of modes that tasks may ask for (bit n: mode n). 0: nothing is said, as by clients of before.
+inline constexpr uint32_t modes_said = 1u << 31;
+constexpr uint32_t modes_word(uint32_t container, uint32_t tasks) {
+    return modes_said | tasks << 8 | container;
+}
 
 struct RequestMessage {
     uint32_t magic;
     uint16_t version;
     uint16_t request;        // Request
     uint32_t ring_bytes;     // arm: wanted size, a power of two; grow: wanted size
-    uint32_t pid;            // renew: in the host's pid namespace, as the records have it
+    uint32_t pid;            // renew: in the host's pid namespace, as the records have it; arm: modes_word()
     uint64_t start_ns;       // renew; list: 0, then the cgroup id that the last answer had
     char container_id[256];  // arm: for the audit log; NUL-ended
     char task_keys[216];     // arm: names of environment variables, each NUL-ended; the rest is zero

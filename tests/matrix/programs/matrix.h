@@ -25,7 +25,16 @@ struct row {
     const char *flags; /* separated by spaces */
     const char *to;
     int who; /* which process of the case; 0 is the child that runs it */
+    /* Families that resolve names: a row that is lexical here and succeeded is exact there (resolved_row()).
+     * Where that is not all: */
+    const char *resolved;       /* the object's path; also of a call that failed after its name was looked up */
+    const char *resolved_to;    /* the other name */
+    const char *resolved_flags; /* what is known of it then: "directory" */
+    int in;                     /* enum families; 0: all */
 };
+
+/* Where a row is, and that it is as the caller wrote it. */
+enum families { ONLY_AS_WRITTEN = 1, ONLY_RESOLVED, NEVER_RESOLVED };
 
 struct test_case {
     const char *name;
@@ -60,6 +69,14 @@ struct test_case {
 #define DID_WITH(what, name, flags_) {.op = what, .path = name, .flags = flags_},
 #define NAMED(what, name) {.op = what, .path = name, .flags = "lexical"},
 #define NAMED_ITSELF(what, name) {.op = what, .path = name, .flags = "lexical nofollow"},
+/* Where resolving families know the object by another name, or something of it. */
+#define NAMED_FOR(what, name, object) {.op = what, .path = name, .flags = "lexical", .resolved = object},
+#define NAMED_DIRECTORY(what, name) {.op = what, .path = name, .flags = "lexical", .resolved_flags = "directory"},
+/* Failed after the name was looked up. */
+#define FAILED_AT(what, name, errno_) \
+    {.op = what, .path = name, .error = errno_, .flags = "lexical", .resolved = name},
+#define FAILED_AT_ITSELF(what, name, errno_) \
+    {.op = what, .path = name, .error = errno_, .flags = "lexical nofollow", .resolved = name},
 #define FAILED(what, name, errno_) {.op = what, .path = name, .error = errno_, .flags = "lexical"},
 #define FAILED_ITSELF(what, name, errno_) \
     {.op = what, .path = name, .error = errno_, .flags = "lexical nofollow"},

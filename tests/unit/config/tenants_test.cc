@@ -19,7 +19,7 @@ std::vector<TenantRule> rules_of(std::string_view yaml) {
     return loaded.config.tenants;
 }
 
-std::string first_error(std::string_view yaml) {
+std::string error_of(std::string_view yaml) {
     const auto loaded = parse_config(yaml, "f.yaml");
     return loaded.errors.empty() ? "" : loaded.errors.front().message;
 }
@@ -122,7 +122,7 @@ TEST(Tenants, FaultsAreToldWithTheirPlace) {
         {"metrics: {listen: \"127.0.0.1:0\"}\n", "'metrics.listen'"},
         {"metrics: {interval: 1ms}\n", "'metrics.interval' wants a duration"},
     };
-    for (const auto& [yaml, fault] : faults) EXPECT_THAT(first_error(yaml), HasSubstr(fault)) << yaml;
+    for (const auto& [yaml, fault] : faults) EXPECT_THAT(error_of(yaml), HasSubstr(fault)) << yaml;
 }
 
 TEST(Tenants, GlobsMatchAsTheyShould) {
