@@ -168,6 +168,18 @@ Result<spoor_counters> counters_of(const SessionMaps& maps, uint64_t session) {
     return entry.counters;
 }
 
+Status renew_process(const SessionMaps& maps, uint64_t session, uint32_t tgid, uint64_t start_ns,
+                     uint64_t salt) {
+    spoor_process process{};
+    if (bpf_map_lookup_elem(maps.processes, &tgid, &process) != 0 || process.session != session ||
+        process.start_ns != start_ns)
+        return errno_error("renew process " + std::to_string(tgid), ESRCH);
+    process.instance = salt * 0x9e3779b97f4a7c15u ^ process.instance;
+    if (bpf_map_update_elem(maps.processes, &tgid, &process, BPF_EXIST) != 0)
+        return errno_error("renew process " + std::to_string(tgid), errno == ENOENT ? ESRCH : errno);
+    return {};
+}
+
 Result<spoor_counters> stop_session(const SessionMaps& maps, uint64_t session) {
     spoor_session entry{};
     if (!Values(maps.sessions).read(session, entry)) return errno_error("read the session");

@@ -80,12 +80,12 @@ struct Tracer::State {
     }
 
     [[nodiscard]] SessionMaps maps() const {
-        return {scopes(), session_map(), processes(), task_keys(), bpf_map__fd(skeleton->maps.owners),
+        const auto& all = skeleton->maps;
+        return {scopes(), session_map(), bpf_map__fd(all.processes), task_keys(), bpf_map__fd(all.owners),
                 rings(),  seen()};
     }
     [[nodiscard]] int scopes() const { return bpf_map__fd(skeleton->maps.scopes); }
     [[nodiscard]] int session_map() const { return bpf_map__fd(skeleton->maps.sessions); }
-    [[nodiscard]] int processes() const { return bpf_map__fd(skeleton->maps.processes); }
     [[nodiscard]] int task_keys() const { return bpf_map__fd(skeleton->maps.task_keys); }
     [[nodiscard]] int rings() const { return bpf_map__fd(skeleton->maps.rings); }
     [[nodiscard]] int seen() const { return bpf_map__fd(skeleton->maps.seen); }
@@ -411,16 +411,8 @@ size_t Tracer::programs_attached() const {
 }
 
 Status Tracer::renew(uint64_t session, uint32_t tgid, uint64_t start_ns) {
-    if (state_->others.of(session))
-        return errno_error("renew a process in a session of another version", ENOTSUP);
-    spoor_process process{};
-    if (bpf_map_lookup_elem(state_->processes(), &tgid, &process) != 0 || process.session != session ||
-        process.start_ns != start_ns)
-        return errno_error("renew process " + std::to_string(tgid), ESRCH);
-    process.instance = ++state_->renewals * 0x9e3779b97f4a7c15u ^ process.instance;
-    if (bpf_map_update_elem(state_->processes(), &tgid, &process, BPF_EXIST) != 0)
-        return errno_error("renew process " + std::to_string(tgid), errno == ENOENT ? ESRCH : errno);
-    return {};
+    if (state_->others.of(session)) return errno_error("renew: a session of another version", ENOTSUP);
+    return renew_process(state_->maps(), session, tgid, start_ns, ++state_->renewals);
 }
 
 Result<spoor_counters> Tracer::stop(uint64_t session) {
