@@ -50,6 +50,9 @@ public:
     Verdict write(std::string_view path) override { return verdict(path, outputs_); }
     std::vector<std::string> inputs_not_read() const override { return unused(inputs_); }
     std::vector<std::string> outputs_not_written() const override { return unused(outputs_); }
+    Result<std::vector<uint8_t>> refusals(bool reads, bool writes) const override {
+        return std::vector<uint8_t>{reads, writes};
+    }
     std::string pattern_for(std::string_view path) const override { return std::string(path); }
     TaskSuggestions suggest(const Undeclared& of) const override {
         TaskSuggestions made;
