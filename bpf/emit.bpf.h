@@ -17,25 +17,45 @@ static __always_inline void count(__u64 session_id, __u32 offset)
 }
 #define COUNT(session_id, field) count(session_id, offsetof(struct spoor_counters, field))
 
-static __always_inline struct scratch *claim_scratch(__u64 session)
+static __always_inline struct scratch *claim_one_of(__u32 begin, __u32 end)
 {
     __u32 first = bpf_get_smp_processor_id() * SCRATCH_PER_CPU;
 
 #pragma unroll
-    for (__u32 i = 0; i < SCRATCH_PER_CPU; i++) {
+    for (__u32 i = begin; i < end; i++) {
         __u32 index = first + i;
         struct scratch *scratch = bpf_map_lookup_elem(&scratches, &index);
 
         if (scratch && !__sync_lock_test_and_set(&scratch->busy, 1))
             return scratch;
     }
-    COUNT(session, lost_scratch);
     return NULL;
+}
+
+static __always_inline struct scratch *claim_scratch(__u64 session)
+{
+    struct scratch *scratch = claim_one_of(0, SCRATCH_FOR_REPORTS);
+
+    if (!scratch)
+        COUNT(session, lost_scratch);
+    return scratch;
+}
+
+static __always_inline struct scratch *claim_hook_scratch(void)
+{
+    return claim_one_of(SCRATCH_FOR_REPORTS, SCRATCH_PER_CPU);
 }
 
 static __always_inline void release_scratch(struct scratch *scratch)
 {
     __sync_lock_test_and_set(&scratch->busy, 0);
+}
+
+/* An address as a mere number: the verifier forgets what it points to on its way through memory. */
+static __always_inline __u64 address_of(struct scratch *scratch, const void *pointer)
+{
+    *(volatile __u64 *)&scratch->hash_a = (__u64)pointer;
+    return *(volatile __u64 *)&scratch->hash_a;
 }
 
 struct hash_walk {

@@ -3,7 +3,6 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include <memory>
 #include <string>
 
 #include "spoor.skel.h"
@@ -24,18 +23,16 @@ unsigned tracepoint_parameters(const btf* types, const std::string& name) {
 
 }  // namespace
 
-void fit_io_uring(spoor_bpf* skeleton) {
-    std::unique_ptr<btf, void (*)(btf*)> types(btf__load_vmlinux_btf(), btf__free);
+void fit_io_uring(spoor_bpf* skeleton, const btf* types) {
     if (!types) return;
     // Before 6.4 the submission's name is io_uring_submit_sqe; what it tells first is the request from 6.0
     // on, where it has two parameters (and the data pointer).
-    bool submit = tracepoint_parameters(types.get(), "io_uring_submit_req") > 0;
-    if (!submit && tracepoint_parameters(types.get(), "io_uring_submit_sqe") == 3)
+    bool submit = tracepoint_parameters(types, "io_uring_submit_req") > 0;
+    if (!submit && tracepoint_parameters(types, "io_uring_submit_sqe") == 3)
         submit =
             bpf_program__set_attach_target(skeleton->progs.on_uring_submit, 0, "io_uring_submit_sqe") == 0;
-    unsigned complete = tracepoint_parameters(types.get(), "io_uring_complete");
-    bool usable =
-        submit && complete >= 4 && btf__find_by_name_kind(types.get(), "io_open", BTF_KIND_STRUCT) > 0;
+    unsigned complete = tracepoint_parameters(types, "io_uring_complete");
+    bool usable = submit && complete >= 4 && btf__find_by_name_kind(types, "io_open", BTF_KIND_STRUCT) > 0;
     skeleton->rodata->uring_complete_has_cqe = complete == 4;
     bpf_program__set_autoload(skeleton->progs.on_uring_submit, usable);
     bpf_program__set_autoload(skeleton->progs.on_uring_complete, usable);

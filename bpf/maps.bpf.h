@@ -122,7 +122,8 @@ struct scratch {
     __u32 reserved;
     char bytes[2 * (sizeof(struct spoor_event) + SPOOR_BASE_MAX) + SPOOR_NAME_MAX + 512];
 };
-#define SCRATCH_PER_CPU 4
+#define SCRATCH_PER_CPU 6
+#define SCRATCH_FOR_REPORTS 4 /* the others are for notes (resolve.bpf.h), of which nobody is told when there is none left */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, SCRATCH_PER_CPU); /* loader: times the number of processors */

@@ -1,13 +1,16 @@
 #include "bpf/object.h"
 
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <sys/random.h>
 
 #include <cstdarg>
 #include <cstdio>
+#include <memory>
 
 #include "base/kernel_floor.h"
 #include "bpf/fit_kernel.h"
+#include "bpf/hooks.h"
 #include "spoor.skel.h"
 
 namespace spoor::bpf {
@@ -68,7 +71,9 @@ Result<Object> open_object(const TracerLimits& limits) {
     if (processors < 1) return errno_error("count the processors", -processors);
     bpf_map__set_max_entries(skeleton->maps.scratches, bpf_map__max_entries(skeleton->maps.scratches) *
                                                            static_cast<uint32_t>(processors));
-    fit_io_uring(skeleton);
+    const std::unique_ptr<btf, void (*)(btf*)> types(btf__load_vmlinux_btf(), btf__free);
+    fit_io_uring(skeleton, types.get());
+    SPOOR_TRY(choose_hooks(skeleton, types.get(), limits.family));
     return owner;
 }
 

@@ -196,6 +196,7 @@ enum name_flag {
     NAME_IN_ROOT = 2, /* dirfd is the root: RESOLVE_IN_ROOT */
     NAME_AT_ENTRY = 4, /* counts from where it did when the call began: entry_bases */
     NAME_SECOND = 8,   /* the call's second name */
+    NAME_NOTED = 16,   /* there may be a note on what it turned out to be (notes.bpf.h) */
 };
 
 /* The directory that relative names count from as the base. Returns its dentry, or NULL. */

@@ -9,6 +9,14 @@
  */
 #pragma once
 
+/* The record of the process that runs; NULL if it is not recorded. */
+static __always_inline struct spoor_process *current_process(void)
+{
+    __u32 tgid = bpf_get_current_pid_tgid() >> 32;
+
+    return bpf_map_lookup_elem(&processes, &tgid);
+}
+
 static __always_inline __u64 *scope_of_cgroup(struct cgroup *cgroup)
 {
     struct spoor_scope_key key = {
@@ -132,6 +140,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
     if (!process)
         return 0;
     forget_entry(); /* killed in the middle of one */
+    forget_notes();
     if (BPF_CORE_READ(signal, live.counter) > 0)
         return 0;
     last = *process;

@@ -10,7 +10,7 @@
 
 /* Raised by any change of what is below, of a map's layout in maps.bpf.h or of the set of programs: a
  * spoord adopts what another one of its own version has left (bpf/pins.h). */
-#define SPOOR_STATE_VERSION 1
+#define SPOOR_STATE_VERSION 2
 
 /* A cgroup in scope. Ids are unique within one hierarchy only; 0 is the v2 hierarchy. */
 struct spoor_scope_key {

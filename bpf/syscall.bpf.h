@@ -18,6 +18,8 @@ static __noinline int run_name(struct scratch *scratch, struct spoor_process *pr
 {
     __u32 flags = plan->flags;
 
+    if (resolves_names && (plan->name_flags & NAME_NOTED) && op != SPOOR_OP_ABSENT && !take_note(scratch, 0))
+        return emit_access(scratch, process, op, flags & ~SPOOR_F_NOFOLLOW, error);
     if (set_name(scratch, plan->dirfd, plan->name, plan->name_flags)) {
         count_fault(process, error);
         return 0;
@@ -29,10 +31,19 @@ static __noinline int run_name(struct scratch *scratch, struct spoor_process *pr
     return emit_access(scratch, process, op, flags, error);
 }
 
+/* One name of two, as it was resolved or else as the caller wrote it. */
+static __always_inline int set_either(struct scratch *scratch, const struct plan *plan, bool second)
+{
+    if (resolves_names && (plan->name_flags & NAME_NOTED) && !take_note(scratch, second))
+        return 0;
+    return second ? set_name(scratch, plan->dirfd2, plan->name2, plan->name_flags | NAME_SECOND)
+                  : set_name(scratch, plan->dirfd, plan->name, plan->name_flags);
+}
+
 static __always_inline int set_second(struct scratch *scratch, const struct plan *plan)
 {
     if (plan->kind == PLAN_NAMES)
-        return set_name(scratch, plan->dirfd2, plan->name2, plan->name_flags | NAME_SECOND);
+        return set_either(scratch, plan, true);
     long length;
 
     clear_path(scratch);
@@ -50,16 +61,19 @@ static __noinline int run_names(struct scratch *scratch, struct spoor_process *p
 {
     struct record record = {.type = SPOOR_EV_AUX, .op = SPOOR_AUX_TO, .time_ns = bpf_ktime_get_boot_ns()};
     struct seen_key key;
+    __u32 lexical;
     __u64 a, b;
     __u8 one = 1;
 
-    if (set_name(scratch, plan->dirfd, plan->name, plan->name_flags))
+    if (set_either(scratch, plan, false))
         goto fault;
+    lexical = scratch->flags & SPOOR_F_LEXICAL;
     hash_path(scratch);
     a = scratch->hash_a;
     b = scratch->hash_b;
     if (set_second(scratch, plan))
         goto fault;
+    lexical |= scratch->flags & SPOOR_F_LEXICAL;
     hash_path(scratch);
     scratch->hash_a = (scratch->hash_a ^ (a << 17 | a >> 47)) * 0x9fb21c651e98df25ULL;
     scratch->hash_b = (scratch->hash_b ^ (b << 17 | b >> 47)) * 0xd6e8feb86659fd93ULL;
@@ -68,11 +82,11 @@ static __noinline int run_names(struct scratch *scratch, struct spoor_process *p
         return 0;
     if (output(scratch, process, &record))
         return 0;
-    if (set_name(scratch, plan->dirfd, plan->name, plan->name_flags))
+    if (set_either(scratch, plan, false))
         goto fault;
     record.type = SPOOR_EV_ACCESS;
     record.op = plan->op;
-    record.flags = plan->flags;
+    record.flags = lexical ? plan->flags : plan->flags & ~SPOOR_F_NOFOLLOW;
     record.value = error;
     if (!output(scratch, process, &record) && error)
         bpf_map_update_elem(&seen, &key, &one, BPF_ANY);
@@ -156,6 +170,13 @@ static __always_inline bool is_loop(const struct plan *plan)
     return plan->kind == PLAN_PROTECT || plan->kind == PLAN_AIO || plan->kind == PLAN_MESSAGES;
 }
 
+/* Calls that look names up. */
+static __always_inline bool has_notes(const struct plan *plan)
+{
+    return plan->kind == PLAN_NAME || plan->kind == PLAN_NAMES || plan->kind == PLAN_TEXT || plan->kind == PLAN_OPEN ||
+           plan->kind == PLAN_SOCKET || plan->kind == PLAN_CHDIR;
+}
+
 /* Carries a plan out that is no loop, now that the call's result is known. */
 static __noinline int finish_plan(struct spoor_process *process, const struct plan *plan, long result)
 {
@@ -176,7 +197,7 @@ static __noinline int finish_plan(struct spoor_process *process, const struct pl
         }
         return 0;
     }
-    if (plan->kind == PLAN_NAME && !plan->name_flags) {
+    if (plan->kind == PLAN_NAME && !(plan->name_flags & ~NAME_NOTED)) {
         /* Without a name the descriptor itself is meant: AT_EMPTY_PATH, futimens(3). No call that has a flag for
          * its name allows that. */
         char first = 0;
@@ -321,9 +342,12 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
         result = (__s32)result;
     }
     make_plan(&plan, nr, a);
+    plan.name_flags |= NAME_NOTED;
     if (is_loop(&plan))
         finish_loop(process, &plan, result);
     else if (plan.kind != PLAN_NONE)
         finish_plan(process, &plan, result);
+    if (has_notes(&plan))
+        forget_notes();
     return 0;
 }

@@ -42,8 +42,6 @@ spoor_owner packed_owner(const SessionOwner& owner) {
     return packed;
 }
 
-constexpr uint64_t bit(spoor_op op) { return uint64_t{1} << op; }
-
 }  // namespace
 
 struct Tracer::State {
@@ -60,7 +58,8 @@ struct Tracer::State {
     bool ending = false;
     bool attached = false;
     std::optional<Pins> pins;
-    std::vector<UniqueFd> adopted_links;  // attached programs of an earlier spoord
+    std::vector<UniqueFd> adopted_links;       // attached programs of an earlier spoord
+    std::optional<Coverage> adopted_coverage;  // theirs
     size_t sessions = 0;
     uint64_t next_session = 1;
     std::vector<Armed> spares;      // their rings are in the programs' map already
@@ -168,18 +167,22 @@ struct Tracer::State {
     void detach() {
         if (pins) pins->clear();
         adopted_links.clear();
-        spoor_bpf__detach(skeleton);
+        adopted_coverage.reset();
+        if (skeleton) spoor_bpf__detach(skeleton);
         attached = false;
     }
 
     // What is pinned becomes this object's; before it is loaded.
     Status adopt_maps() {
         SPOOR_TRY(reuse_maps(skeleton->obj, *pins));
+        std::vector<std::string> programs;
         for (const std::string& name : pins->names(link_pin_prefix)) {
             auto link = pins->get(name);
             if (!link) return std::move(link).error();
             adopted_links.push_back(std::move(*link));
+            programs.push_back(name.substr(std::strlen(link_pin_prefix)));
         }
+        adopted_coverage = coverage_of(programs);
         return {};
     }
 
@@ -253,6 +256,13 @@ Result<std::unique_ptr<Tracer>> Tracer::load(const TracerLimits& limits, Log log
         // Of no use to anybody: whoever has a session there will be told so.
         send_message("the pinned sessions cannot be adopted: " + loaded.error().message);
         state->abandon();
+        loaded = load_into(*state, false);
+    }
+    if (!loaded && !limits.family && state->skeleton && state->skeleton->rodata->resolves_names) {
+        // The trial was not enough. Without resolved names is better than not at all.
+        send_message("only with the syscall-exit family: " + loaded.error().message);
+        state->abandon();
+        state->limits.family = HookFamily::syscall_exit;
         loaded = load_into(*state, false);
     }
     if (!loaded) return std::move(loaded).error();
@@ -388,16 +398,10 @@ void Tracer::release(uint64_t session) {
     state_->retire(session);
 }
 
-uint64_t Tracer::exact_ops() {
-    return bit(SPOOR_OP_READ) | bit(SPOOR_OP_WRITE) | bit(SPOOR_OP_CREATE) | bit(SPOOR_OP_LIST) |
-           bit(SPOOR_OP_EXEC) | bit(SPOOR_OP_MMAP_EXEC) | bit(SPOOR_OP_MMAP_WRITE) | bit(SPOOR_OP_CONNECT) |
-           bit(SPOOR_OP_BIND);
-}
-
-uint64_t Tracer::lexical_ops() {
-    return bit(SPOOR_OP_TRUNCATE) | bit(SPOOR_OP_DELETE) | bit(SPOOR_OP_RENAME) | bit(SPOOR_OP_LINK) |
-           bit(SPOOR_OP_SYMLINK) | bit(SPOOR_OP_MKDIR) | bit(SPOOR_OP_RMDIR) | bit(SPOOR_OP_MKNOD) |
-           bit(SPOOR_OP_METADATA) | bit(SPOOR_OP_PROBE) | bit(SPOOR_OP_ABSENT) | bit(SPOOR_OP_READLINK);
+Coverage Tracer::coverage() const {
+    std::lock_guard lock(state_->mutex);
+    return state_->adopted_coverage ? *state_->adopted_coverage
+                                    : coverage_of(loadable_programs(state_->skeleton));
 }
 
 }  // namespace spoor::bpf

@@ -23,6 +23,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "bpf/abi.h"
+#include "bpf/hooks.h"
 #include "bpf/pins.h"
 
 namespace spoor::bpf {
@@ -36,6 +37,7 @@ struct TracerLimits {
     uint32_t open_files = 32768;
     uint32_t spare_rings = 4;          // held ready
     uint32_t ring_bytes = 512 * 1024;  // size of a spare ring
+    std::optional<HookFamily> family;  // none: the best that the kernel takes
 };
 
 struct ScopeRoot {
@@ -120,9 +122,8 @@ public:
     // Programs attached to the kernel now. May be called from any thread.
     [[nodiscard]] size_t programs_attached() const;
 
-    // Bit n: enum spoor_op n is reported with the object the kernel resolved / as the caller wrote it.
-    [[nodiscard]] static uint64_t exact_ops();
-    [[nodiscard]] static uint64_t lexical_ops();
+    // Of the programs that are attached, or will be for the next session.
+    [[nodiscard]] Coverage coverage() const;
 
 private:
     struct State;

@@ -160,13 +160,6 @@ static __always_inline struct file *direct_file(struct io_kiocb *request, __u32 
     return (struct file *)(file & ~7ul);
 }
 
-static __always_inline struct spoor_process *current_process(void)
-{
-    __u32 tgid = bpf_get_current_pid_tgid() >> 32;
-
-    return bpf_map_lookup_elem(&processes, &tgid);
-}
-
 static __always_inline void copy_address(char *to, const struct plan *plan, bool user)
 {
     __u32 length = plan->length;
@@ -206,14 +199,6 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *request)
         COUNT(process->session, lost_scratch);
     release_scratch(scratch);
     return 0;
-}
-
-/* The address of something in a map as a mere number: the verifier forgets what it was on its way
- * through memory. */
-static __always_inline __u64 address_of(struct scratch *scratch, const void *pointer)
-{
-    *(volatile __u64 *)&scratch->hash_a = (__u64)pointer;
-    return *(volatile __u64 *)&scratch->hash_a;
 }
 
 static __always_inline int uring_done(struct spoor_process *process, struct io_kiocb *request, long result)

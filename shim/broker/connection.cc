@@ -189,11 +189,13 @@ ReplyMessage Connection::answer(const RequestMessage& request, const std::vector
     if (!last)
         if (auto allowed = desk_.ledger().request(subject_.tenant); !allowed) return refusal(allowed.error());
     switch (static_cast<Request>(request.request)) {
-        case Request::hello:
-            reply.family = static_cast<uint32_t>(Family::syscall_exit);
-            reply.exact_ops = bpf::Tracer::exact_ops();
-            reply.lexical_ops = bpf::Tracer::lexical_ops();
+        case Request::hello: {
+            const bpf::Coverage coverage = tracer_.coverage();
+            reply.family = static_cast<uint32_t>(coverage.family);
+            reply.exact_ops = coverage.exact_ops;
+            reply.lexical_ops = coverage.lexical_ops;
             return reply;
+        }
         case Request::arm:
             return arm(request, fds, ring);
         case Request::grow:

@@ -73,6 +73,13 @@ Status open_books(const Config& config, Books& books) {
     return {};
 }
 
+std::optional<bpf::HookFamily> family_named(const std::string& name) {
+    if (name == "lsm") return bpf::HookFamily::lsm;
+    if (name == "fentry") return bpf::HookFamily::fentry;
+    if (name == "syscall-exit") return bpf::HookFamily::syscall_exit;
+    return std::nullopt;
+}
+
 struct Safety {
     std::string pins = "auto";
     bool extra_capabilities = false;
@@ -153,6 +160,7 @@ int main(int argc, char** argv) {
     CLI::App app("spoord: loads spoor's BPF programs and hands a ring to who may trace a cgroup", "spoord");
     std::string socket_path = broker::default_socket;
     std::string level = "info";
+    std::string family = "auto";
     std::string config_file;
     Safety safety;
     int64_t grace_s = 60;
@@ -186,11 +194,16 @@ int main(int argc, char** argv) {
     app.add_option("--max-processes", limits.processes, "processes recorded at once")->capture_default_str();
     app.add_option("--dedupe-entries", limits.seen, "size of the kernel's table of reported accesses")
         ->capture_default_str();
+    app.add_option("--family", family,
+                   "hook family: lsm, fentry or syscall-exit;\nauto: the first of them that the kernel takes")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"auto", "lsm", "fentry", "syscall-exit"}));
     app.add_option("--log-level", level, "debug, info, warn or error")
         ->capture_default_str()
         ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
     CLI11_PARSE(app, argc, argv);
     options.resume_grace = std::chrono::seconds(grace_s);
+    limits.family = family_named(family);
 
     spdlog::set_default_logger(spdlog::stderr_color_st("spoord"));
     spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");

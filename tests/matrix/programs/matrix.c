@@ -117,6 +117,31 @@ static void print_name(const char *key, const char *name, int pid, int is_path)
     putchar('"');
 }
 
+/* The row as the families leave it that know what names turned out to be. */
+static struct row resolved_row(const struct row *row)
+{
+    /* What succeeded by name has looked its name up, but for sockets and the parts of an exec. */
+    static const char *const by_name[] = {"truncate", "delete", "rename", "link", "symlink", "mkdir",
+                                          "rmdir", "mknod", "metadata", "probe", "readlink"};
+    static char flags[64];
+    struct row made = *row;
+    int resolves = row->resolved || row->resolved_flags;
+
+    for (size_t i = 0; i < sizeof(by_name) / sizeof(*by_name); i++)
+        resolves |= !row->error && !strcmp(row->op, by_name[i]);
+    if (!row->flags || !strstr(row->flags, "lexical") || row->in == NEVER_RESOLVED || !resolves)
+        return made;
+    if (row->resolved)
+        made.path = row->resolved;
+    if (row->resolved_to)
+        made.to = row->resolved_to;
+    snprintf(flags, sizeof(flags), "%s%s%s", strstr(row->flags, "exchange") ? "exchange " : "",
+             !strcmp(row->op, "mkdir") || !strcmp(row->op, "rmdir") ? "directory" : "",
+             row->resolved_flags ? row->resolved_flags : "");
+    made.flags = flags;
+    return made;
+}
+
 static void print_row(const struct row *row)
 {
     int pid = shared->pids[row->who];
@@ -138,6 +163,24 @@ static void print_row(const struct row *row)
     printf("]}");
 }
 
+static void print_rows(const char *key, int resolved)
+{
+    int first = 1;
+
+    printf(",\"%s\":[", key);
+    for (const struct row *row = current->rows; row->op; row++) {
+        struct row made = resolved ? resolved_row(row) : *row;
+
+        if (row->in == (resolved ? ONLY_AS_WRITTEN : ONLY_RESOLVED))
+            continue;
+        if (!first)
+            putchar(',');
+        first = 0;
+        print_row(&made);
+    }
+    printf("]");
+}
+
 static void print_case(const char *skipped)
 {
     printf("{\"case\":\"%s\"", current->name);
@@ -155,13 +198,9 @@ static void print_case(const char *skipped)
                shared->failed_error);
     else
         printf(",\"failed\":null");
-    printf(",\"rows\":[");
-    for (const struct row *row = current->rows; row->op; row++) {
-        if (row != current->rows)
-            putchar(',');
-        print_row(row);
-    }
-    printf("]}\n");
+    print_rows("rows", 0);
+    print_rows("resolved", 1);
+    printf("}\n");
     fflush(stdout);
 }
 

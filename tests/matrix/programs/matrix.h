@@ -25,7 +25,16 @@ struct row {
     const char *flags; /* separated by spaces */
     const char *to;
     int who; /* which process of the case; 0 is the child that runs it */
+    /* Families that resolve names: a row that is lexical here and succeeded is exact there (resolved_row()).
+     * Where that is not all: */
+    const char *resolved;       /* the object's path; also of a call that failed after its name was looked up */
+    const char *resolved_to;    /* the other name */
+    const char *resolved_flags; /* what is known of it then: "directory" */
+    int in;                     /* enum families; 0: all */
 };
+
+/* Where a row is, and that it is as the caller wrote it. */
+enum families { ONLY_AS_WRITTEN = 1, ONLY_RESOLVED, NEVER_RESOLVED };
 
 struct test_case {
     const char *name;

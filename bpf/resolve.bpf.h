@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * The LSM and fentry families: what a call's names turned out to be. While a recorded thread is in a system call,
+ * these programs note the path and identity of each object that the kernel found for a name; when the call
+ * returns, its plan (syscall.bpf.h) is carried out with what was noted, and with the names as the caller wrote
+ * them where nothing was. They report nothing themselves.
+ *
+ * Names of things that are there come from the one function by which the kernel looks them up for system
+ * calls, at its end (fexit); names that are made, moved or removed from security_path_*, by BPF LSM where that is
+ * active and else by fentry. The loader chooses (hooks.h); the sections' '?' means that it has to.
+ *
+ * These programs can be preempted, and a second task's run is left out meanwhile (fentry): then there is no note.
+ */
+#pragma once
+
+enum note_flag { NOTE_SECOND = 1, NOTE_MADE_DIRECTORY = 2 };
+
+static __noinline int note_object(__u64 mount, struct dentry *dentry, __u32 note_flags)
+{
+    struct entry_key key = {.thread = bpf_get_current_pid_tgid(), .second = note_flags & NOTE_SECOND};
+    struct inode *inode = BPF_CORE_READ(dentry, d_inode);
+    struct scratch *scratch = claim_hook_scratch();
+    struct note *note;
+
+    if (!scratch)
+        return 0;
+    clear_path(scratch);
+    if (inode) {
+        set_inode(scratch, inode);
+        if (is_unhashed(dentry))
+            scratch->flags |= SPOOR_F_DELETED;
+    } else if (note_flags & NOTE_MADE_DIRECTORY) {
+        scratch->flags |= SPOOR_F_DIRECTORY;
+    }
+    set_base(scratch, mount, address_of(scratch, dentry));
+    if (inode && is_kernel_internal(inode))
+        scratch->flags = (scratch->flags & ~SPOOR_F_UNREACHABLE) | SPOOR_F_MEMORY;
+    note = (struct note *)&scratch->bytes[NOTE_OFFSET];
+    note->call = call_key();
+    note->length = BASE_END - scratch->base_start;
+    note->flags = scratch->flags;
+    note->inode = scratch->inode;
+    note->generation = scratch->generation;
+    note->device = scratch->device;
+    note->reserved = 0;
+    if (bpf_map_update_elem(&notes, &key, note, BPF_ANY))
+        bpf_map_delete_elem(&notes, &key);
+    release_scratch(scratch);
+    return 0;
+}
+
+/* A name in a directory: of something that is there, or is about to be. */
+static __always_inline void note_child(const struct path *dir, struct dentry *dentry, __u32 note_flags)
+{
+    if (current_process())
+        note_object((__u64)BPF_CORE_READ(dir, mnt), dentry, note_flags);
+}
+
+/* A name that was looked up. A second try after ESTALE may fail; then the first one's note is void. */
+SEC("?fexit/filename_lookup")
+int BPF_PROG(fexit_filename_lookup, int dirfd, struct filename *name, unsigned flags, struct path *path,
+             struct path *root, int result)
+{
+    if (!current_process())
+        return 0;
+    if (result)
+        forget_note(false);
+    else
+        note_object((__u64)BPF_CORE_READ(path, mnt), BPF_CORE_READ(path, dentry), 0);
+    return 0;
+}
+
+/* A program at the LSM hook path_NAME and its twin at the function that calls the hooks. */
+#define AT_PATH_HOOK(name, action, ...)                 \
+    SEC("?lsm/path_" #name)                             \
+    int BPF_PROG(lsm_path_##name, __VA_ARGS__)          \
+    {                                                   \
+        action;                                         \
+        return 0;                                       \
+    }                                                   \
+    SEC("?fentry/security_path_" #name)                 \
+    int BPF_PROG(fentry_path_##name, __VA_ARGS__)       \
+    {                                                   \
+        action;                                         \
+        return 0;                                       \
+    }
+
+AT_PATH_HOOK(unlink, note_child(dir, dentry, 0), const struct path *dir, struct dentry *dentry)
+AT_PATH_HOOK(rmdir, note_child(dir, dentry, 0), const struct path *dir, struct dentry *dentry)
+AT_PATH_HOOK(mkdir, note_child(dir, dentry, NOTE_MADE_DIRECTORY), const struct path *dir, struct dentry *dentry)
+AT_PATH_HOOK(mknod, note_child(dir, dentry, 0), const struct path *dir, struct dentry *dentry)
+AT_PATH_HOOK(symlink, note_child(dir, dentry, 0), const struct path *dir, struct dentry *dentry)
+/* The old name was looked up. */
+AT_PATH_HOOK(link, note_child(dir, dentry, NOTE_SECOND), struct dentry *old, const struct path *dir,
+             struct dentry *dentry)
+AT_PATH_HOOK(rename, note_child(old_dir, old, 0); note_child(new_dir, dentry, NOTE_SECOND),
+             const struct path *old_dir, struct dentry *old, const struct path *new_dir, struct dentry *dentry)
