@@ -122,6 +122,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
     if (!process)
         return 0;
     process->flags = from->flags;
+    process->refusal = from->refusal;
     record.value = from->pid;
     record.aux_ns = from->start_ns;
     record.time_ns = bpf_ktime_get_boot_ns();

@@ -10,7 +10,7 @@
 
 /* Raised by any change of what is below, of a map's layout in maps.bpf.h or of the set of programs: a
  * spoord adopts what another one of its own version has left (bpf/pins.h). */
-#define SPOOR_STATE_VERSION 2
+#define SPOOR_STATE_VERSION 3
 
 /* A cgroup in scope. Ids are unique within one hierarchy only; 0 is the v2 hierarchy. */
 struct spoor_scope_key {
@@ -40,7 +40,7 @@ struct spoor_process {
     SPOOR_U32 pid;      /* in the container's namespace */
     SPOOR_U32 tgid;     /* on the host */
     SPOOR_U32 flags;    /* enum spoor_process_flag */
-    SPOOR_U32 reserved;
+    SPOOR_U32 refusal;  /* slot in the session's window + SPOOR_REFUSAL_SLOTS * its generation; 0: none */
 };
 
 /* Whose session it is: for a spoord that adopts it, the programs do not look. */

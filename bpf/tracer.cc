@@ -9,9 +9,11 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <vector>
 
+#include "base/path_table.h"
 #include "bpf/adoption.h"
 #include "bpf/object.h"
 #include "bpf/object_pins.h"
@@ -50,6 +52,7 @@ struct Tracer::State {
     uint64_t renewals = 0;  // begins at random: a number is not to come again after an adoption
     std::vector<Adopted> adopted;
     std::map<uint64_t, uint32_t> ring_sizes;  // of each session
+    std::set<uint64_t> windows;               // sessions that have one, or may have
 
     // Guards all below. Never held across a grace period but for the detaching one.
     // Pins of maps and links are there exactly while `attached`, unless that is impossible to do.
@@ -62,8 +65,9 @@ struct Tracer::State {
     std::optional<Coverage> adopted_coverage;  // theirs
     size_t sessions = 0;
     uint64_t next_session = 1;
-    std::vector<Armed> spares;      // their rings are in the programs' map already
-    std::vector<uint64_t> retired;  // sessions whose rings are to be taken out of it
+    std::vector<Armed> spares;         // their rings are in the programs' map already
+    std::vector<uint64_t> windowless;  // sessions whose windows are to be closed
+    std::vector<uint64_t> retired;     // sessions whose rings are to be taken out of it
     std::thread worker;
 
     // A set of pins that cannot be adopted.
@@ -71,6 +75,7 @@ struct Tracer::State {
         detach();
         adopted.clear();
         ring_sizes.clear();
+        windows.clear();
         sessions = 0;
         spoor_bpf__destroy(std::exchange(skeleton, nullptr));
     }
@@ -96,6 +101,7 @@ struct Tracer::State {
     [[nodiscard]] int session_map() const { return bpf_map__fd(skeleton->maps.sessions); }
     [[nodiscard]] int processes() const { return bpf_map__fd(skeleton->maps.processes); }
     [[nodiscard]] int task_keys() const { return bpf_map__fd(skeleton->maps.task_keys); }
+    [[nodiscard]] int window_map() const { return bpf_map__fd(skeleton->maps.windows); }
     [[nodiscard]] int rings() const { return bpf_map__fd(skeleton->maps.rings); }
 
     [[nodiscard]] static Result<UniqueFd> make_ring(uint32_t ring_bytes) {
@@ -191,7 +197,10 @@ struct Tracer::State {
         if (!inventory) return std::move(inventory).error();
         next_session = inventory->next_session;
         adopted = std::move(inventory->sessions);
-        for (const Adopted& session : adopted) ring_sizes[session.session] = session.ring_bytes;
+        for (const Adopted& session : adopted) {
+            ring_sizes[session.session] = session.ring_bytes;
+            windows.insert(session.session);
+        }
         sessions = adopted.size();
         attached = true;
         return {};
@@ -201,7 +210,9 @@ struct Tracer::State {
         bpf_map_delete_elem(session_map(), &session);
         bpf_map_delete_elem(task_keys(), &session);
         bpf_map_delete_elem(maps().owners, &session);
+        const bool window = windows.erase(session) != 0;
         std::lock_guard lock(mutex);
+        if (window) windowless.push_back(session);
         if (const auto ring = ring_sizes.extract(session); ring && pins)
             pins->unpin(name_of(RingPin{session, ring.mapped()}));
         retired.push_back(session);
@@ -219,8 +230,10 @@ struct Tracer::State {
             if (attached && sessions == 0) detach();
             if (!retired.empty()) {
                 std::vector<uint64_t> dead = std::exchange(retired, {});
+                std::vector<uint64_t> closed = std::exchange(windowless, {});
                 lock.unlock();
                 for (uint64_t session : dead) bpf_map_delete_elem(rings(), &session);
+                for (uint64_t session : closed) bpf_map_delete_elem(window_map(), &session);
                 lock.lock();
             }
             if (spares.size() < limits.spare_rings) {
@@ -374,6 +387,35 @@ Status Tracer::renew(uint64_t session, uint32_t tgid, uint64_t start_ns) {
     process.instance = ++state_->renewals * 0x9e3779b97f4a7c15u ^ process.instance;
     if (bpf_map_update_elem(state_->processes(), &tgid, &process, BPF_EXIST) != 0)
         return errno_error("renew process " + std::to_string(tgid), errno == ENOENT ? ESRCH : errno);
+    return {};
+}
+
+Result<UniqueFd> Tracer::open_window(uint64_t session) {
+    if (!coverage().refuses) return Error{ENOTSUP, "accesses can be refused in the lsm family only"};
+    if (state_->windows.contains(session)) return Error{EEXIST, "the session has its window"};
+    bpf_map_create_opts options{};
+    options.sz = sizeof options;
+    options.map_flags = BPF_F_MMAPABLE;
+    UniqueFd window(bpf_map_create(BPF_MAP_TYPE_ARRAY, "spoor_window", sizeof(uint32_t), SPOOR_WINDOW_BYTES,
+                                   1, &options));
+    if (!window) return errno_error("create a window");
+    const int fd = window.get();
+    state_->windows.insert(session);
+    if (bpf_map_update_elem(state_->window_map(), &session, &fd, BPF_ANY) != 0)
+        return errno_error("put the window into its map");
+    return window;
+}
+
+bool Tracer::has_window(uint64_t session) const { return state_->windows.contains(session); }
+
+Status Tracer::assign(uint64_t session, uint32_t tgid, uint64_t start_ns, uint32_t refusal) {
+    spoor_process process{};
+    if (bpf_map_lookup_elem(state_->processes(), &tgid, &process) != 0 || process.session != session ||
+        process.start_ns != start_ns)
+        return errno_error("assign process " + std::to_string(tgid), ESRCH);
+    process.refusal = refusal;
+    if (bpf_map_update_elem(state_->processes(), &tgid, &process, BPF_EXIST) != 0)
+        return errno_error("assign process " + std::to_string(tgid), errno == ENOENT ? ESRCH : errno);
     return {};
 }
 

@@ -112,6 +112,15 @@ public:
     // Forgets what a process of the session has been reported for, so that it is told again: the
     // process works for another task from now on. ESRCH: the session has no such process.
     Status renew(uint64_t session, uint32_t tgid, uint64_t start_ns);
+    // Gives the session a window, SPOOR_WINDOW_BYTES of zeros that whoever has the descriptor may mmap(2) for
+    // writing: what is refused to which processes (base/path_table.h). Waits for a grace period. Once a
+    // session. ENOTSUP: nothing can be refused with the programs that are attached.
+    Result<UniqueFd> open_window(uint64_t session);
+    [[nodiscard]] bool has_window(uint64_t session) const;
+    // From now on the process, and what it forks, is refused what the slot of the session's window says that
+    // `refusal` names (as in spoor_process). 0: nothing. ESRCH: the session has no such process.
+    Status assign(uint64_t session, uint32_t tgid, uint64_t start_ns, uint32_t refusal);
+
     // Stops recording. When this returns, the session's ring is final; the counters are, too. Quick when the
     // cgroup has been removed (its END record is in the ring), a grace period otherwise. Can be asked
     // again, also after an adoption, until release().

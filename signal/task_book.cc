@@ -145,8 +145,12 @@ void TaskBook::join(Task& task, ProcessKey process, bool alive) {
     if (task.fatal) kills_.push_back({process, attribution_.host_pid(process)});
 }
 
-void TaskBook::on(const ForkEvent& event, uint64_t) {
+void TaskBook::on(const ForkEvent& event, uint64_t time_ns) {
     attribution_.on_fork(event.child, event.parent, event.host_pid);
+    // Forked before its parent was assigned, or just then: it may not have inherited that.
+    constexpr uint64_t margin_ns = 10'000'000;
+    if (published_ && time_ns <= assigned_ns_ + margin_ns)
+        to_assign_.push_back({event.child, event.host_pid});
     for (TaskNumber number : attribution_.tasks(event.child))
         if (Task* task = numbered(number)) join(*task, event.child, true);
     claim_waiting(event.child);
@@ -213,6 +217,7 @@ void TaskBook::tell(Task& task, std::vector<Violation>& found) {
             line.text("mode", name_of(task.mode));
             const std::string pattern = task.judge()->pattern_for(violation.path);
             line.text("suggestion", pattern);
+            if (violation.refused) line.boolean("refused", true);
             line.close();
             violations_.buffer() += '\n';
             violations_.end_line();
@@ -221,7 +226,10 @@ void TaskBook::tell(Task& task, std::vector<Violation>& found) {
         } else if (!std::exchange(violations_full_told_, true)) {
             warn_("violations.jsonl is full: further undeclared accesses stand in the tasks' reports only");
         }
-        if (task.mode == TaskMode::strict && !task.fatal) fail(task, violation);
+        if (violation.refused)
+            task.refused.push_back(violation);
+        else if (task.mode == TaskMode::strict && !task.fatal)
+            fail(task, violation);
     }
     found.clear();
 }
@@ -230,6 +238,39 @@ void TaskBook::fail(Task& task, const Violation& violation) {
     task.fatal = violation;
     for (ProcessKey process : task.living)
         if (attribution_.alive(process)) kills_.push_back({process, attribution_.host_pid(process)});
+}
+
+// Without declared outputs nobody knows what the task has written itself, so nothing is refused.
+void TaskBook::publish(Task& task) {
+    if (task.mode == TaskMode::strict && task.judges_writes()) wants_refusals_ = true;
+    if (!refusing_ || task.mode != TaskMode::strict || !task.judges_writes()) return;
+    auto table = task.judge()->refusals(task.judges_reads(), true);
+    if (!table) {
+        task.warn("undeclared accesses are not refused but kill: " + table.error().message);
+        if (std::exchange(task.refuses, false)) refusals_.push_back({task.number, {}});
+        return;
+    }
+    refusals_.push_back({task.number, std::move(*table)});
+    published_ = true;
+    if (std::exchange(task.refuses, true)) return;
+    for (ProcessKey process : task.living) to_assign_.push_back({process, attribution_.host_pid(process)});
+}
+
+void TaskBook::refuse_in_place() {
+    refusing_ = true;
+    for (auto& [number, task] : tasks_) publish(*task);
+}
+
+std::vector<TaskBook::Assignment> TaskBook::take_assignments() {
+    std::vector<Assignment> taken;
+    for (const HostProcess& process : std::exchange(to_assign_, {})) {
+        if (process.host_pid == 0 || !attribution_.alive(process.process)) continue;
+        // Who works for several is judged afterwards.
+        const auto tasks = attribution_.tasks(process.process);
+        const Task* task = tasks.size() == 1 ? numbered(tasks.front()) : nullptr;
+        taken.push_back({process, task != nullptr && task->refuses ? task->number : 0});
+    }
+    return taken;
 }
 
 // -------------------------------------------------------------------------------------- signals
@@ -246,8 +287,11 @@ void TaskBook::on(TaskSignal signal, uint64_t time_ns) {
     if (signal.pid != 0) claim_pid(*task, signal.pid, signal.pid_namespace, time_ns);
     settle_if_known(*task, time_ns);
     std::vector<Violation> found;
+    const bool more =
+        signal.declared.inputs || signal.declared.outputs || signal.declared.dependencies_outputs;
     task->declare(std::move(signal.declared), time_ns, found);
     tell(*task, found);
+    if (signal.event != TaskEvent::end && (more || !task->refuses)) publish(*task);
     violations_.flush();
     if (signal.event == TaskEvent::end) close(*task, TaskEnd::signalled, time_ns);
 }
@@ -283,6 +327,7 @@ void TaskBook::settle_if_known(Task& task, uint64_t time_ns) {
     std::vector<Violation> found;
     task.settle_context(options_.make_judge, time_ns, found);
     tell(task, found);
+    publish(task);
 }
 
 void TaskBook::claim_pid(Task& task, uint32_t pid, uint64_t pid_namespace, uint64_t time_ns) {
@@ -331,6 +376,7 @@ void TaskBook::apply(const Attribution::Changes& changes) {
                 task->reasons.push_back("the signal about pid " + std::to_string(change.process.pid) +
                                         " came so late that some of what it had done before was forgotten");
         }
+        if (change.alive && published_) to_assign_.push_back({change.process, change.host_pid});
         if (change.alive && (!change.had_none || !gained))
             renewals_.push_back({change.process, change.host_pid});
     }
@@ -364,6 +410,7 @@ void TaskBook::close(Task& task, TaskEnd end, uint64_t time_ns) {
     });
     who.erase(std::unique(who.begin(), who.end()), who.end());
     const TaskNumber number = task.number;
+    if (task.refuses) refusals_.push_back({number, {}});
     ended_.insert(hash_(0, *task.id));
     numbers_.erase(*task.id);
     tasks_.erase(number);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/path_table.h"
 #include "shim/broker/cgroup_claim.h"
 #include "shim/broker/tenant.h"
 
@@ -204,6 +205,10 @@ ReplyMessage Connection::answer(const RequestMessage& request, const std::vector
             return renew(request);
         case Request::resume:
             return resume(request, ring);
+        case Request::window:
+            return open_window(ring);
+        case Request::assign:
+            return assign(request);
         case Request::list:
             return list(request);
         case Request::stats:
@@ -251,6 +256,7 @@ void Connection::count(const spoor_counters& now) {
     more.lost_processes -= counted_.lost_processes;
     more.lost_fault -= counted_.lost_fault;
     more.lost_scopes -= counted_.lost_scopes;
+    more.refused -= counted_.refused;
     desk_.records(more);
     counted_ = now;
 }
@@ -355,16 +361,42 @@ void Connection::release_stopped() {
     desk_.accounts();
 }
 
+namespace {
+
+ReplyMessage about_process(const Status& done) {
+    ReplyMessage reply{};
+    if (done) return reply;
+    bool gone = done.error().code == ESRCH;  // a process that ended meanwhile is nothing for the log
+    reply.code = static_cast<int32_t>(gone ? Code::bad_process : Code::unavailable);
+    done.error().message.copy(reply.text, sizeof reply.text - 1);
+    return reply;
+}
+
+}  // namespace
+
 // The tracer checks that the process is one of this session: no tenant reaches another's.
 ReplyMessage Connection::renew(const RequestMessage& request) {
     if (!armed_) return refusal(Code::bad_request, "no session on this connection");
-    if (auto renewed = tracer_.renew(subject_.session, request.pid, request.start_ns); !renewed) {
-        bool gone = renewed.error().code == ESRCH;
-        ReplyMessage reply{};  // a process that ended meanwhile is nothing for the log
-        reply.code = static_cast<int32_t>(gone ? Code::bad_process : Code::unavailable);
-        renewed.error().message.copy(reply.text, sizeof reply.text - 1);
+    return about_process(tracer_.renew(subject_.session, request.pid, request.start_ns));
+}
+
+ReplyMessage Connection::assign(const RequestMessage& request) {
+    if (!armed_) return refusal(Code::bad_request, "no session on this connection");
+    return about_process(tracer_.assign(subject_.session, request.pid, request.start_ns, request.ring_bytes));
+}
+
+ReplyMessage Connection::open_window(UniqueFd& window) {
+    if (!armed_) return refusal(Code::bad_request, "no session on this connection");
+    if (!tracer_.coverage().refuses) {  // nothing for the log: each session in strict mode asks
+        ReplyMessage reply{};
+        reply.code = static_cast<int32_t>(Code::unavailable);
         return reply;
     }
+    if (tracer_.has_window(subject_.session)) return refusal(Code::bad_request, "the session has its window");
+    if (auto allowed = holding_->add_window(SPOOR_WINDOW_BYTES); !allowed) return refusal(allowed.error());
+    auto opened = tracer_.open_window(subject_.session);
+    if (!opened) return refusal(Code::unavailable, opened.error().message);
+    window = std::move(*opened);
     return {};
 }
 

@@ -57,6 +57,8 @@ private:
     ReplyMessage answer(const RequestMessage& request, const std::vector<UniqueFd>& fds, UniqueFd& ring);
     ReplyMessage arm(const RequestMessage& request, const std::vector<UniqueFd>& fds, UniqueFd& ring);
     ReplyMessage renew(const RequestMessage& request);
+    ReplyMessage assign(const RequestMessage& request);
+    ReplyMessage open_window(UniqueFd& window);
     ReplyMessage grow(const RequestMessage& request, UniqueFd& ring);
     ReplyMessage resume(const RequestMessage& request, UniqueFd& ring);
     [[nodiscard]] ReplyMessage list(const RequestMessage& request) const;

@@ -24,7 +24,7 @@ void compare_with_table(spoor::PatternSet& set, const spoor::PatternContext& con
     const spoor::PatternSet* const lists[] = {&set};
     auto table = spoor::compile_path_table(
         context, lists, [](spoor::ListMatches matches) { return spoor::list_matches(matches, 0) ? 1u : 0u; },
-        {.bytes = 128 * 1024, .name_states = 1024, .places = 1024, .work = 20'000});
+        {.bytes = 64 * 1024, .name_states = 128, .places = 256, .work = 1'000});
     if (!table) return require(table.error().code == E2BIG);
     // No path in the kernel holds a NUL.
     if (path.find('\0') != std::string::npos) return;

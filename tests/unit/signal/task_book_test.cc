@@ -505,6 +505,59 @@ TEST_F(TaskBookTest, StrictKillsTheTasksProcessesAndNobodyElses) {
     EXPECT_FALSE(report("ok")["spoor"].contains("failedBy"));
 }
 
+TEST_F(TaskBookTest, StrictHandsOutTablesAndWhoTheyHoldFor) {
+    begin();
+    fork(2);
+    EXPECT_FALSE(trail->wants_refusals());
+    start("t", 2, R"("mode":"strict","declared":{"inputs":["src"]})");
+    EXPECT_FALSE(trail->wants_refusals()) << "what it writes itself is not known";
+    signal("outputs", "t", R"("declared":{"outputs":["dist"]})");
+    ASSERT_TRUE(trail->wants_refusals());
+    trail->refuse_in_place();
+    EXPECT_FALSE(trail->wants_refusals());
+    auto tables = trail->take_refusals();
+    ASSERT_EQ(tables.size(), 1u);
+    EXPECT_THAT(tables[0].table, ElementsAre(1, 1));  // of reads and of writes
+    auto assigned = trail->take_assignments();
+    ASSERT_EQ(assigned.size(), 1u);
+    EXPECT_EQ(assigned[0].process.host_pid, 1002u);
+    EXPECT_EQ(assigned[0].task, tables[0].task);
+
+    // A worker that changes hands, and the end of a task.
+    start("w", 0, R"("mode":"warn")");
+    signal("pid", "w", R"("pid":2)");
+    assigned = trail->take_assignments();
+    ASSERT_FALSE(assigned.empty());
+    EXPECT_EQ(assigned.back().task, 0u);
+    signal("end", "t");
+    tables = trail->take_refusals();
+    ASSERT_EQ(tables.size(), 1u);
+    EXPECT_TRUE(tables[0].table.empty());
+}
+
+TEST_F(TaskBookTest, WhatWasRefusedIsToldAndKillsNobody) {
+    begin();
+    fork(2);
+    start("t", 2, R"("mode":"strict","declared":{"inputs":["src"],"outputs":["dist"]})");
+    for (int i = 0; i < 2; ++i) {
+        AccessEvent event = test::access(Op::read, "/ws/secret", 2, flag_refused);
+        event.error = EACCES;
+        event.process = key(2);
+        trail->on(event, ++now);
+    }
+    EXPECT_THAT(trail->take_kills(), IsEmpty());
+    ASSERT_EQ(violations().size(), 1u);
+    EXPECT_EQ(violations()[0]["refused"], true);
+    EXPECT_EQ(violations()[0]["kind"], "read");
+    signal("end", "t");
+    const Json own = report("t")["spoor"];
+    ASSERT_EQ(own["refused"].size(), 1u);
+    EXPECT_EQ(own["refused"][0]["path"], "secret");
+    EXPECT_EQ(own["failedBy"]["path"], "secret");
+    EXPECT_EQ(own["failedBy"]["refused"], true);
+    EXPECT_THAT(report("t")["filesRead"], IsEmpty());
+}
+
 TEST_F(TaskBookTest, ModesAreBoundedByTheContainers) {
     EXPECT_EQ(TaskBook::mode_for(TaskMode::warn, std::nullopt), TaskMode::warn);
     EXPECT_EQ(TaskBook::mode_for(TaskMode::warn, TaskMode::off), TaskMode::off);
