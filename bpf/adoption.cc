@@ -79,7 +79,7 @@ Result<Inventory> take_inventory(const SessionMaps& maps, const Pins& pins) {
     const auto numbered = [&inventory](uint64_t session) {
         inventory.next_session = std::max(inventory.next_session, session + 1);
     };
-    for_each_key<uint64_t>(maps.rings, numbered);
+    for (int map : {maps.rings, maps.seen}) for_each_key<uint64_t>(map, numbered);
     for_each_key<uint64_t>(maps.sessions, [&](uint64_t session) {
         numbered(session);
         spoor_session entry{};
@@ -98,12 +98,13 @@ Result<Inventory> take_inventory(const SessionMaps& maps, const Pins& pins) {
                                           ::strnlen(owner.container_id, sizeof owner.container_id));
         adopted.owner.cgroup.assign(owner.cgroup, ::strnlen(owner.cgroup, sizeof owner.cgroup));
         adopted.cgroup_id = entry.root_cgroup_id;
-        adopted.ring_bytes = ring->second;
+        adopted.sizes = {ring->second, owner.seen_entries};
         inventory.sessions.push_back(std::move(adopted));
     });
     const auto dead = [&live](uint64_t session) { return !live.contains(session); };
     forget(maps, dead);
-    for (int map : {maps.sessions, maps.owners, maps.task_keys, maps.rings}) delete_keys<uint64_t>(map, dead);
+    for (int map : {maps.sessions, maps.owners, maps.task_keys, maps.rings, maps.seen})
+        delete_keys<uint64_t>(map, dead);
     for (const auto& [session, bytes] : *rings)
         if (dead(session)) pins.unpin(name_of({session, bytes}));
     return inventory;

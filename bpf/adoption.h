@@ -17,6 +17,7 @@ struct SessionMaps {
     int task_keys = -1;
     int owners = -1;
     int rings = -1;
+    int seen = -1;
 };
 
 struct Inventory {

@@ -117,6 +117,64 @@ static __always_inline struct seen_key seen_key_of(const struct scratch *scratch
     return key;
 }
 
+static __always_inline struct seen_set *seen_set_of(__u64 session, const struct seen_key *key)
+{
+    struct bpf_map *table = bpf_map_lookup_elem(&seen, &session);
+    __u32 index;
+
+    if (!table)
+        return NULL; /* the session has ended meanwhile */
+    index = (key->a ^ key->b) >> 32 & (table->max_entries - 1);
+    return bpf_map_lookup_elem(table, &index);
+}
+
+/* Sets are read and written without a lock. Half of one key beside half of another is no key at all, as
+ * much as two different accesses never have the same 128 bits: a race costs an event more, never one less. */
+GLOBAL int was_seen(__u64 session, const struct seen_key *key)
+{
+    struct seen_set *set;
+
+    if (!key)
+        return 0;
+    set = seen_set_of(session, key);
+    if (!set)
+        return 0;
+#pragma unroll
+    for (__u32 i = 0; i < SPOOR_SEEN_WAYS; i++) {
+        volatile struct seen_key *one = &set->keys[i];
+
+        if (one->a == key->a && one->b == key->b)
+            return 1;
+    }
+    return 0;
+}
+
+GLOBAL int mark_seen(__u64 session, const struct seen_key *key)
+{
+    volatile struct seen_key *one;
+    struct seen_set *set;
+    __u32 at;
+
+    if (!key)
+        return 0;
+    set = seen_set_of(session, key);
+    if (!set)
+        return 0;
+    at = bpf_get_prandom_u32() % SPOOR_SEEN_WAYS;
+#pragma unroll
+    for (__u32 i = 0; i < SPOOR_SEEN_WAYS; i++) {
+        one = &set->keys[i];
+        if (!one->a && !one->b) {
+            at = i;
+            break;
+        }
+    }
+    one = &set->keys[at % SPOOR_SEEN_WAYS];
+    one->a = key->a;
+    one->b = key->b;
+    return 0;
+}
+
 struct record {
     __u32 type;
     __u32 op;
@@ -188,18 +246,17 @@ GLOBAL int emit_access(struct scratch *scratch, const struct spoor_process *proc
     struct record record = {.type = SPOOR_EV_ACCESS, .op = op, .flags = flags, .value = error};
     bool once = error || !changes_names(op);
     struct seen_key key;
-    __u8 one = 1;
 
     if (!scratch || !process)
         return -1;
     hash_path(scratch);
     key = seen_key_of(scratch, process, op, error);
-    if (once && bpf_map_lookup_elem(&seen, &key))
+    if (once && was_seen(process->session, &key))
         return 0;
     record.time_ns = bpf_ktime_get_boot_ns();
     if (output(scratch, process, &record))
         return -1;
     if (once)
-        bpf_map_update_elem(&seen, &key, &one, BPF_ANY);
+        mark_seen(process->session, &key);
     return 0;
 }

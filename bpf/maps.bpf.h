@@ -58,17 +58,28 @@ struct {
     __array(values, struct spoor_ring);
 } rings SEC(".maps");
 
-/* Which (process instance, operation, object) has been reported. An evicted entry costs one more
- * event, which the consumer drops. */
+/* Which (process instance, operation, object) has been reported: a table a session, so that nobody's
+ * accesses push out what was noted of somebody else's. Sets of a few keys, in one of which a key's hash puts
+ * it; what a full set gives up is left to chance. That costs one more event, which the consumer drops. */
 struct seen_key {
     __u64 a;
     __u64 b;
 };
+struct seen_set {
+    struct seen_key keys[SPOOR_SEEN_WAYS]; /* all zero: free */
+};
+struct seen_table {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_INNER_MAP); /* tables differ in size */
+    __uint(max_entries, 1); /* a power of two */
+    __uint(key_size, sizeof(__u32)); /* of a map in a map clang 14 does not tell the types */
+    __uint(value_size, sizeof(struct seen_set));
+};
 struct {
-    __uint(type, BPF_MAP_TYPE_LRU_HASH);
-    __uint(max_entries, 65536); /* loader */
-    __type(key, struct seen_key);
-    __type(value, __u8);
+    __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+    __uint(max_entries, 4096);
+    __type(key, __u64);
+    __array(values, struct seen_table);
 } seen SEC(".maps");
 
 /* What has been reported of an open file in a process, so that the next read(2) costs no walk.
@@ -157,12 +168,3 @@ struct {
 /* Secret, so that nobody can make two paths that look the same to `seen`. Loader. */
 const volatile __u64 hash_seed_a = 1;
 const volatile __u64 hash_seed_b = 2;
-
-/*
- * Numbers that a callback (of bpf_loop, bpf_find_vma) decides by have UNKNOWN_ZERO added where they are put into
- * what it is given. Verifiers before Linux 6.7 walk through a callback once, from the state before the first
- * step. What they take for a constant there they take for one in every step and on every way there, and
- * they remove the code for other values: seen on 6.1, where mprotect(2) was never told.
- */
-volatile __u64 unknown_zero;
-#define UNKNOWN_ZERO (unknown_zero)

@@ -65,7 +65,6 @@ Result<Object> open_object(const TracerLimits& limits) {
     skeleton->rodata->hash_seed_a = seeds[0];
     skeleton->rodata->hash_seed_b = seeds[1];
     bpf_map__set_max_entries(skeleton->maps.processes, limits.processes);
-    bpf_map__set_max_entries(skeleton->maps.seen, limits.seen);
     bpf_map__set_max_entries(skeleton->maps.open_files, limits.open_files);
     int processors = libbpf_num_possible_cpus();
     if (processors < 1) return errno_error("count the processors", -processors);

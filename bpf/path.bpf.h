@@ -164,7 +164,7 @@ static __always_inline long read_string(char *to, __u32 size, const void *from, 
 {
     long length = kernel ? bpf_probe_read_kernel_str(to, size, from) : bpf_probe_read_user_str(to, size, from);
 
-    return length ? length : 1; /* seen on 6.1: of an empty user string the NUL is not counted */
+    return length_with_nul(length);
 }
 
 /* A string that filled the buffer: its end is marked as cut unless its NUL stands right there. */

@@ -21,6 +21,7 @@
 #define offsetof(type, member) __builtin_offsetof(type, member)
 #endif
 
+#include "drift.bpf.h"
 #include "maps.bpf.h"
 #include "path.bpf.h"
 #include "emit.bpf.h"

@@ -10,7 +10,7 @@
 
 /* Raised by any change of what is below, of a map's layout in maps.bpf.h or of the set of programs: a
  * spoord adopts what another one of its own version has left (bpf/pins.h). */
-#define SPOOR_STATE_VERSION 3
+#define SPOOR_STATE_VERSION 4
 
 /* A cgroup in scope. Ids are unique within one hierarchy only; 0 is the v2 hierarchy. */
 struct spoor_scope_key {
@@ -48,9 +48,14 @@ struct spoor_owner {
     SPOOR_U64 token[2]; /* secret: who shows it is the recorder that the session was granted to */
     SPOOR_U32 uid;
     SPOOR_U32 gid;
+    SPOOR_U32 seen_entries; /* of its table of what has been reported */
+    SPOOR_U32 reserved;
     char container_id[256]; /* for logs; NUL-ended */
     char cgroup[512];       /* its path, for the rules of tenants; empty if longer */
 };
+
+/* Entries that share a set of the table of what has been reported. */
+#define SPOOR_SEEN_WAYS 8
 
 #define SPOOR_TASK_KEYS_MAX 8
 #define SPOOR_TASK_KEY_WORDS 6
@@ -68,7 +73,7 @@ struct spoor_task_keys {
 
 SPOOR_ASSERT(sizeof(struct spoor_scope_key) == 16, "no hidden padding");
 SPOOR_ASSERT(sizeof(struct spoor_session) == 24 + sizeof(struct spoor_counters), "no hidden padding");
-SPOOR_ASSERT(sizeof(struct spoor_owner) == 792, "no hidden padding");
+SPOOR_ASSERT(sizeof(struct spoor_owner) == 800, "no hidden padding");
 SPOOR_ASSERT(sizeof(struct spoor_process) == 40, "no hidden padding");
 
 #endif

@@ -18,7 +18,9 @@ static __noinline int run_name(struct scratch *scratch, struct spoor_process *pr
 {
     __u32 flags = plan->flags;
 
-    if (resolves_names && (plan->name_flags & NAME_NOTED) && op != SPOOR_OP_ABSENT && !take_note(scratch, 0))
+    /* In an exec it would be TOMOYO that has looked a name up, and its last component not followed. */
+    if (resolves_names && (plan->name_flags & NAME_NOTED) && op != SPOOR_OP_ABSENT && op != SPOOR_OP_EXEC &&
+        !take_note(scratch, 0))
         return emit_access(scratch, process, op, flags & ~SPOOR_F_NOFOLLOW, error);
     if (set_name(scratch, plan->dirfd, plan->name, plan->name_flags)) {
         count_fault(process, error);
@@ -63,7 +65,6 @@ static __noinline int run_names(struct scratch *scratch, struct spoor_process *p
     struct seen_key key;
     __u32 lexical;
     __u64 a, b;
-    __u8 one = 1;
 
     if (set_either(scratch, plan, false))
         goto fault;
@@ -78,7 +79,7 @@ static __noinline int run_names(struct scratch *scratch, struct spoor_process *p
     scratch->hash_a = (scratch->hash_a ^ (a << 17 | a >> 47)) * 0x9fb21c651e98df25ULL;
     scratch->hash_b = (scratch->hash_b ^ (b << 17 | b >> 47)) * 0xd6e8feb86659fd93ULL;
     key = seen_key_of(scratch, process, plan->op, error);
-    if (error && bpf_map_lookup_elem(&seen, &key))
+    if (error && was_seen(process->session, &key))
         return 0;
     if (output(scratch, process, &record))
         return 0;
@@ -89,7 +90,7 @@ static __noinline int run_names(struct scratch *scratch, struct spoor_process *p
     record.flags = lexical ? plan->flags : plan->flags & ~SPOOR_F_NOFOLLOW;
     record.value = error;
     if (!output(scratch, process, &record) && error)
-        bpf_map_update_elem(&seen, &key, &one, BPF_ANY);
+        mark_seen(process->session, &key);
     return 0;
 fault:
     count_fault(process, error);

@@ -4,9 +4,10 @@
 #include <bpf/libbpf.h>
 #include <sys/random.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <csignal>
-#include <cstring>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <set>
@@ -15,34 +16,17 @@
 
 #include "base/path_table.h"
 #include "bpf/adoption.h"
+#include "bpf/inner_maps.h"
 #include "bpf/object.h"
 #include "bpf/object_pins.h"
+#include "bpf/packing.h"
 #include "bpf/state.h"
 #include "spoor.skel.h"
 
 namespace spoor::bpf {
 namespace {
 
-// The words that the programs compare with.
-spoor_task_key packed_key(const std::string& name) {
-    static_assert(task_key_bytes_max + 1 == sizeof spoor_task_key::text);
-    const std::string text = name + "=";
-    spoor_task_key key{};
-    std::memcpy(key.text, text.data(), text.size());
-    std::memset(key.mask, 0xff, text.size());
-    return key;
-}
-
-spoor_owner packed_owner(const SessionOwner& owner) {
-    spoor_owner packed{};
-    packed.token[0] = owner.token[0];
-    packed.token[1] = owner.token[1];
-    packed.uid = owner.uid;
-    packed.gid = owner.gid;
-    owner.container_id.copy(packed.container_id, sizeof packed.container_id - 1);
-    if (owner.cgroup.size() < sizeof packed.cgroup) owner.cgroup.copy(packed.cgroup, owner.cgroup.size());
-    return packed;
-}
+using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
@@ -64,10 +48,16 @@ struct Tracer::State {
     std::vector<UniqueFd> adopted_links;       // attached programs of an earlier spoord
     std::optional<Coverage> adopted_coverage;  // theirs
     size_t sessions = 0;
+    Clock::time_point idle_since = Clock::now();  // if `attached` and without a session
     uint64_t next_session = 1;
-    std::vector<Armed> spares;         // their rings are in the programs' map already
+    struct Spare {
+        Armed armed;
+        uint32_t seen_entries = 0;
+    };
+    std::vector<Spare> spares;  // ring and table are in the programs' maps already
+    std::set<uint32_t> spare_tables{SessionSizes{}.seen_entries};  // sizes to have spares of
     std::vector<uint64_t> windowless;  // sessions whose windows are to be closed
-    std::vector<uint64_t> retired;     // sessions whose rings are to be taken out of it
+    std::vector<uint64_t> retired;  // sessions whose ring and table are to be taken out of the maps
     std::thread worker;
 
     // A set of pins that cannot be adopted.
@@ -95,7 +85,7 @@ struct Tracer::State {
 
     [[nodiscard]] SessionMaps maps() const {
         return {scopes(), session_map(), processes(), task_keys(), bpf_map__fd(skeleton->maps.owners),
-                rings()};
+                rings(),  seen()};
     }
     [[nodiscard]] int scopes() const { return bpf_map__fd(skeleton->maps.scopes); }
     [[nodiscard]] int session_map() const { return bpf_map__fd(skeleton->maps.sessions); }
@@ -103,43 +93,65 @@ struct Tracer::State {
     [[nodiscard]] int task_keys() const { return bpf_map__fd(skeleton->maps.task_keys); }
     [[nodiscard]] int window_map() const { return bpf_map__fd(skeleton->maps.windows); }
     [[nodiscard]] int rings() const { return bpf_map__fd(skeleton->maps.rings); }
+    [[nodiscard]] int seen() const { return bpf_map__fd(skeleton->maps.seen); }
 
-    [[nodiscard]] static Result<UniqueFd> make_ring(uint32_t ring_bytes) {
-        UniqueFd ring(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "spoor_ring", 0, 0, ring_bytes, nullptr));
-        if (!ring) return errno_error("create a ring of " + std::to_string(ring_bytes) + " bytes");
-        return ring;
+    // For sessions that have nothing in the maps yet. On an error nothing is left there.
+    [[nodiscard]] Status furnish(std::vector<Spare>& fresh, uint32_t ring_bytes) const {
+        std::vector<InnerMap> ring_fds, table_fds;
+        std::vector<UniqueFd> tables;  // the map of maps keeps them
+        std::vector<uint64_t> numbers;
+        for (Spare& spare : fresh) {
+            auto ring = make_ring(ring_bytes);
+            if (!ring) return std::move(ring).error();
+            auto table = make_seen_table(spare.seen_entries);
+            if (!table) return std::move(table).error();
+            spare.armed.ring = std::move(*ring);
+            tables.push_back(std::move(*table));
+            ring_fds.push_back({spare.armed.session, spare.armed.ring.get()});
+            table_fds.push_back({spare.armed.session, tables.back().get()});
+            numbers.push_back(spare.armed.session);
+        }
+        auto put = put_inner_maps(rings(), ring_fds);
+        if (put) put = put_inner_maps(seen(), table_fds);
+        if (!put) drop(numbers);
+        return put;
     }
 
-    // Waits until no program still uses the ring that was there before.
-    [[nodiscard]] Status place_ring(uint64_t session, const UniqueFd& ring) const {
-        int fd = ring.get();
-        if (bpf_map_update_elem(rings(), &session, &fd, BPF_ANY) != 0)
-            return errno_error("put the ring into its map");
-        return {};
+    void drop(const std::vector<uint64_t>& numbers) const {
+        drop_inner_maps(rings(), numbers);
+        drop_inner_maps(seen(), numbers);
     }
 
-    [[nodiscard]] Result<UniqueFd> put_ring(uint64_t session, uint32_t bytes) const {
-        auto ring = make_ring(bytes);
-        if (ring) SPOOR_TRY(place_ring(session, *ring));
-        return ring;
-    }
-
-    Result<Armed> take_ring(uint32_t ring_bytes) {
-        Armed armed;
+    // A number with a ring and a table in the maps. A spare of the wrong ring is still a wait saved.
+    Result<Armed> take(const SessionSizes& sizes) {
+        std::vector<Spare> taken(1);
+        bool found = false;
         {
             std::lock_guard lock(mutex);
-            if (ring_bytes == limits.ring_bytes && !spares.empty()) {
-                armed = std::move(spares.back());
-                spares.pop_back();
+            const auto spare = std::ranges::find(spares, sizes.seen_entries, &Spare::seen_entries);
+            if (spare != spares.end()) {
+                found = true;
+                taken[0] = std::move(*spare);
+                spares.erase(spare);
                 work.notify_one();
-                return armed;
+            } else {
+                taken[0].armed.session = next_session++;
+                taken[0].seen_entries = sizes.seen_entries;
             }
-            armed.session = next_session++;
         }
-        auto ring = put_ring(armed.session, ring_bytes);
-        if (!ring) return std::move(ring).error();
-        armed.ring = std::move(*ring);
-        return armed;
+        if (!found) {
+            SPOOR_TRY(furnish(taken, sizes.ring_bytes));
+        } else if (sizes.ring_bytes != limits.ring_bytes) {
+            auto ring = make_ring(sizes.ring_bytes);
+            auto placed = ring ? put_inner_maps(rings(), {{taken[0].armed.session, ring->get()}})
+                               : Status(std::move(ring).error());
+            if (!placed) {
+                retire(taken[0].armed.session);
+                return std::move(placed).error();
+            }
+            taken[0].armed.ring = std::move(*ring);
+        }
+        return std::move(taken[0].armed);
     }
 
     // With programs attached and everything pinned that outlives us, `armed` is a session.
@@ -198,11 +210,12 @@ struct Tracer::State {
         next_session = inventory->next_session;
         adopted = std::move(inventory->sessions);
         for (const Adopted& session : adopted) {
-            ring_sizes[session.session] = session.ring_bytes;
+            ring_sizes[session.session] = session.sizes.ring_bytes;
             windows.insert(session.session);
         }
         sessions = adopted.size();
         attached = true;
+        idle_since = Clock::now();
         return {};
     }
 
@@ -219,37 +232,54 @@ struct Tracer::State {
         work.notify_one();
     }
 
+    [[nodiscard]] Clock::time_point detach_at() const {
+        return attached && sessions == 0 ? idle_since + limits.linger : Clock::time_point::max();
+    }
+
+    // Sessions to be, as many as are missing of each size.
+    [[nodiscard]] std::vector<Spare> missing_spares() {
+        std::vector<Spare> missing;
+        for (uint32_t entries : spare_tables) {
+            const auto there = std::ranges::count(spares, entries, &Spare::seen_entries);
+            for (auto i = static_cast<size_t>(there); i < limits.spare_rings; ++i) {
+                missing.emplace_back();
+                missing.back().armed.session = next_session++;
+                missing.back().seen_entries = entries;
+            }
+        }
+        return missing;
+    }
+
     void run_worker() {
         std::unique_lock lock(mutex);
         for (;;) {
-            work.wait(lock, [this] {
-                return ending || !retired.empty() || spares.size() < limits.spare_rings ||
-                       (attached && sessions == 0);
+            const auto due = detach_at();
+            std::vector<Spare> missing;
+            work.wait_until(lock, due, [this, due, &missing] {
+                if (ending || !retired.empty() || detach_at() != due) return true;
+                missing = missing_spares();
+                return !missing.empty();
             });
             if (ending) return;
-            if (attached && sessions == 0) detach();
+            if (Clock::now() >= detach_at()) detach();
             if (!retired.empty()) {
-                std::vector<uint64_t> dead = std::exchange(retired, {});
-                std::vector<uint64_t> closed = std::exchange(windowless, {});
+                const std::vector<uint64_t> dead = std::exchange(retired, {});
+                const std::vector<uint64_t> closed = std::exchange(windowless, {});
                 lock.unlock();
-                for (uint64_t session : dead) bpf_map_delete_elem(rings(), &session);
-                for (uint64_t session : closed) bpf_map_delete_elem(window_map(), &session);
+                drop(dead);
+                if (!closed.empty()) drop_inner_maps(window_map(), closed);
                 lock.lock();
             }
-            if (spares.size() < limits.spare_rings) {
-                Armed spare;
-                spare.session = next_session++;
-                lock.unlock();
-                auto ring = put_ring(spare.session, limits.ring_bytes);
-                lock.lock();
-                if (!ring) {
-                    // Out of memory, say: arm() will meet the same and can tell its caller.
-                    work.wait_for(lock, std::chrono::seconds(1), [this] { return ending; });
-                    continue;
-                }
-                spare.ring = std::move(*ring);
-                spares.push_back(std::move(spare));
+            if (missing.empty()) continue;
+            lock.unlock();
+            const auto furnished = furnish(missing, limits.ring_bytes);
+            lock.lock();
+            if (!furnished) {
+                // Out of memory, say: arm() will meet the same and can tell its caller.
+                work.wait_for(lock, std::chrono::seconds(1), [this] { return ending; });
+                continue;
             }
+            std::ranges::move(missing, std::back_inserter(spares));
         }
     }
 };
@@ -294,6 +324,17 @@ Status Tracer::load_into(State& state, bool adopting) {
     return {};
 }
 
+void Tracer::keep_ready(std::set<uint32_t> seen_entries) {
+    std::lock_guard lock(state_->mutex);
+    state_->spare_tables = std::move(seen_entries);
+    std::erase_if(state_->spares, [this](const State::Spare& spare) {
+        if (state_->spare_tables.contains(spare.seen_entries)) return false;
+        state_->retired.push_back(spare.armed.session);
+        return true;
+    });
+    state_->work.notify_one();
+}
+
 void Tracer::start() {
     // Signals are for the caller's thread.
     sigset_t all, before;
@@ -307,20 +348,14 @@ bool Tracer::outlived() const { return state_->pins.has_value(); }
 const std::vector<Tracer::Adopted>& Tracer::adopted() const { return state_->adopted; }
 
 Result<UniqueFd> Tracer::adopted_ring(const Adopted& session) {
-    return state_->pins->get(name_of(RingPin{session.session, session.ring_bytes}));
+    return state_->pins->get(name_of(RingPin{session.session, session.sizes.ring_bytes}));
 }
 
-Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, uint32_t ring_bytes,
+Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, const SessionSizes& sizes,
                                   const std::vector<std::string>& task_keys, const SessionOwner& owner) {
-    spoor_task_keys keys{};
-    static_assert(task_keys_max == std::size(decltype(keys.keys){}));
-    if (task_keys.size() > task_keys_max) return errno_error("more task keys than fit", EINVAL);
-    for (size_t i = 0; i < task_keys.size(); ++i) {
-        if (task_keys[i].empty() || task_keys[i].size() > task_key_bytes_max)
-            return errno_error("a task key of " + std::to_string(task_keys[i].size()) + " bytes", EINVAL);
-        keys.keys[i] = packed_key(task_keys[i]);
-    }
-    auto armed = state_->take_ring(ring_bytes);
+    auto keys = packed_keys(task_keys);
+    if (!keys) return std::move(keys).error();
+    auto armed = state_->take(sizes);
     if (!armed) return armed;
     uint64_t session = armed->session;
     spoor_session entry{};
@@ -328,18 +363,18 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, uin
     entry.root_hierarchy = root.hierarchy;
     entry.init_tgid = init_tgid;
     spoor_scope_key key{root.cgroup_id, root.hierarchy, 0};
-    const spoor_owner whose = packed_owner(owner);
+    const spoor_owner whose = packed_owner(owner, sizes.seen_entries);
     Status entered;
     if (bpf_map_update_elem(state_->maps().owners, &session, &whose, BPF_ANY) != 0)
         entered = errno_error("enter the owner");
     else if (bpf_map_update_elem(state_->session_map(), &session, &entry, BPF_NOEXIST) != 0)
         entered = errno_error("enter the session");
-    else if (!task_keys.empty() && bpf_map_update_elem(state_->task_keys(), &session, &keys, BPF_ANY) != 0)
+    else if (!task_keys.empty() && bpf_map_update_elem(state_->task_keys(), &session, &*keys, BPF_ANY) != 0)
         entered = errno_error("enter the task keys");
     // The scope comes after its session: from here on programs act on it.
     else if (bpf_map_update_elem(state_->scopes(), &key, &session, BPF_NOEXIST) != 0)
         entered = errno_error("enter the cgroup");
-    else if (entered = state_->begin(*armed, ring_bytes); !entered)
+    else if (entered = state_->begin(*armed, sizes.ring_bytes); !entered)
         bpf_map_delete_elem(state_->scopes(), &key);
     if (!entered) {
         state_->retire(session);
@@ -349,12 +384,12 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, uin
 }
 
 Result<UniqueFd> Tracer::grow(uint64_t session, uint32_t ring_bytes) {
-    auto ring = State::make_ring(ring_bytes);
+    auto ring = make_ring(ring_bytes);
     if (!ring) return ring;
     const RingPin larger{session, ring_bytes};
     if (state_->pins) SPOOR_TRY(state_->pins->pin(name_of(larger), ring->get()));
     uint32_t& bytes = state_->ring_sizes[session];
-    if (auto placed = state_->place_ring(session, *ring); !placed) {
+    if (auto placed = put_inner_maps(state_->rings(), {{session, ring->get()}}); !placed) {
         if (state_->pins) state_->pins->unpin(name_of(larger));
         return std::move(placed).error();
     }
@@ -399,10 +434,8 @@ Result<UniqueFd> Tracer::open_window(uint64_t session) {
     UniqueFd window(bpf_map_create(BPF_MAP_TYPE_ARRAY, "spoor_window", sizeof(uint32_t), SPOOR_WINDOW_BYTES,
                                    1, &options));
     if (!window) return errno_error("create a window");
-    const int fd = window.get();
     state_->windows.insert(session);
-    if (bpf_map_update_elem(state_->window_map(), &session, &fd, BPF_ANY) != 0)
-        return errno_error("put the window into its map");
+    SPOOR_TRY(put_inner_maps(state_->window_map(), {{session, window.get()}}));
     return window;
 }
 
@@ -435,7 +468,7 @@ Result<spoor_counters> Tracer::stop(uint64_t session) {
 void Tracer::release(uint64_t session) {
     {
         std::lock_guard lock(state_->mutex);
-        --state_->sessions;
+        if (--state_->sessions == 0) state_->idle_since = Clock::now();
     }
     state_->retire(session);
 }

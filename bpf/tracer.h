@@ -1,4 +1,4 @@
-// Owner of the BPF programs, their maps and links. Loaded once; attached while a session exists.
+// Owner of the BPF programs, their maps and links. Loaded once; attached while a session exists and a little longer.
 //
 // Taking a ring out of the programs' reach, or putting one there, waits for a grace period of the
 // kernel (some 15 ms). No caller should: a thread of the Tracer's own keeps spare rings in place,
@@ -13,10 +13,12 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,11 +35,20 @@ inline constexpr size_t task_key_bytes_max = 47;
 
 struct TracerLimits {
     uint32_t processes = 32768;  // recorded at once, all sessions together
-    uint32_t seen = 65536;       // entries of the kernel's dedupe table
     uint32_t open_files = 32768;
-    uint32_t spare_rings = 4;          // held ready
+    uint32_t spare_rings = 4;          // held ready, each with a dedupe table, for each size of tables
     uint32_t ring_bytes = 512 * 1024;  // size of a spare ring
+    // How long programs stay attached after the last session: attaching them anew takes longer than all
+    // else that arms a cgroup.
+    std::chrono::milliseconds linger{5000};
     std::optional<HookFamily> family;  // none: the best that the kernel takes
+};
+
+// What a session takes of the kernel's memory.
+struct SessionSizes {
+    uint32_t ring_bytes = 512 * 1024;  // a power of two and a multiple of the page size
+    uint32_t seen_entries = 32768;     // of its dedupe table, 16 bytes each: a power of two, at least 8
+    bool operator==(const SessionSizes&) const = default;
 };
 
 struct ScopeRoot {
@@ -74,6 +85,9 @@ public:
     // Loads the programs as load() does, tells what that took, and unloads them. Those that do not fit
     // this kernel and are left out are not among them.
     static Result<std::vector<VerifierCost>> check(const TracerLimits& limits, Log log);
+    // From here on spares are held ready with dedupe tables of these sizes; at first with those of
+    // SessionSizes alone.
+    void keep_ready(std::set<uint32_t> seen_entries);
     // Starts the Tracer's own thread, before the first arm(). Apart from load(), so that the thread has
     // no more capabilities than are left after it: making maps and links takes CAP_BPF alone.
     void start();
@@ -86,7 +100,7 @@ public:
         uint64_t session = 0;
         SessionOwner owner;
         uint64_t cgroup_id = 0;
-        uint32_t ring_bytes = 0;
+        SessionSizes sizes;
     };
     // The sessions that were there at load().
     [[nodiscard]] const std::vector<Adopted>& adopted() const;
@@ -98,12 +112,12 @@ public:
         UniqueFd ring;
     };
     // Starts a session: its records go to the returned ring from the first execve of `init_tgid`
-    // (a number in this process's pid namespace, which must be the host's) on. `ring_bytes` is a
-    // power of two and a multiple of the page size; limits.ring_bytes is the quick one.
+    // (a number in this process's pid namespace, which must be the host's) on. Quick with a
+    // ring of limits.ring_bytes and a table of a size that is kept ready.
     // EEXIST: the cgroup is in a session already.
     // `task_keys`: names of environment variables whose values every exec tells; at most
     // task_keys_max, each at most task_key_bytes_max long.
-    Result<Armed> arm(const ScopeRoot& root, uint32_t init_tgid, uint32_t ring_bytes,
+    Result<Armed> arm(const ScopeRoot& root, uint32_t init_tgid, const SessionSizes& sizes,
                       const std::vector<std::string>& task_keys = {}, const SessionOwner& owner = {});
     // Gives the session a larger ring. When this returns, nothing is written to the old one any more.
     Result<UniqueFd> grow(uint64_t session, uint32_t ring_bytes);

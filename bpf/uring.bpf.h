@@ -22,10 +22,6 @@ struct {
     __type(value, struct uring_pending);
 } uring_requests SEC(".maps");
 
-/* The third argument of the completion's tracepoint is the cqe (6.10 and later), or else the
- * arguments are user_data and the result. Loader, from BTF. */
-const volatile bool uring_complete_has_cqe = true;
-
 static __always_inline __u64 name_of(struct filename *filename)
 {
     return (__u64)BPF_CORE_READ(filename, name);
@@ -126,38 +122,11 @@ static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *reques
     return 0;
 }
 
-/* Before 6.13 the ring's table has the files themselves, with flags in the low bits. */
-struct io_fixed_file___6_12 {
-    unsigned long file_ptr;
-} __attribute__((preserve_access_index));
-struct io_file_table___6_12 {
-    struct io_fixed_file___6_12 *files;
-} __attribute__((preserve_access_index));
-struct io_ring_ctx___6_12 {
-    struct io_file_table___6_12 file_table;
-} __attribute__((preserve_access_index));
-
 /* The file that an open put into the ring's own table. `slot`: counted from 1, or ~0: the kernel chose one, which
  * is the result. */
 static __always_inline struct file *direct_file(struct io_kiocb *request, __u32 slot, long result)
 {
-    __u64 index = slot == ~0u ? result : slot - 1;
-    struct io_ring_ctx *ring = BPF_CORE_READ(request, ctx);
-    struct io_rsrc_node *node = NULL;
-    unsigned long file = 0;
-
-    if (bpf_core_field_exists(struct io_ring_ctx___6_12, file_table.files)) {
-        struct io_fixed_file___6_12 *files = BPF_CORE_READ((struct io_ring_ctx___6_12 *)ring, file_table.files);
-
-        bpf_probe_read_kernel(&file, sizeof(file), (void *)files + index * sizeof(*files));
-    } else {
-        struct io_rsrc_node **nodes = BPF_CORE_READ(ring, file_table.data.nodes);
-
-        bpf_probe_read_kernel(&node, sizeof(node), nodes + index);
-        if (node)
-            file = BPF_CORE_READ(node, file_ptr);
-    }
-    return (struct file *)(file & ~7ul);
+    return fixed_file(BPF_CORE_READ(request, ctx), slot == ~0u ? result : slot - 1);
 }
 
 static __always_inline void copy_address(char *to, const struct plan *plan, bool user)
@@ -250,13 +219,8 @@ int on_uring_complete(struct bpf_raw_tracepoint_args *ctx)
 {
     struct spoor_process *process = current_process();
     struct io_kiocb *request = (void *)ctx->args[1];
-    long result;
 
     if (!process || !request)
         return 0;
-    if (uring_complete_has_cqe)
-        result = BPF_CORE_READ((struct io_uring_cqe *)ctx->args[2], res);
-    else
-        result = (__s32)ctx->args[3];
-    return uring_done(process, request, result);
+    return uring_done(process, request, uring_result(ctx));
 }

@@ -55,6 +55,8 @@ struct TenantRule {
     Setting<uint32_t> containers{512};                     // traced at once
     Setting<uint64_t> ring_bytes{512ull << 20};            // of all their rings
     Setting<uint32_t> ring_bytes_each{16u << 20};          // of one; a power of two, at least 64 KiB
+    Setting<uint64_t> dedupe_entries{512ull << 15};        // of all their tables of what was reported
+    Setting<uint32_t> dedupe_entries_each{1u << 15};       // of one; a power of two, 1024 to 1048576
     Setting<uint32_t> connections{1024};                   // at once, each uid
     Setting<uint32_t> requests{1000};                      // a second, each uid; twice as many at one stroke
     Setting<ModeSet> modes{all_modes};                     // never empty
@@ -64,6 +66,8 @@ struct TenantRule {
     [[nodiscard]] bool for_everybody() const { return uids.empty() && gids.empty() && cgroups.empty(); }
 };
 inline constexpr uint32_t tenant_ring_bytes_least = 64 * 1024;
+inline constexpr uint32_t tenant_dedupe_entries_least = 1024;
+inline constexpr uint32_t tenant_dedupe_entries_most = 1u << 20;
 
 // One who asks.
 struct Tenant {

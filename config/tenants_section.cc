@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 namespace spoor {
 namespace {
 
 constexpr std::array<std::string_view, 2> account_words{"each", "together"};
-constexpr std::array<std::string_view, 2> unavailable_words{"run", "refuse"};
+constexpr std::array<std::string_view, 2> tenant_unavailable_words{"run", "refuse"};
 constexpr std::string_view catch_all = "default";
 
 // Stands in the audit log and in metrics as it is.
@@ -64,10 +65,18 @@ void read_limits(Section& entry, TenantRule& rule) {
                  [&entry](const char* key, uint32_t& out) { entry.ring_size(key, out); });
     if (rule.ring_bytes_each.value < tenant_ring_bytes_least)
         entry.fault_at("ring_bytes_each", "is at least 64KiB, the smallest ring that spoord makes");
+    uint32_t entries = static_cast<uint32_t>(rule.dedupe_entries.value);
+    entry.number("dedupe_entries", entries);
+    rule.dedupe_entries = {entries, entry.line_of("dedupe_entries")};
+    read_setting(entry, "dedupe_entries_each", rule.dedupe_entries_each, number);
+    if (!std::has_single_bit(rule.dedupe_entries_each.value) ||
+        rule.dedupe_entries_each.value < tenant_dedupe_entries_least ||
+        rule.dedupe_entries_each.value > tenant_dedupe_entries_most)
+        entry.fault_at("dedupe_entries_each", "wants a power of two from 1024 to 1048576");
     read_setting(entry, "connections", rule.connections, number);
     read_setting(entry, "requests", rule.requests, number);
     read_modes(entry, rule.modes);
-    entry.choice("on_unavailable", unavailable_words, [&](size_t i) {
+    entry.choice("on_unavailable", tenant_unavailable_words, [&](size_t i) {
         rule.on_unavailable = {static_cast<OnUnavailable>(i), entry.line_of("on_unavailable")};
     });
     entry.pairs("annotations", "annotations of spoor's own: io.spoor.…",

@@ -10,8 +10,8 @@ namespace spoor {
 namespace {
 
 constexpr std::string_view prefix = "io.spoor.";
-constexpr std::array<std::string_view, 4> known{"io.spoor.mode", "io.spoor.mount", "io.spoor.trace",
-                                                "io.spoor.volume"};
+constexpr std::array<std::string_view, 4> known_names{"io.spoor.mode", "io.spoor.mount", "io.spoor.trace",
+                                                      "io.spoor.volume"};
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
 
@@ -43,7 +43,7 @@ Status read_one(const std::string& name, const std::string& value, SpoorAnnotati
         if (!out.mount) return wrong(name, "an absolute path without '..'", value);
     } else {
         return Error{EINVAL, "unknown annotation '" + shown(name) + "'; did you mean '" +
-                                 std::string(nearest(name, known)) + "'?"};
+                                 std::string(nearest(name, known_names)) + "'?"};
     }
     return {};
 }

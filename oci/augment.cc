@@ -8,26 +8,26 @@
 namespace spoor {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-Result<std::string> dump(const Json& value) {
+Result<std::string> dump(const OrderedJson& value) {
     try {
         return value.dump();
-    } catch (const Json::exception&) {
+    } catch (const OrderedJson::exception&) {
         return Error{EILSEQ, "a path that would go into the spec is no valid UTF-8"};
     }
 }
 
 // Private: what the container mounts beneath never reaches the host.
-Json to_json_value(const AddedMount& mount) {
+OrderedJson to_json_value(const AddedMount& mount) {
     return {{"destination", mount.destination},
             {"type", "bind"},
             {"source", mount.source},
             {"options", {"rbind", mount.read_only ? "ro" : "rw", "nosuid", "nodev", "noexec", "rprivate"}}};
 }
 
-Json to_json_value(const AddedHook& hook) {
-    Json args = Json::array({"spoor"});
+OrderedJson to_json_value(const AddedHook& hook) {
+    OrderedJson args = OrderedJson::array({"spoor"});
     for (const auto& argument : hook.arguments) args.push_back(argument);
     return {{"path", hook.program}, {"args", std::move(args)}};
 }
@@ -62,7 +62,7 @@ Status make_absolute(std::string_view spec, const splice::Object& object, const 
     if (!member) return member.error();
     if (*member == nullptr) return {};
     const splice::Range range = (*member)->value;
-    const auto value = Json::parse(spec.substr(range.begin, range.end - range.begin), nullptr, false);
+    const auto value = OrderedJson::parse(spec.substr(range.begin, range.end - range.begin), nullptr, false);
     if (!value.is_string()) return {};
     const auto path = value.get<std::string>();
     if (path.starts_with('/')) return {};

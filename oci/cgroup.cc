@@ -32,7 +32,7 @@ std::vector<std::string> split_owned(std::string_view text, char separator) {
 bool is_octal(char c) { return c >= '0' && c <= '7'; }
 
 // mountinfo writes space, tab, newline and backslash as \ooo.
-std::string unescape(std::string_view text) {
+std::string unescape_octal(std::string_view text) {
     std::string out;
     out.reserve(text.size());
     for (size_t i = 0; i < text.size(); ++i) {
@@ -171,8 +171,8 @@ std::vector<CgroupMount> parse_cgroup_mounts(std::string_view mountinfo) {
         const auto dash = std::find(fields.begin(), fields.end(), "-");
         if (dash - fields.begin() < 6 || fields.end() - dash < 4) continue;
         if (dash[1] != "cgroup2" && dash[1] != "cgroup") continue;
-        mounts.push_back({dash[1] == "cgroup2" ? 2 : 1, split_owned(dash[3], ','), unescape(fields[3]),
-                          unescape(fields[4])});
+        mounts.push_back({dash[1] == "cgroup2" ? 2 : 1, split_owned(dash[3], ','), unescape_octal(fields[3]),
+                          unescape_octal(fields[4])});
     }
     return mounts;
 }

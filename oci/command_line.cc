@@ -110,10 +110,10 @@ const VerbSpec* find_verb(std::string_view name) {
     return nullptr;
 }
 
-using Found = std::function<bool(const OptionSpec&, std::string_view)>;
+using OnOption = std::function<bool(const OptionSpec&, std::string_view)>;
 
 std::optional<OptionsEnd> read_globals(std::span<const char* const> argv, Dialect dialect,
-                                       const Found& found) {
+                                       const OnOption& found) {
     return dialect == Dialect::runc ? read_go_options(global_options, argv, 1, found)
                                     : read_options(global_options, argv, 1, found);
 }
@@ -125,7 +125,7 @@ struct VerbWords {
 };
 
 std::optional<VerbWords> read_verb(const VerbSpec& verb, std::span<const char* const> argv, size_t begin,
-                                   Dialect dialect, const Found& found) {
+                                   Dialect dialect, const OnOption& found) {
     VerbWords out;
     for (size_t i = begin;;) {
         const auto end = dialect == Dialect::runc ? read_go_options(verb.options, argv, i, found)

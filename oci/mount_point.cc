@@ -20,21 +20,21 @@ UniqueFd open_in_root(int root, const std::string& path) {
         static_cast<int>(::syscall(SYS_openat2, root, path.empty() ? "." : path.c_str(), &how, sizeof how)));
 }
 
-std::string below(const std::string& path, const std::string& bundle_dir) {
+std::string in_bundle(const std::string& path, const std::string& bundle_dir) {
     return path.starts_with('/') ? path : bundle_dir + "/" + path;
 }
 
 }  // namespace
 
 MountPoint find_mount_point(const Spec& spec, const std::string& bundle_dir, const std::string& destination) {
-    MountPoint place{below(spec.root_path, bundle_dir), {}};
+    MountPoint place{in_bundle(spec.root_path, bundle_dir), {}};
     std::string rest = destination.substr(1);
     // The last mount at or above the destination covers all before it.
     for (const auto& mount : spec.mounts) {
         const auto at = clean_absolute_path(mount.destination);
         if (!at || !(destination + "/").starts_with(*at + "/")) continue;
         if (destination == *at) return {};  // there already, and not ours
-        place.root = mount.is_bind() ? below(mount.source, bundle_dir) : "";
+        place.root = mount.is_bind() ? in_bundle(mount.source, bundle_dir) : "";
         rest = destination.substr(at->size() + 1);
     }
     const auto root = place.root.empty() ? Result<UniqueFd>(Error{ENOENT, ""})

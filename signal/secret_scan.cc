@@ -11,13 +11,13 @@ namespace {
 using Next = CommandContext::Next;
 
 bool is_upper_alnum(char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'); }
-bool is_alnum(char c) { return is_upper_alnum(c) || (c >= 'a' && c <= 'z'); }
+bool is_ascii_alnum(char c) { return is_upper_alnum(c) || (c >= 'a' && c <= 'z'); }
 bool is_blank(char c) { return c == ' ' || c == '\t'; }
 bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 bool is_quote(char c) { return c == '"' || c == '\'' || c == '`'; }
 // What ends a command of a script.
 bool is_operator(char c) { return c == ';' || c == '|' || c == '&' || c == '(' || c == ')' || c == '\n'; }
-bool is_name_char(char c) { return is_alnum(c) || c == '_' || c == '-' || c == '.'; }
+bool is_name_char(char c) { return is_ascii_alnum(c) || c == '_' || c == '-' || c == '.'; }
 // The characters that tokens are made of.
 bool is_token_char(char c) { return is_name_char(c) || c == '+' || c == '/' || c == '=' || c == '~'; }
 
@@ -42,7 +42,7 @@ bool takes_script(std::string_view option) {
 // -x or --xyz, where a value could stand as well.
 bool is_option(std::string_view word) {
     return (word.size() == 2 && word[0] == '-') ||
-           (word.size() > 2 && word.starts_with("--") && is_alnum(word[2]));
+           (word.size() > 2 && word.starts_with("--") && is_ascii_alnum(word[2]));
 }
 
 }  // namespace
@@ -271,7 +271,7 @@ SecretScan::Range SecretScan::private_key(size_t at) {
 // Behind "Bearer", "Basic". "basic" is also an everyday word, so what follows must look like
 // credentials.
 SecretScan::Range SecretScan::credentials(size_t at) {
-    if (at > 0 && is_alnum(text_[at - 1])) return {};
+    if (at > 0 && is_ascii_alnum(text_[at - 1])) return {};
     const auto behind_word = [&](std::string_view word, size_t least) -> Range {
         if (!starts_with_nocase(text_.substr(at), word)) return {};
         const size_t start = run_end(text_, at + word.size(), is_blank);
@@ -289,7 +289,7 @@ SecretScan::Range SecretScan::credentials(size_t at) {
 // an object.
 SecretScan::Range SecretScan::shape(size_t at) {
     const auto& shapes = book_.shapes_from(text_[at]);
-    if (shapes.empty() || (at > 0 && (is_alnum(text_[at - 1]) || text_[at - 1] == '_'))) return {};
+    if (shapes.empty() || (at > 0 && (is_ascii_alnum(text_[at - 1]) || text_[at - 1] == '_'))) return {};
     for (const SecretShape& shape : shapes) {
         if (!text_.substr(at).starts_with(shape.prefix)) continue;
         if (shape.kind == SecretShape::Kind::web_token) {
@@ -370,7 +370,7 @@ bool SecretScan::is_reference(Range range) const {
         value.remove_suffix(1);
     }
     return !value.empty() && !(value[0] >= '0' && value[0] <= '9' && value.size() > 1) &&
-           std::all_of(value.begin(), value.end(), [](char c) { return is_alnum(c) || c == '_'; });
+           std::all_of(value.begin(), value.end(), [](char c) { return is_ascii_alnum(c) || c == '_'; });
 }
 
 }  // namespace spoor

@@ -7,7 +7,7 @@ namespace spoor {
 namespace {
 
 constexpr size_t told_max = 20'000;
-constexpr size_t warnings_max = 50;
+constexpr size_t task_warnings_max = 50;
 
 void append(std::optional<std::vector<std::string>>& to, std::optional<std::vector<std::string>>&& more) {
     if (!more) return;
@@ -43,8 +43,8 @@ Task::Task(TaskNumber its_number, std::string its_id, TaskMode its_mode, size_t 
 }
 
 void Task::warn(std::string text) {
-    if (warnings.size() == warnings_max) warnings.emplace_back("further warnings are left out");
-    if (warnings.size() > warnings_max) return;
+    if (warnings.size() == task_warnings_max) warnings.emplace_back("further warnings are left out");
+    if (warnings.size() > task_warnings_max) return;
     if (std::find(warnings.begin(), warnings.end(), text) == warnings.end())
         warnings.push_back(std::move(text));
 }

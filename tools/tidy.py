@@ -3,7 +3,8 @@
 
     tidy.py ROOT BUILD [--jobs N]
 
-Every .cc in BUILD/compile_commands.json that lies in ROOT is checked with the list in .clang-tidy. A
+Every .cc in BUILD/compile_commands.json that lies in ROOT is checked with the list in .clang-tidy; of sources that
+are compiled several at once, each by itself, so what it includes has to suffice for it alone. A
 file is clean for as long as nothing changes that its result depends on: clang-tidy and its
 configuration, the command that compiles it, and the content of each file that ninja saw it include.
 The stamps of clean files lie in BUILD/tidy/.
@@ -25,6 +26,8 @@ from pathlib import Path
 CLANG_TIDY = "/usr/bin/clang-tidy"
 # g++'s options that clang does not know.
 EXTRA = ["--extra-arg=-Wno-unknown-warning-option"]
+UNITY = re.compile(r"/Unity/unity_\d+_cxx\.cxx$")
+INCLUDE = re.compile(r'^#include "(.+)"$', re.MULTILINE)
 NOISE = re.compile(r"^(\d+ (warnings?|errors?)\b.*generated|Suppressed |Use -header-filter|\d+ warnings? treated)")
 
 
@@ -50,9 +53,21 @@ def included_files(build):
     return result
 
 
+def source_by_source(entries):
+    """The entries with those that CMake's unity build puts together taken apart; each knows its object as before."""
+    for entry in entries:
+        words = shlex.split(entry["command"])
+        entry["output"] = words[words.index("-o") + 1]
+        if not UNITY.search(entry["file"]):
+            yield entry
+            continue
+        for source in INCLUDE.findall(Path(entry["directory"], entry["file"]).read_text()):
+            command = shlex.join(source if word == entry["file"] else word for word in words)
+            yield {**entry, "file": source, "command": command}
+
+
 def key(entry, dependencies, common):
-    words = shlex.split(entry["command"])
-    output = words[words.index("-o") + 1]
+    output = entry["output"]
     # Nothing known of what it includes: nothing to remember it by.
     if output not in dependencies:
         return None
@@ -62,8 +77,8 @@ def key(entry, dependencies, common):
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def check(root, build, path):
-    done = subprocess.run([CLANG_TIDY, "--quiet", *EXTRA, "-p", build, path], cwd=root, text=True,
+def check(root, commands, path):
+    done = subprocess.run([CLANG_TIDY, "--quiet", *EXTRA, "-p", commands, path], cwd=root, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     words = "\n".join(line for line in done.stdout.splitlines() if not NOISE.match(line)).strip()
     return done.returncode == 0, words
@@ -82,9 +97,10 @@ def main():
     version = subprocess.run([CLANG_TIDY, "--version"], check=True, capture_output=True, text=True).stdout
     common = version + Path(options.root, ".clang-tidy").read_text() + " ".join(EXTRA)
     dependencies = included_files(options.build)
-    entries = json.loads(Path(options.build, "compile_commands.json").read_text())
+    entries = list(source_by_source(json.loads(Path(options.build, "compile_commands.json").read_text())))
     stamps = Path(options.build, "tidy")
     stamps.mkdir(exist_ok=True)
+    (stamps / "compile_commands.json").write_text(json.dumps(entries))
 
     todo = {}
     clean = 0
@@ -105,7 +121,7 @@ def main():
 
     bad = 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        running = {pool.submit(check, options.root, options.build, path): path for path in sorted(todo)}
+        running = {pool.submit(check, options.root, stamps, path): path for path in sorted(todo)}
         for future in concurrent.futures.as_completed(running):
             path = running[future]
             good, words = future.result()

@@ -291,12 +291,13 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     uint32_t ring_bytes = std::bit_ceil(std::clamp(request.ring_bytes, quota_.ring_bytes_min, most));
     auto holding = desk_.ledger().hold(subject_.tenant, ring_bytes);
     if (!holding) return refusal(holding.error());
+    const bpf::SessionSizes sizes{ring_bytes, desk_.ledger().dedupe_entries(subject_.tenant)};
     const bpf::SessionOwner owner{subject_.peer.uid, subject_.peer.gid,
                                   tracer_.outlived() ? make_token() : Token{}, subject_.container,
                                   subject_.tenant.cgroup};
-    auto granted = tracer_.arm(*root, *init, ring_bytes, *task_keys, owner);
+    auto granted = tracer_.arm(*root, *init, sizes, *task_keys, owner);
     if (!granted && granted.error().code == EEXIST && orphans_.supersede(subject_.peer.uid, root->cgroup_id))
-        granted = tracer_.arm(*root, *init, ring_bytes, *task_keys, owner);
+        granted = tracer_.arm(*root, *init, sizes, *task_keys, owner);
     if (!granted) {
         bool taken = granted.error().code == EEXIST;
         return refusal(taken ? Code::already_traced : Code::unavailable,
@@ -327,9 +328,10 @@ ReplyMessage Connection::resume(const RequestMessage& request, UniqueFd& ring) {
     subject_.cgroup_id = session->cgroup_id;
     subject_.tenant.cgroup = session->owner.cgroup;
     subject_.session = session->session;
-    subject_.ring_bytes = session->ring_bytes;
+    subject_.ring_bytes = session->sizes.ring_bytes;
     // It was granted before: today's rules do not end it.
-    holding_.emplace(desk_.ledger().keep(subject_.tenant, session->ring_bytes));
+    holding_.emplace(
+        desk_.ledger().keep(subject_.tenant, session->sizes.ring_bytes, session->sizes.seen_entries));
     since_ = std::chrono::steady_clock::now();
     if (auto now = tracer_.counters(session->session)) counted_ = *now;
     armed_ = true;
@@ -338,7 +340,7 @@ ReplyMessage Connection::resume(const RequestMessage& request, UniqueFd& ring) {
     ring = std::move(*fd);
     desk_.resumed(subject_);
     ReplyMessage reply{};
-    reply.ring_bytes = session->ring_bytes;
+    reply.ring_bytes = session->sizes.ring_bytes;
     return reply;
 }
 

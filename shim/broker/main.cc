@@ -1,6 +1,7 @@
 // spoord: the broker. The only part of spoor with a privilege (CAP_BPF and CAP_PERFMON); see
 // docs/broker-protocol.md for what its peers can ask.
 #include <fcntl.h>
+#include <malloc.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -122,6 +123,8 @@ Status run(const std::string& socket_path, const std::string& config_file, bool 
     for (const auto& session : tracer->adopted())
         spdlog::info("adopted session {} of uid {}", session.session, session.owner.uid);
     SPOOR_TRY(broker::keep_map_capability_only());
+    broker::Ledger ledger(std::move(config->tenants));
+    tracer->keep_ready(ledger.dedupe_sizes());
     // Threads from here on: they have no more than is left.
     tracer->start();
     if (books.audit) books.audit->start();
@@ -130,9 +133,10 @@ Status run(const std::string& socket_path, const std::string& config_file, bool 
         if (!again) return std::move(again).error();
         return std::move(again->tenants);
     };
-    broker::Ledger ledger(std::move(config->tenants));
     broker::Desk desk(ledger, books.audit.get(), &books.metrics);
     SPOOR_TRY(books.metrics.start([&tracer] { return tracer->programs_attached(); }));
+    // Loading takes the kernel's type information, megabytes that the allocator would keep.
+    ::malloc_trim(0);
     SPOOR_TRY(broker::keep_needed_system_calls_only());
     spdlog::info("ready at {}", options.socket_path);
     desk.told("start", true, std::string("spoord ") + SPOOR_VERSION);
@@ -164,6 +168,7 @@ int main(int argc, char** argv) {
     std::string config_file;
     Safety safety;
     int64_t grace_s = 60;
+    int64_t linger_s = 5;
     bool end_with_last = false;
     bool check_only = false;
     bpf::TracerLimits limits;
@@ -187,13 +192,14 @@ int main(int argc, char** argv) {
     app.add_option("--resume-grace", grace_s, "seconds that adopted sessions wait for their recorders")
         ->capture_default_str()
         ->check(CLI::Range(1, 3600));
+    app.add_option("--linger", linger_s, "seconds that the programs stay attached after the last session")
+        ->capture_default_str()
+        ->check(CLI::Range(0, 3600));
     app.add_option("--max-ring", options.quota.ring_bytes_max,
                    "largest ring of any container, in bytes,\nwhatever the rules say")
         ->capture_default_str()
         ->check(CLI::Range(65536u, 1u << 30));
     app.add_option("--max-processes", limits.processes, "processes recorded at once")->capture_default_str();
-    app.add_option("--dedupe-entries", limits.seen, "size of the kernel's table of reported accesses")
-        ->capture_default_str();
     app.add_option("--family", family,
                    "hook family: lsm, fentry or syscall-exit;\nauto: the first of them that the kernel takes")
         ->capture_default_str()
@@ -203,6 +209,7 @@ int main(int argc, char** argv) {
         ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
     CLI11_PARSE(app, argc, argv);
     options.resume_grace = std::chrono::seconds(grace_s);
+    limits.linger = std::chrono::seconds(linger_s);
     limits.family = family_named(family);
 
     spdlog::set_default_logger(spdlog::stderr_color_st("spoord"));

@@ -14,7 +14,6 @@ namespace spoor::broker {
 namespace {
 
 using prometheus::Counter;
-using prometheus::Family;
 using prometheus::Gauge;
 using prometheus::Registry;
 
@@ -24,11 +23,11 @@ constexpr size_t accounts_shown = 256;
 const prometheus::Histogram::BucketBoundaries arm_seconds{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,
                                                           0.01,   0.025,   0.05,   0.1,   0.5,    1};
 
-Family<Counter>& counters(Registry& registry, const char* name, const char* help) {
+prometheus::Family<Counter>& counters(Registry& registry, const char* name, const char* help) {
     return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
 }
 
-Family<Gauge>& gauges(Registry& registry, const char* name, const char* help) {
+prometheus::Family<Gauge>& gauges(Registry& registry, const char* name, const char* help) {
     return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
 }
 
@@ -37,20 +36,24 @@ Family<Gauge>& gauges(Registry& registry, const char* name, const char* help) {
 struct Metrics::State {
     // Above the families, which belong to it.
     Registry registry;
-    Family<Counter>& requests = counters(registry, "spoor_requests_total", "Messages of peers, by request.");
-    Family<Counter>& grants = counters(registry, "spoor_grants_total",
-                                       "Containers that were granted tracing, by the rule that applied.");
-    Family<Counter>& growths =
+    prometheus::Family<Counter>& requests =
+        counters(registry, "spoor_requests_total", "Messages of peers, by request.");
+    prometheus::Family<Counter>& grants = counters(
+        registry, "spoor_grants_total", "Containers that were granted tracing, by the rule that applied.");
+    prometheus::Family<Counter>& growths =
         counters(registry, "spoor_ring_growths_total", "Rings that were granted growth.");
-    Family<Counter>& refusals =
+    prometheus::Family<Counter>& refusals =
         counters(registry, "spoor_refusals_total", "What was refused, by rule and reason.");
-    Family<Counter>& lost_records = counters(registry, "spoor_records_lost_total",
-                                             "Records of accesses that could not be delivered, by cause.");
-    Family<Counter>& reloads =
+    prometheus::Family<Counter>& lost_records = counters(
+        registry, "spoor_records_lost_total", "Records of accesses that could not be delivered, by cause.");
+    prometheus::Family<Counter>& reloads =
         counters(registry, "spoor_reloads_total", "Reloads of the policy, by outcome.");
-    Family<Gauge>& sessions =
+    prometheus::Family<Gauge>& sessions =
         gauges(registry, "spoor_sessions", "Containers that are traced now, by rule and uid.");
-    Family<Gauge>& ring_bytes = gauges(registry, "spoor_ring_bytes", "Size of their rings, by rule and uid.");
+    prometheus::Family<Gauge>& ring_bytes =
+        gauges(registry, "spoor_ring_bytes", "Size of their rings, by rule and uid.");
+    prometheus::Family<Gauge>& dedupe_entries = gauges(
+        registry, "spoor_dedupe_entries", "Entries of their tables of what was reported, by rule and uid.");
     Counter& records = counters(registry, "spoor_records_total", "Records put into rings.").Add({});
     Counter& audit_lost =
         counters(registry, "spoor_audit_lines_lost_total", "Lines that the audit log has not got.").Add({});
@@ -72,6 +75,7 @@ struct Metrics::State {
     struct Shown {
         Gauge* sessions;
         Gauge* ring_bytes;
+        Gauge* dedupe_entries;
     };
     std::map<std::pair<std::string, std::string>, Shown> shown;
 
@@ -130,11 +134,13 @@ void Metrics::accounts(const std::map<Ledger::Account, Ledger::Use>& in_use) {
         Ledger::Use& sum = wanted[{account.tenant, std::move(uid)}];
         sum.containers += use.containers;
         sum.ring_bytes += use.ring_bytes;
+        sum.dedupe_entries += use.dedupe_entries;
     }
     std::erase_if(state_->shown, [&](const auto& entry) {
         if (wanted.contains(entry.first)) return false;
         state_->sessions.Remove(entry.second.sessions);
         state_->ring_bytes.Remove(entry.second.ring_bytes);
+        state_->dedupe_entries.Remove(entry.second.dedupe_entries);
         return true;
     });
     for (const auto& [labels, use] : wanted) {
@@ -143,11 +149,13 @@ void Metrics::accounts(const std::map<Ledger::Account, Ledger::Use>& in_use) {
             const prometheus::Labels named{{"tenant", labels.first}, {"uid", labels.second}};
             at = state_->shown
                      .emplace(labels,
-                              State::Shown{&state_->sessions.Add(named), &state_->ring_bytes.Add(named)})
+                              State::Shown{&state_->sessions.Add(named), &state_->ring_bytes.Add(named),
+                                           &state_->dedupe_entries.Add(named)})
                      .first;
         }
         at->second.sessions->Set(use.containers);
         at->second.ring_bytes->Set(static_cast<double>(use.ring_bytes));
+        at->second.dedupe_entries->Set(static_cast<double>(use.dedupe_entries));
     }
 }
 

@@ -60,7 +60,7 @@ void Orphans::end(const bpf::Tracer::Adopted& session, const char* why) {
     subject.container = session.owner.container_id;
     subject.cgroup_id = session.cgroup_id;
     subject.session = session.session;
-    subject.ring_bytes = session.ring_bytes;
+    subject.ring_bytes = session.sizes.ring_bytes;
     desk_.ended(subject, why, std::chrono::steady_clock::now() - adopted_, counters ? &*counters : nullptr);
 }
 

@@ -31,6 +31,8 @@ const char* to_string(Limit limit) {
             return "ring_bytes";
         case Limit::ring_bytes_each:
             return "ring_bytes_each";
+        case Limit::dedupe_entries:
+            return "dedupe_entries";
     }
     return "";
 }
@@ -64,11 +66,13 @@ void Ledger::add(const Held& held) {
     Use& use = accounts_[held.account];
     ++use.containers;
     use.ring_bytes += held.ring_bytes + held.window_bytes;
+    use.dedupe_entries += held.dedupe_entries;
 }
 
 void Ledger::subtract(const Held& held) {
     const auto found = accounts_.find(held.account);
     found->second.ring_bytes -= held.ring_bytes + held.window_bytes;
+    found->second.dedupe_entries -= held.dedupe_entries;
     if (--found->second.containers == 0) accounts_.erase(found);
 }
 
@@ -143,13 +147,18 @@ Granted<Ledger::Holding> Ledger::hold(const Tenant& tenant, uint32_t ring_bytes)
         return overrun(Limit::ring_bytes, rule, tenant, std::to_string(use.ring_bytes),
                        std::to_string(rule.ring_bytes.value) + " bytes of rings, and asked for " +
                            std::to_string(ring_bytes));
-    return keep(tenant, ring_bytes);
+    const uint32_t entries = rule.dedupe_entries_each.value;
+    if (use.dedupe_entries + entries > rule.dedupe_entries.value)
+        return overrun(Limit::dedupe_entries, rule, tenant, std::to_string(use.dedupe_entries),
+                       std::to_string(rule.dedupe_entries.value) + " dedupe entries, and a container takes " +
+                           std::to_string(entries));
+    return keep(tenant, ring_bytes, entries);
 }
 
-Ledger::Holding Ledger::keep(const Tenant& tenant, uint32_t ring_bytes) {
+Ledger::Holding Ledger::keep(const Tenant& tenant, uint32_t ring_bytes, uint32_t dedupe_entries) {
     const uint64_t id = next_++;
     const Account account = account_of(rule_for(tenant), tenant);
-    add(held_.emplace(id, Held{tenant, ring_bytes, account}).first->second);
+    add(held_.emplace(id, Held{tenant, ring_bytes, dedupe_entries, account}).first->second);
     return Holding(this, id);
 }
 
@@ -184,6 +193,21 @@ Granted<void> Ledger::Holding::add_window(uint32_t bytes) {
 }
 
 uint32_t Ledger::largest_ring(const Tenant& tenant) const { return rule_for(tenant).ring_bytes_each.value; }
+
+uint32_t Ledger::dedupe_entries(const Tenant& tenant) const {
+    return rule_for(tenant).dedupe_entries_each.value;
+}
+
+std::set<uint32_t> Ledger::dedupe_sizes() const {
+    std::set<uint32_t> sizes;
+    bool closed = false;
+    for (const TenantRule& rule : rules_) {
+        sizes.insert(rule.dedupe_entries_each.value);
+        closed = closed || rule.for_everybody();
+    }
+    if (!closed) sizes.insert(TenantRule().dedupe_entries_each.value);
+    return sizes;
+}
 
 void Ledger::replace(std::vector<TenantRule> rules) {
     rules_ = std::move(rules);

@@ -23,7 +23,7 @@
 namespace spoor::broker {
 
 // Why something was refused: the label in metrics, the word in the audit log.
-enum class Limit { connections, requests, containers, ring_bytes, ring_bytes_each };
+enum class Limit { connections, requests, containers, ring_bytes, ring_bytes_each, dedupe_entries };
 [[nodiscard]] const char* to_string(Limit limit);
 
 struct Overrun {
@@ -54,6 +54,7 @@ public:
     struct Use {
         uint32_t containers = 0;
         uint64_t ring_bytes = 0;
+        uint64_t dedupe_entries = 0;
     };
 
     explicit Ledger(std::vector<TenantRule> rules) : rules_(std::move(rules)) {}
@@ -96,14 +97,19 @@ public:
     Granted<void> request(const Tenant& tenant, Clock::time_point now = Clock::now());
     // Whether request() would take one now. Also true where a rule allows none at all: waiting is no use.
     [[nodiscard]] bool has_request(const Tenant& tenant, Clock::time_point now = Clock::now());
-    // A container with a ring of `ring_bytes`. The tenant's cgroup is known here.
+    // A container with a ring of `ring_bytes` and a table of dedupe_entries(). The tenant's cgroup is known
+    // here.
     Granted<Holding> hold(const Tenant& tenant, uint32_t ring_bytes);
 
     // As hold(), for a container that was granted before, by a spoord that is gone: never refused.
-    Holding keep(const Tenant& tenant, uint32_t ring_bytes);
+    Holding keep(const Tenant& tenant, uint32_t ring_bytes, uint32_t dedupe_entries);
 
     // The largest ring that the tenant may have.
     [[nodiscard]] uint32_t largest_ring(const Tenant& tenant) const;
+    // The size of the table that each of the tenant's containers gets.
+    [[nodiscard]] uint32_t dedupe_entries(const Tenant& tenant) const;
+    // All sizes that dedupe_entries() may have, under the rules of now.
+    [[nodiscard]] std::set<uint32_t> dedupe_sizes() const;
     [[nodiscard]] const TenantRule& rule_for(const Tenant& tenant) const {
         return policy_for(rules_, tenant);
     }
@@ -124,6 +130,7 @@ private:
     struct Held {
         Tenant tenant;
         uint32_t ring_bytes = 0;
+        uint32_t dedupe_entries = 0;
         Account account;
         uint32_t window_bytes = 0;
     };

@@ -170,6 +170,7 @@ void Server::reload() {
                      std::count_if(connections_.begin(), connections_.end(),
                                    [](const auto& entry) { return entry.second->armed(); }));
         desk_.ledger().replace(std::move(*rules));
+        tracer_.keep_ready(desk_.ledger().dedupe_sizes());
         desk_.told("reload", true, "");
     } else {
         spdlog::error("the rules for tenants stay as they were: {}", rules.error().message);

@@ -81,14 +81,40 @@ void check_kernel(Findings& findings) {
         findings.add(Level::ok, "kernel", std::string(name.release) + ", with BTF and all helpers");
 }
 
+// Which hook family it is, and what would have to change on the node for a better one.
+void check_family(broker::Family family, Findings& findings) {
+    const std::string name = broker::name_of(family);
+    switch (family) {
+        case broker::Family::none:
+            return findings.add(Level::bad, "hook family", name);
+        case broker::Family::lsm:
+            return findings.add(Level::ok, "hook family", name);
+        case broker::Family::fentry:
+            findings.add(Level::ok, "hook family", name + "; BPF LSM is not active");
+            break;
+        case broker::Family::syscall_exit:
+            findings.add(Level::note, "hook family",
+                         name +
+                             ": the kernel refused fentry and BPF LSM, or spoord was told "
+                             "so (--family)");
+            break;
+    }
+    auto modules = read_file("/sys/kernel/security/lsm", 4096);
+    if (!modules) return;
+    std::string active = *modules;
+    while (!active.empty() && active.back() == '\n') active.pop_back();
+    if (("," + active + ",").find(",bpf,") == std::string::npos)
+        findings.hint("for the lsm family boot with lsm=" + active + (active.empty() ? "" : ",") +
+                      "bpf (the kernel needs CONFIG_BPF_LSM)");
+}
+
 void check_broker(const Config& config, Findings& findings) {
     auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(2);
     auto client = broker::Client::connect(config.broker.socket, deadline);
     if (client) {
         const broker::Coverage& coverage = client->coverage();
         findings.add(Level::ok, "spoord", "answers at " + config.broker.socket);
-        bool traces = coverage.family != broker::Family::none;
-        findings.add(traces ? Level::ok : Level::bad, "hook family", broker::name_of(coverage.family));
+        check_family(coverage.family, findings);
         if (coverage.exact_ops) findings.add(Level::ok, "exact", names_of_ops(coverage.exact_ops));
         if (coverage.lexical_ops) findings.add(Level::ok, "lexical", names_of_ops(coverage.lexical_ops));
         uint64_t all = (2ull << last_op) - 2;

@@ -12,7 +12,7 @@ namespace spoor::ctl {
 namespace {
 
 constexpr size_t gap = 2;  // between columns
-constexpr size_t indent = 2;
+constexpr size_t margin = 2;
 constexpr size_t narrowest_flex = 16;  // a path shorter than this says nothing
 
 size_t terminal_columns() {
@@ -52,7 +52,7 @@ void Table::add(std::vector<std::string> cells) {
 
 std::vector<size_t> Table::widths(const Style& style, size_t rows) const {
     std::vector<size_t> width(columns_.size());
-    size_t total = indent;
+    size_t total = margin;
     size_t flexible = 0;
     for (size_t c = 0; c < columns_.size(); ++c) {
         width[c] = display_width(columns_[c].title);
@@ -93,7 +93,7 @@ std::string Table::text(const Style& style) const {
     bool titled =
         std::any_of(columns_.begin(), columns_.end(), [](const Column& c) { return !c.title.empty(); });
     auto line = [&](auto&& cell_of) {
-        std::string text(indent, ' ');
+        std::string text(margin, ' ');
         for (size_t c = 0; c < columns_.size(); ++c) {
             std::string cell = cell_of(c);
             cell = columns_[c].flexible ? cut_middle(cell, width[c]) : cell;

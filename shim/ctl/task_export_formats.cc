@@ -9,24 +9,24 @@
 namespace spoor::ctl {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-std::string dumped(const Json& json, int indent) {
-    return json.dump(indent, ' ', false, Json::error_handler_t::replace) + "\n";
+std::string dumped(const OrderedJson& json, int indent) {
+    return json.dump(indent, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
-Json entries(const std::vector<ReportEntry>& list) {
-    Json all = Json::array();
+OrderedJson entries(const std::vector<ReportEntry>& list) {
+    OrderedJson all = OrderedJson::array();
     for (const ReportEntry& entry : list) all.push_back({{"path", entry.path}, {"pid", entry.pid}});
     return all;
 }
 
-Json nx_sandbox(const TaskReport& report) {
-    Json processes = Json::array();
+OrderedJson nx_sandbox(const TaskReport& report) {
+    OrderedJson processes = OrderedJson::array();
     for (const ReportProcess& process : report.processes)
         processes.push_back(
             {{"pid", process.pid}, {"cmd", process.command}, {"parentPid", process.parent_pid}});
-    Json out;
+    OrderedJson out;
     out["taskId"] = report.id;
     out["inputs"] = report.inputs;
     out["outputs"] = report.outputs;
@@ -99,8 +99,8 @@ public:
 };
 
 // A name in a statement; annotations tell that it is encoded.
-Json described(const std::string& path) {
-    Json out;
+OrderedJson described(const std::string& path) {
+    OrderedJson out;
     out["name"] = path;
     if (is_utf8(path)) return out;
     out["name"] = percent_encoded(path).value_or(path);
@@ -132,13 +132,13 @@ std::optional<std::string> percent_encoded(std::string_view bytes) {
 
 std::string nx_sandbox_text(const std::vector<TaskReport>& reports, bool single) {
     if (single && reports.size() == 1) return dumped(nx_sandbox(reports.front()), 2);
-    Json all = Json::array();
+    OrderedJson all = OrderedJson::array();
     for (const TaskReport& report : reports) all.push_back(nx_sandbox(report));
     return dumped(all, 2);
 }
 
 Result<std::string> ultracache_text(const std::vector<TaskReport>& reports, const std::string& commit) {
-    Json all = Json::object();
+    OrderedJson all = OrderedJson::object();
     for (const TaskReport& report : reports) {
         std::set<std::string> inputs, outputs;  // sorted, without repeats
         for (const std::string& path : report.inputs) inputs.insert(escape_pattern(path));
@@ -189,10 +189,12 @@ std::string csv_text(const std::vector<TaskReport>& reports) {
 Result<std::string> intoto_text(const TaskReport& report, const DigestOf& digest_of) {
     std::set<std::string_view> written;
     for (const ReportEntry& entry : report.written) written.insert(entry.path);
-    Json subject = Json::array(), materials = Json::array(), undigested = Json::array();
+    OrderedJson subject = OrderedJson::array(), materials = OrderedJson::array(),
+                undigested = OrderedJson::array();
     std::string first_reason = "it has none";
-    auto digest = [&](const std::string& path, const char* kind, Json& list, const Result<std::string>& hex) {
-        Json item = described(path);
+    auto digest = [&](const std::string& path, const char* kind, OrderedJson& list,
+                      const Result<std::string>& hex) {
+        OrderedJson item = described(path);
         if (hex) {
             item["digest"]["sha256"] = *hex;
             list.push_back(std::move(item));
@@ -215,7 +217,7 @@ Result<std::string> intoto_text(const TaskReport& report, const DigestOf& digest
         else
             digest(path, "input", materials, digest_of(path, report.started));
     }
-    Json predicate;
+    OrderedJson predicate;
     predicate["taskId"] = report.id;
     predicate["containerId"] = report.container_id;
     if (!report.workspace_root.empty()) predicate["workspaceRoot"] = report.workspace_root;
@@ -228,7 +230,7 @@ Result<std::string> intoto_text(const TaskReport& report, const DigestOf& digest
     predicate["reasons"] = report.reasons;
     predicate["materials"] = std::move(materials);
     predicate["undigested"] = std::move(undigested);
-    Json statement;
+    OrderedJson statement;
     statement["_type"] = "https://in-toto.io/Statement/v1";
     statement["subject"] = std::move(subject);
     statement["predicateType"] = "urn:spoor:trail:1";

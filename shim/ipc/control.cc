@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "shim/ipc/json_dump.h"
 
 namespace spoor {
 namespace {
@@ -19,10 +20,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t largest_answer = 16 * 1024;
-
-std::string dump(const nlohmann::json& value) {
-    return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
 
 sockaddr_un address_beneath(int dir) {
     sockaddr_un address{};
@@ -84,8 +81,8 @@ Status wait_readable(int fd, Clock::time_point end) {
 }  // namespace
 
 std::string to_json(const ControlRequest& request) {
-    if (request.op == ControlRequest::Op::arm) return dump({{"op", "arm"}, {"pid", request.pid}});
-    return dump({{"op", "finish"}});
+    if (request.op == ControlRequest::Op::arm) return dump_json({{"op", "arm"}, {"pid", request.pid}});
+    return dump_json({{"op", "finish"}});
 }
 
 Result<ControlRequest> parse_control_request(std::string_view json) {
@@ -104,9 +101,9 @@ Result<ControlRequest> parse_control_request(std::string_view json) {
 }
 
 std::string control_answer(const Status& outcome) {
-    if (outcome) return dump({{"ok", true}});
+    if (outcome) return dump_json({{"ok", true}});
     // A packet that the caller would cut off is worth less than a shortened reason.
-    return dump({{"ok", false}, {"error", outcome.error().message.substr(0, largest_answer / 8)}});
+    return dump_json({{"ok", false}, {"error", outcome.error().message.substr(0, largest_answer / 8)}});
 }
 
 Status parse_control_answer(std::string_view json) {

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "shim/ipc/json_dump.h"
+
 namespace spoor {
 namespace {
 
@@ -55,7 +57,7 @@ bool take(const json& value, std::vector<std::string>& out) {
 std::string to_json(const DeliverySettings& settings) {
     json object = json::object();
     for_each_field(settings, [&](const char* key, const auto& member) { object[key] = member; });
-    return object.dump(-1, ' ', false, json::error_handler_t::replace);
+    return dump_json(object);
 }
 
 Result<DeliverySettings> parse_delivery_settings(std::string_view text) {

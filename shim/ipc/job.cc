@@ -4,16 +4,12 @@
 #include <nlohmann/json.hpp>
 #include <type_traits>
 
+#include "shim/ipc/json_dump.h"
+
 namespace spoor {
 namespace {
 
 constexpr const char* job_schema = "spoor.job/1";
-
-// Invalid UTF-8 becomes U+FFFD: spoor refuses such paths before it makes a job, so this only keeps
-// a stray byte in a log setting from becoming an exception.
-std::string dump(const nlohmann::json& value) {
-    return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
 
 // Reads the fields of one object and remembers the first that is missing or of another type.
 class Fields {
@@ -76,7 +72,7 @@ private:
 std::string to_json(const Job& job) {
     nlohmann::json annotations = nlohmann::json::object();
     for (const auto& [name, value] : job.annotations) annotations[name] = value;
-    return dump({
+    return dump_json({
         {"schema", job_schema},
         {"containerId", job.container_id},
         {"stateDir", job.state_dir},
@@ -155,8 +151,7 @@ Result<Job> parse_job(std::string_view json) {
     if (!fields.problem().empty()) return Error{EINVAL, "the job's field " + fields.problem()};
     const auto delivery = value.find("delivery");
     if (delivery == value.end()) return Error{EINVAL, "the job's field 'delivery' is missing"};
-    auto settings =
-        parse_delivery_settings(delivery->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+    auto settings = parse_delivery_settings(dump_json(*delivery));
     if (!settings) return std::move(settings).error().context("the job");
     job.delivery = std::move(*settings);
     return job;

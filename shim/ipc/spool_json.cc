@@ -3,6 +3,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "shim/ipc/json_dump.h"
 #include "shim/ipc/spool.h"
 
 namespace spoor {
@@ -11,8 +12,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::array<std::string_view, 3> kind_names = {"report", "raw", "logs"};
-
-std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 // False: not there, or no string.
 bool read(const json& object, const char* key, std::string& out) {
@@ -43,7 +42,7 @@ std::string to_json(const SpoolItem& item) {
                    {"payloadBytes", item.payload_bytes},
                    {"taskId", item.task_id}};
     if (!item.url.empty()) object["url"] = item.url;
-    return dump(object);
+    return dump_json(object);
 }
 
 Result<SpoolItem> parse_spool_item(std::string_view text) {
@@ -62,12 +61,12 @@ Result<SpoolItem> parse_spool_item(std::string_view text) {
 }
 
 std::string to_json(const SpoolFailure& failure) {
-    return dump({{"time", failure.time},
-                 {"kind", failure.kind},
-                 {"key", failure.key},
-                 {"containerId", failure.container_id},
-                 {"taskId", failure.task_id},
-                 {"reason", failure.reason}});
+    return dump_json({{"time", failure.time},
+                      {"kind", failure.kind},
+                      {"key", failure.key},
+                      {"containerId", failure.container_id},
+                      {"taskId", failure.task_id},
+                      {"reason", failure.reason}});
 }
 
 Result<SpoolFailure> parse_spool_failure(std::string_view text) {
@@ -83,7 +82,8 @@ Result<SpoolFailure> parse_spool_failure(std::string_view text) {
 }
 
 std::string to_json(const SpoolStatus& status) {
-    return dump({{"delivered", status.delivered}, {"errorTime", status.error_time}, {"error", status.error}});
+    return dump_json(
+        {{"delivered", status.delivered}, {"errorTime", status.error_time}, {"error", status.error}});
 }
 
 Result<SpoolStatus> parse_spool_status(std::string_view text) {

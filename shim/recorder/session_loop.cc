@@ -430,18 +430,21 @@ void SessionLoop::conclude(SessionState state, std::vector<std::string> reasons)
         // A new container of this name may have moved our volume aside and made its own.
         const std::string trace = job_.volume_dir + "/" + trace_directory;
         if (never_started) warn_of(remove_own_tree(job_.volume_dir, trace, trace_identity_));
-        const std::string directory = broker::state_root_of(job_) + "/" + own_volumes_directory;
-        for (const auto& name : prune_own_volumes(directory, job_.volume_dir, job_.keep_volumes))
-            log_.info("removed the old volume " + name);
     }
     remove_volume_mount_point(job_);
     warn_of(remove_own_state_dir(job_.state_dir, state_dir_identity_));
-    if (!control_) return;
-    // Also those who asked while the reports were being written.
-    control_->serve_waiting(
-        [this](int connection, const ControlRequest& request) { serve(connection, request); });
-    for (int connection : waiting_for_finish_) control_->answer(connection, written);
-    waiting_for_finish_.clear();
+    if (control_) {
+        // Also those who asked while the reports were being written.
+        control_->serve_waiting(
+            [this](int connection, const ControlRequest& request) { serve(connection, request); });
+        for (int connection : waiting_for_finish_) control_->answer(connection, written);
+        waiting_for_finish_.clear();
+    }
+    if (!job_.own_volume) return;
+    // What is of no concern to who waited.
+    const std::string directory = broker::state_root_of(job_) + "/" + own_volumes_directory;
+    for (const auto& name : prune_own_volumes(directory, job_.volume_dir, job_.keep_volumes))
+        log_.info("removed the old volume " + name);
 }
 
 }  // namespace spoor

@@ -17,6 +17,7 @@ namespace spoor {
 namespace {
 
 constexpr const char* program_dir = "/usr/libexec/spoor/";
+constexpr std::string_view program_dir_below_prefix = "/libexec/spoor";
 
 // In ticks from boot. Empty if there is no such process, or only a zombie.
 std::string start_time(int pid) {
@@ -33,15 +34,14 @@ std::string state_root(const Config& config) {
     return "/run/spoor";
 }
 
-std::string own_program() {
+std::string front_program() {
     std::array<char, PATH_MAX> path{};
     const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());
     if (size <= 0 || static_cast<size_t>(size) == path.size()) return "/usr/bin/spoor";
-    std::string program(path.data(), static_cast<size_t>(size));
-    // Replaced by a new version since the start: the new one stands at the same path.
-    constexpr std::string_view deleted = " (deleted)";
-    if (program.ends_with(deleted)) program.resize(program.size() - deleted.size());
-    return program;
+    const std::string_view own(path.data(), static_cast<size_t>(size));
+    const std::string_view dir = own.substr(0, own.rfind('/'));
+    if (!dir.ends_with(program_dir_below_prefix)) return std::string(dir) + "/spoor";
+    return std::string(dir.substr(0, dir.size() - program_dir_below_prefix.size())) + "/bin/spoor";
 }
 
 std::string find_program(const std::string& configured, const std::string& name, const std::string& own) {

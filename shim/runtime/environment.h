@@ -11,8 +11,9 @@ namespace spoor {
 // Where spoor keeps its own: containers/ and volumes/.
 std::string state_root(const Config& config);
 
-// This executable. Falls back to /usr/bin/spoor where /proc does not tell.
-std::string own_program();
+// The program that managers and hooks call: spoor, in front of this executable (shim/front). Falls back to
+// /usr/bin/spoor where /proc does not tell.
+std::string front_program();
 
 // A program of spoor's: as configured, else beside `own`, else in /usr/libexec/spoor. Need not exist.
 std::string find_program(const std::string& configured, const std::string& name, const std::string& own);

@@ -40,6 +40,7 @@ struct HookArguments {
     milliseconds deadline{2000};
     bool refuse = false;
     LogDestination log;
+    std::optional<std::string> answer;  // the recorder's, which shim/front has asked already
 };
 
 std::optional<HookArguments> parse_arguments(std::span<const char* const> words) {
@@ -51,6 +52,7 @@ std::optional<HookArguments> parse_arguments(std::span<const char* const> words)
         if (name == "--on-unavailable") out.refuse = value == "refuse";
         if (name == "--log") out.log.log = value;
         if (name == "--log-format") out.log.format = value;
+        if (name == "--answer") out.answer = value;
         if (name == "--deadline-ms") {
             int number = 0;
             const auto [stop, problem] = std::from_chars(value.data(), value.data() + value.size(), number);
@@ -114,6 +116,7 @@ void print_to_runtime(const std::string& message) {
 
 int create_runtime(const HookArguments& arguments, const std::string& state) {
     const Status armed = [&]() -> Status {
+        if (arguments.answer) return parse_control_answer(*arguments.answer);
         const auto pid = parse_state_pid(state);
         if (!pid) return pid.error();
         return call_recorder(arguments.state_dir, {ControlRequest::Op::arm, *pid}, arguments.deadline,
@@ -139,7 +142,7 @@ int finish_container(const HookArguments& arguments) {
         return call_recorder(arguments.state_dir, {ControlRequest::Op::finish, 0}, finish_deadline,
                              arguments.deadline);
     };
-    auto finished = ask_to_finish();
+    auto finished = arguments.answer ? parse_control_answer(*arguments.answer) : ask_to_finish();
     // It hung up without an answer: killed just now, so that nobody will listen any more.
     if (!finished && finished.error().code == ECONNRESET) finished = ask_to_finish();
     if (finished || (finished.error().code != ESRCH && finished.error().code != ETIME)) return 0;

@@ -31,7 +31,7 @@ bool control_answers(int dir) {
            errno == EAGAIN;
 }
 
-bool is_in_use(int dir) {
+bool is_dir_in_use(int dir) {
     if (control_answers(dir)) return true;
     const auto owner = open_at(dir, owner_file, O_RDONLY);
     if (owner) {
@@ -50,7 +50,7 @@ void remove_if_stale(const std::string& path) {
     struct stat opened {};
     struct stat named {};
     if (::fstat(dir->get(), &opened) != 0 || ::lstat(path.c_str(), &named) != 0) return;
-    if (opened.st_ino != named.st_ino || opened.st_dev != named.st_dev || is_in_use(dir->get())) return;
+    if (opened.st_ino != named.st_ino || opened.st_dev != named.st_dev || is_dir_in_use(dir->get())) return;
     (void)remove_tree(path);
 }
 
@@ -58,7 +58,7 @@ void remove_if_stale(const std::string& path) {
 
 bool is_in_use(const std::string& path) {
     const auto dir = open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    return dir && is_in_use(dir->get());
+    return dir && is_dir_in_use(dir->get());
 }
 
 Result<StateDir> make_state_dir(const std::string& state_root, const std::string& container_id) {

@@ -1,6 +1,7 @@
 #include "shim/runtime/sweep.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,9 +19,9 @@
 namespace spoor {
 namespace {
 
-constexpr size_t largest_job = 16 * 1024 * 1024;
+constexpr size_t largest_swept_job = 16 * 1024 * 1024;
 // spoor writes its name, starts the recorder and writes that one's within its set-up deadline.
-constexpr time_t newborn_s = 60;
+constexpr time_t too_young_s = 60;
 
 bool is_dead(const std::string& file) {
     const auto identity = read_file(file, 256);
@@ -35,7 +36,7 @@ bool exists(const std::string& path) {
 bool is_old_directory(const std::string& path) {
     struct stat st {};
     return ::lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode) &&
-           ::time(nullptr) - st.st_mtime > newborn_s;
+           ::time(nullptr) - st.st_mtime > too_young_s;
 }
 
 bool is_left_behind(const std::string& dir) {
@@ -44,7 +45,7 @@ bool is_left_behind(const std::string& dir) {
 }
 
 void remove_left_behind(const std::string& dir, const std::string& own_volume) {
-    if (const auto text = read_file(dir + "/" + job_file, largest_job)) {
+    if (const auto text = read_file(dir + "/" + job_file, largest_swept_job)) {
         if (const auto job = parse_job(*text))
             (void)mark_session_degraded(job->volume_dir, job->container_id,
                                         "the recorder ended before the container");
@@ -67,6 +68,12 @@ void for_each_name(const std::string& directory, Visit visit) {
         if (is_plain_container_id(entry->d_name)) visit(std::string(entry->d_name));
 }
 
+// Nothing is written through a link that somebody may have put there.
+void touch(const std::string& path) {
+    const auto file = open_file(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (file) ::futimens(file->get(), nullptr);
+}
+
 }  // namespace
 
 void sweep_beside(const std::string& state_dir) {
@@ -84,6 +91,7 @@ void sweep_beside(const std::string& state_dir) {
         if (is_old_directory(volumes + name) && !exists(containers + "/" + name))
             remove_if_empty(volumes + name);
     });
+    touch(containers.substr(0, above) + "/swept");
 }
 
 }  // namespace spoor

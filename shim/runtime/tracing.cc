@@ -254,7 +254,7 @@ Result<std::optional<Handover>> set_up_tracing(const Config& asked, const Comman
 
     const UmaskGuard umask;
     const std::string root = state_root(config);
-    const std::string own = own_program();
+    const std::string own = front_program();
     auto state_dir = make_state_dir(root, line.container_id);
     if (!state_dir) {
         if (refuses(config)) return std::move(state_dir).error().context("tracing is not possible");

@@ -26,7 +26,7 @@ std::string parent_of(const std::string& path) {
     return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-std::string name_of(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+std::string last_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 bool is_beneath(const std::string& path, const std::string& top) {
     return path.size() > top.size() && path.starts_with(top) && (top == "/" || path[top.size()] == '/');
@@ -120,7 +120,7 @@ Result<VolumePlace> choose_volume(const Config& config, const std::string& state
         place.kind = VolumePlace::Kind::annotation;
         auto parent = real_path(parent_of(*annotations.volume));
         if (!parent) return std::move(parent).error();
-        place.path = (*parent == "/" ? "" : *parent) + "/" + name_of(*annotations.volume);
+        place.path = (*parent == "/" ? "" : *parent) + "/" + last_name(*annotations.volume);
     } else {
         place.path = state_root + "/volumes/" + name;
     }

@@ -10,7 +10,7 @@
 namespace spoor {
 namespace {
 
-constexpr int deepest = 64;
+constexpr int deepest_braces = 64;
 constexpr size_t most_rewrites = 100;
 
 // Escaped characters are kept apart from those with a meaning while groups are sought.
@@ -36,23 +36,23 @@ Text tokens_of(std::string_view pattern) {
     return text;
 }
 
-struct Group {
+struct BraceGroup {
     size_t open, close;
 };
 
 // The first group that is balanced: the match of the first `{` that has one. Unmatched `{` before it are
 // text.
-std::optional<Group> first_group(View text) {
+std::optional<BraceGroup> first_group(View text) {
     std::vector<size_t> open;
-    std::optional<Group> best;
+    std::optional<BraceGroup> best;
     for (size_t i = 0; i < text.size(); ++i) {
         if (is(text[i], '{')) {
             open.push_back(i);
         } else if (is(text[i], '}') && !open.empty()) {
             const size_t from = open.back();
             open.pop_back();
-            if (open.empty()) return Group{from, i};
-            if (!best || from < best->open) best = Group{from, i};
+            if (open.empty()) return BraceGroup{from, i};
+            if (!best || from < best->open) best = BraceGroup{from, i};
         }
     }
     return best;
@@ -117,8 +117,8 @@ private:
     }
 
     Strings expand(Text text, int depth, bool top) {
-        if (depth > deepest) {
-            fail(Error{E2BIG, "its braces are nested more than " + std::to_string(deepest) + " deep"});
+        if (depth > deepest_braces) {
+            fail(Error{E2BIG, "its braces are nested more than " + std::to_string(deepest_braces) + " deep"});
             return {};
         }
         // Each call looks at its whole text: what bounds the work of groups that are nested and repeated.

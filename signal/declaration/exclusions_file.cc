@@ -18,7 +18,7 @@ namespace spoor {
 namespace {
 
 constexpr size_t largest_file = 256 * 1024;  // bytes
-constexpr size_t deepest = 8;
+constexpr size_t deepest_file = 8;
 constexpr size_t most_nodes = 50'000;
 constexpr size_t most_warnings = 100;
 
@@ -74,7 +74,7 @@ private:
             open_.back().children.push_back(std::move(node));
     }
     void open(Node node) {
-        if (open_.size() >= deepest) throw Refused(node.mark, "the file is nested too deeply");
+        if (open_.size() >= deepest_file) throw Refused(node.mark, "the file is nested too deeply");
         open_.push_back(std::move(node));
     }
     void close() {

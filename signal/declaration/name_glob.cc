@@ -7,7 +7,7 @@
 namespace spoor {
 namespace {
 
-constexpr int deepest = 64;
+constexpr int deepest_groups = 64;
 // Beyond this many levels minimatch takes a group for text, unless its parent can take it in.
 constexpr int most_group_levels = 2;
 
@@ -228,7 +228,8 @@ public:
         }
         read_text(text_.substr(from), sequence);
         if (too_deep_)
-            return Error{E2BIG, "its groups are nested more than " + std::to_string(deepest) + " deep"};
+            return Error{E2BIG,
+                         "its groups are nested more than " + std::to_string(deepest_groups) + " deep"};
         return sequence;
     }
 
@@ -267,7 +268,7 @@ private:
     // end, and so are those around it.
     void group(size_t& at, int level, NameSequence& into) {
         const size_t begin = at;
-        if (++nesting_ > deepest) {
+        if (++nesting_ > deepest_groups) {
             too_deep_ = true;
             at = text_.size();
             return;

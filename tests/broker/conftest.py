@@ -45,10 +45,16 @@ class Box:
             procs.write(str(self.pid))
         self.ended = False
 
-    def run(self, command):
+    def begin(self, command):
         os.write(self.go, command.encode())
+
+    def wait(self):
         self.ended = True
         return os.waitpid(self.pid, 0)[1]
+
+    def run(self, command):
+        self.begin(command)
+        return self.wait()
 
     def remove(self):
         if not self.ended:

@@ -34,8 +34,8 @@ class Broker:
             return subprocess.Popen([os.environ["SPOORD"], "--allow-extra-capabilities", "--socket", self.socket, "--pins", self.pins,
                                      "--max-ring", str(1 << 21), *options], stderr=log)
 
-    def start(self, *options):
-        self.process = self.spawn(*options)
+    def start(self, *options, linger=0):
+        self.process = self.spawn("--linger", str(linger), *options)
         client = self.connect()
         assert client.ask(peer.request(peer.HELLO)).code == peer.OK
         client.close()
@@ -151,6 +151,25 @@ def test_a_session_goes_on_when_spoord_does_not(broker, box, tmp_path, end):
     eventually(lambda: broker.pinned() == [], broker.pinned)
 
 
+def test_what_was_told_is_not_told_again_by_the_next_spoord(broker, box, tmp_path):
+    broker.start()
+    container, client = box(), broker.connect()
+    reader = Reader(client.arm(container.fd, container.pidfd))
+    for fifo in ("begun", "go_on"):
+        os.mkfifo(tmp_path / fifo)
+    container.begin(f"[ -e /nothing ]; echo > {tmp_path}/begun; read x < {tmp_path}/go_on; [ -e /nothing ]; :")
+    (tmp_path / "begun").read_bytes()
+    broker.kill()
+    broker.start()
+    client, reply = broker.resume(reader.token)
+    assert reply.code == peer.OK, reply.text
+    (tmp_path / "go_on").write_bytes(b"x\n")
+    assert container.wait() == 0
+    reader.read()
+    assert sum(r[0] == peer.EV_ACCESS and r[5] + r[6] == b"/nothing" for r in reader.records) == 1
+    client.close()
+
+
 def test_the_answer_to_disarm_can_be_had_again(broker, box):
     broker.start()
     container, client = box(), broker.connect()
@@ -193,7 +212,7 @@ def test_killed_at_random_moments(broker, box, tmp_path):
                 reader.read()
             broker.kill()
             client.close()
-            broker.process = broker.spawn()
+            broker.process = broker.spawn("--linger", "0")
             resumed = []
             resuming = threading.Thread(target=lambda: resumed.extend(broker.resume(reader.token)))
             resuming.start()
@@ -228,6 +247,28 @@ def test_what_nobody_resumes_is_collected(broker, box):
     eventually(lambda: broker.pinned() == [], broker.pinned)
     other = broker.connect()
     assert other.arm(container.fd, container.pidfd).code == peer.OK
+
+
+def test_programs_stay_attached_for_the_next_session(broker, box):
+    broker.start(linger=3600)
+    for _ in range(2):
+        container, client = box(), broker.connect()
+        assert client.arm(container.fd, container.pidfd).code == peer.OK
+        links = [name for name in broker.pinned() if name.startswith("link_")]
+        client.close()
+        eventually(lambda: not any(name.startswith("ring_") for name in broker.pinned()), broker.pinned)
+        assert links and [name for name in broker.pinned() if name.startswith("link_")] == links
+    broker.kill()
+    broker.start(linger=1)  # adopts no session, and the programs
+    eventually(lambda: broker.pinned() == [], broker.pinned)
+    broker.terminate()
+    broker.start(linger=3600)
+    container, client = box(), broker.connect()
+    assert client.arm(container.fd, container.pidfd).code == peer.OK
+    client.close()
+    eventually(lambda: not any(name.startswith("ring_") for name in broker.pinned()), broker.pinned)
+    broker.terminate()
+    assert broker.pinned() == []
 
 
 def test_a_part_of_a_set_is_removed(broker, box):

@@ -100,6 +100,60 @@ def test_bytes_of_a_ring_and_of_all(spoord, box):
     assert broker.metric("spoor_ring_bytes", tenant="small", uid=str(ALICE)) is None
 
 
+def times_told(traced, path):
+    """How often the records have said that `path` is not there; the ring is read from its beginning."""
+    told = list(peer.Ring(traced.reply.fds[0], traced.reply.ring_bytes).records())
+    return sum(kind == peer.EV_ACCESS and base + name == path for kind, _, _, _, _, base, name, *_ in told)
+
+
+def test_a_flood_makes_nobody_elses_records_repeat(spoord, box, tmp_path):
+    """More different accesses than all tables have entries: the flooded one's own are told again."""
+    broker = spoord(rule("small", ALICE, dedupe_entries_each=1024), rule("large", BOB))
+    # A size that no spare had yet, and one that has spares.
+    alice, bob = Traced(broker, box, ALICE, 1 << 24), Traced(broker, box, BOB)
+    for fifo in ("begun", "go_on"):
+        os.mkfifo(tmp_path / fifo)
+    bob.box.begin(f"[ -e /nothing/b ]; echo > {tmp_path}/begun; read x < {tmp_path}/go_on; [ -e /nothing/b ]; :")
+    (tmp_path / "begun").read_bytes()
+    alice.box.run("[ -e /nothing/a ]; i=0; while [ $i -lt 70000 ]; do [ -e /nothing/$i ]; i=$((i+1)); done; "
+                  "[ -e /nothing/a ]; :")
+    (tmp_path / "go_on").write_bytes(b"x\n")
+    bob.box.wait()
+    assert not any(alice.peer.ask(peer.request(peer.STATS)).lost)
+    assert times_told(alice, b"/nothing/a") == 2, "the flood was larger than the table"
+    assert times_told(bob, b"/nothing/b") == 1
+
+
+def test_a_table_takes_what_it_has_entries_for(spoord, box):
+    """Sets fill unevenly: a fifth of the entries is what no repeat may come of."""
+    broker = spoord()
+    traced, count = Traced(broker, box, BOB, 1 << 21), 32768 // 5
+    loop = f"i=0; while [ $i -lt {count} ]; do [ -e /nothing/$i ]; i=$((i+1)); done"
+    traced.box.run(f"{loop}; {loop}")
+    told = list(peer.Ring(traced.reply.fds[0], traced.reply.ring_bytes).records())
+    absent = [base + name for kind, _, _, _, _, base, name, *_ in told if kind == peer.EV_ACCESS
+              and (base + name).startswith(b"/nothing/")]
+    assert len(set(absent)) == count and len(absent) < count * 1.005, "few come twice"
+
+
+def test_dedupe_entries(spoord, box):
+    broker = spoord(rule("small", ALICE, dedupe_entries=5000, dedupe_entries_each=4096), rule("large", BOB))
+    other = Traced(broker, box, BOB)
+    first, second = Traced(broker, box, ALICE), Traced(broker, box, ALICE)
+    assert first.reply.code == peer.OK, first.reply.text
+    line = refused(broker, second.reply, "dedupe_entries")
+    assert line["reason"] == f"tenant small (uid {ALICE}) has 4096 of 5000 dedupe entries, and a container takes 4096"
+    assert broker.metric("spoor_dedupe_entries", tenant="small", uid=str(ALICE)) == 4096
+    assert broker.metric("spoor_dedupe_entries", tenant="large", uid=str(BOB)) == 32768
+    broker.write_rules([rule("small", ALICE, dedupe_entries_each=8192)])
+    broker.reload()
+    again = second.peer.arm(second.box.fd, second.box.pidfd)
+    assert again.code == peer.OK, again.text
+    assert broker.metric("spoor_dedupe_entries", tenant="small", uid=str(ALICE)) == 4096 + 8192
+    first.finish()
+    other.finish()
+
+
 def test_connections(spoord, box):
     broker = spoord(rule("small", ALICE, connections=2), rule("large", BOB))
     other = Traced(broker, box, BOB)

@@ -125,6 +125,12 @@ def finished_trail(volume):
 # ----------------------------------------------------------------------------------- left behind
 
 
+def is_inits_zombie(process):
+    """It has ended, and the machine's init has not looked for it yet, which may take that one seconds."""
+    state, parent = (process / "stat").read_text().rpartition(")")[2].split()[:2]
+    return state == "Z" and parent == "1"
+
+
 def processes(*names):
     """Those of the environment whose name begins so, but for its spoord."""
     found = set()
@@ -134,7 +140,7 @@ def processes(*names):
             if "/.." in status.read_text().splitlines()[-1]:
                 continue
             name = (status.parent / "comm").read_text().strip()
-            if name.startswith(names):
+            if name.startswith(names) and not is_inits_zombie(status.parent):
                 found.add(f"{name}[{status.parent.name}]")
         except (FileNotFoundError, ProcessLookupError):
             pass

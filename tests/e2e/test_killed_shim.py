@@ -49,16 +49,20 @@ def age(directory):
         os.utime(path, (1, 1))
 
 
+def no_recorder_is_left(after):
+    until(lambda: not processes("spoor-recorder"), lambda: f"recorders end after {after}: {processes('spoor-recorder')}")
+
+
 def test_no_step_leaks(tmp_path, footprint):
     bundle(tmp_path)
     steps = own_steps(strace(tmp_path))
-    until(lambda: not processes("spoor-recorder"), lambda: f"recorders end: {processes('spoor-recorder')}")
+    no_recorder_is_left("the first run")
     assert len(steps) > 50, steps
     shutil.rmtree(STATE_ROOT / "volumes", ignore_errors=True)  # of the run that nobody killed
     left_something = 0
     for call, number in steps[:: -(-len(steps) // STEPS_MAX)]:
         strace(tmp_path, "-e", f"inject={call}:signal=KILL:when={number}")
-        until(lambda: not processes("spoor-recorder"), lambda: f"after {call} {number}: {processes('spoor-recorder')}")
+        no_recorder_is_left((call, number))
         left_something += bool(tree(STATE_ROOT / "containers"))
     assert left_something, "no step was hit"
     for directory in ("containers", "volumes"):

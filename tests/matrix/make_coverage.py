@@ -17,7 +17,8 @@ from pathlib import Path
 
 
 FAMILIES = ["syscall-exit", "fentry", "lsm"]
-MEASURED = "syscall-exit"
+# Which of a case's two tables of rows a family is measured by.
+ROWS = {"syscall-exit": "rows", "fentry": "resolved", "lsm": "resolved"}
 OPERATIONS = """read write create truncate delete rename link symlink mkdir rmdir mknod metadata list probe absent
     readlink exec mmap-exec mmap-write connect bind""".split()
 
@@ -66,15 +67,44 @@ program executed from a memfd.
 """
 
 
-def level(case):
+RESOLVING = """\
+## The fentry and lsm families
+
+The syscall-exit family stays what tells outcomes. Beside it programs note, while a call runs, what the kernel found for its
+names, and the call is told with that when it returns. So `delete`, `rename`, `link`, `symlink`, `mkdir`, `rmdir`, `mknod`, and `metadata`,
+`probe`, `readlink` and `truncate` by name are exact: the path has its links resolved and `..` followed, and an object that is there
+has its identity (a file that was opened and then stat'ed is told once). Such a row has neither `lexical` nor
+`nofollow`, and says `directory` where the object is one. That goes for calls that failed after their name was looked up, too (`EACCES` of
+`unlink`, `EINVAL` of `readlink`). Of two names one may have been resolved and the other not (`EEXIST` of
+`link`): then the row is lexical, its resolved part resolved.
+
+Names that are made, moved or removed come from the path hooks of the security modules: in the lsm family by BPF LSM, in the
+fentry family at the functions `security_path_*` that call the hooks. Names that are looked up come in both from the end of
+`filename_lookup` (fexit), since most hooks that follow a lookup (`inode_setattr`, `inode_getxattr`, `inode_permission`)
+do not know the mount and `inode_getattr` is called a second time by overlayfs for the file beneath. If one of these programs does not run
+(a preempted one of its kind keeps it from that) or has no room, that one row is lexical. In the lsm family another module
+that refuses a call first (AppArmor, say) leaves its row lexical.
+
+Lexical with every family: what failed because of its name (`absent`, `ELOOP`, `EEXIST`), failed opens and execs, unix
+sockets, `#!` scripts, requests of io_uring.
+"""
+
+
+def level(case, family):
     """What the expected rows state about the case's operation."""
-    if case["limit"]:
+    if case["limit"] and (ROWS[family] == "rows" or case["resolved"] == case["rows"]):
         return "none"
-    rows = [row for row in case["rows"] if row["op"] == case["operation"]]
+    rows = [row for row in case[ROWS[family]] if row["op"] == case["operation"]]
     if not rows:
         return "no row"
     flags = {flag for row in rows for flag in row["flags"]}
     return next((word for word in ("intent", "lexical") if word in flags), "exact")
+
+
+def change(cases, word):
+    """How many of the cases are of a level: by name as written, and resolved."""
+    written, resolved = (sum(level(case, family) == word for case in cases) for family in ("syscall-exit", "lsm"))
+    return written or "" if written == resolved else f"{written} → {resolved}"
 
 
 def text(words):
@@ -92,25 +122,28 @@ def document(cases):
     by_operation = {operation: [case for case in cases if case["operation"] == operation] for operation in OPERATIONS}
     yield HEAD
     yield SYSCALL_EXIT
+    yield RESOLVING
     yield "## In numbers\n"
     levels = ["exact", "lexical", "intent", "no row", "none"]
-    yield f"{len(cases)} cases, measured with the {MEASURED} family. The others are not built yet.\n"
+    yield f"{len(cases)} cases. How many are exact, lexical and so on with the syscall-exit family → with fentry and lsm, if that differs.\n"
     yield from table(["operation", "cases", *levels],
-                     [[f"`{operation}`", len(found), *(sum(level(case) == word for case in found) or "" for word in levels)]
+                     [[f"`{operation}`", len(found), *(change(found, word) for word in levels)]
                       for operation, found in by_operation.items()])
     for operation, found in by_operation.items():
         yield f"\n## {operation}\n"
         yield from table(["variant", "case", *FAMILIES],
                          [[text(case["variant"]), f"`{case['case']}`",
-                           *(level(case) if family == MEASURED else "not yet" for family in FAMILIES)] for case in found])
+                           *(level(case, family) for family in FAMILIES)] for case in found])
     yield "\n## What a machine may lack\n"
     yield "A case is left out only where the kernel or the container lacks this; the run says so by name.\n"
     needs = sorted({case["needs"] for case in cases if case["needs"]})
     yield from table(["needed", "cases"],
                      [[text(need), ", ".join(f"`{case['case']}`" for case in cases if case["needs"] == need)] for need in needs])
-    yield f"\n## What the {MEASURED} family cannot see\n"
-    yield from table(["case", "variant", "why"],
-                     [[f"`{case['case']}`", text(case["variant"]), text(case["limit"])] for case in cases if case["limit"]])
+    yield "\n## What cannot be seen\n"
+    yield from table(["case", "variant", "by", "why"],
+                     [[f"`{case['case']}`", text(case["variant"]),
+                       ", ".join(family for family in FAMILIES if level(case, family) == "none"), text(case["limit"])]
+                      for case in cases if case["limit"]])
 
 
 def main():

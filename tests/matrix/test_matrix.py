@@ -107,7 +107,8 @@ class Run:
     @classmethod
     def recorded(cls, which):
         results = Path(RECORDED)
-        return cls((results / "steps" / f"matrix.{which}.out").read_text(), results / "volumes" / f"matrix-{which}")
+        part = os.environ.get("SPOOR_VM_MATRIX", "matrix")
+        return cls((results / "steps" / f"{part}.{which}.out").read_text(), results / "volumes" / f"{part}-{which}")
 
 
 def ended_trail(volume):

@@ -12,7 +12,7 @@ SUITES = {
 }
 # What each submission runs: podman and containerd once, the operation matrix where spoor runs.
 EVERYTHING = ["rootful", "matrix", "rootless", "containerd"]
-CI = {"5.10": [], "6.1": EVERYTHING, "6.12": ["matrix"]}
+CI = {"5.10": [], "6.1": EVERYTHING, "6.12": ["matrix", "fentry"]}
 # What a kernel is booted with beside its distribution's own choice.
 VARIANTS = {
     "bpf-lsm": "lsm=lockdown,yama,integrity,apparmor,bpf",

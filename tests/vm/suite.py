@@ -13,7 +13,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
-PARTS = ["package", "service", "rootful", "matrix", "rootless", "containerd"]
+PARTS = ["package", "service", "rootful", "matrix", "rootless", "containerd", "fentry", "syscall-exit", "neighbours"]
+# The matrix with the best hook family that the kernel has, and with families that spoord is told.
+MATRIX_PARTS = ["matrix", "fentry", "syscall-exit"]
 # Where spoor is to say that the kernel is too old.
 REFUSED_PARTS = ["package", "refused"]
 JUDGE_S = 120
@@ -33,6 +35,7 @@ def make_payload(directory, package, programs, cases):
 
     shutil.copytree(HERE / "payload", directory)
     shutil.copy(package, directory / "spoor.deb")
+    shutil.copy(programs / "neighbour", directory)
     for program in ("ops", "matrix"):
         image = directory / "images" / program
         image.mkdir(parents=True)
@@ -61,6 +64,27 @@ def left_out(results):
     return {line["case"]: line["skipped"] for line in lines if line["skipped"] is not None}
 
 
+def family(results, part):
+    """The hook family that a part's container was traced with."""
+    return json.loads((results / "volumes" / f"{part}-main/trace/session.json").read_text())["family"]
+
+
+def neighbours(results):
+    """Lines: what a call costs a process that is not traced, in nanoseconds, and how much more with a session."""
+    def measured(step):
+        return {name: int(ns) for name, ns in (line.split() for line in output(results, step).splitlines())}
+
+    before, after = measured("neighbours.before"), measured("neighbours.after")
+    plain = {name: min(before[name], after[name]) for name in before}
+    yield f"{'family':14}" + "".join(f"{name:>24}" for name in plain)
+    yield f"{'no session':14}" + "".join(f"{ns:>21} ns" for ns in plain.values())
+    yield f"{'  (again)':14}" + "".join(f"{max(before[name], after[name]) / plain[name]:24.2f}" for name in plain)
+    for told in ("auto", "fentry", "syscall-exit"):
+        traced_by = json.loads((results / f"volumes/neighbours-{told}/trace/session.json").read_text())["family"]
+        found = measured(f"neighbours-{told}.calls")
+        yield f"{traced_by:14}" + "".join(f"{found[name] / plain[name]:24.2f}" for name in plain)
+
+
 def accept(kernel, results, parts):
     """Makes what was found what is expected; for people to look over in the diff."""
     table = json.loads(TABLE.read_text())
@@ -70,6 +94,7 @@ def accept(kernel, results, parts):
         entry["verifier"] = verifier_costs(results)
     if "matrix" in parts:
         entry["left_out"] = left_out(results)
+        entry["family"] = family(results, "matrix")
     TABLE.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")
 
 
@@ -79,8 +104,16 @@ def judge(kernel, results, programs, parts, junit):
     environment = {**os.environ, "SPOOR_VM_RESULTS": str(results), "SPOOR_VM_KERNEL": kernel.name,
                    "SPOOR_VM_PARTS": " ".join(parts), "SPOOR_TEST_PROGRAMS": str(programs),
                    "XDG_RUNTIME_DIR": "/run"}
-    suites = [HERE / "test_guest.py", *([TESTS / "matrix"] if "matrix" in parts else [])]
-    done = subprocess.run([sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no", "-rfE",
-                           "--tb=short", f"--junitxml={junit}", "-o", f"junit_suite_name=vm {kernel.name}", *suites],
-                          env=environment, timeout=JUDGE_S, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    return done.returncode == 0, done.stdout.decode(errors="replace")
+    suites = {"": HERE / "test_guest.py"} | {part: TESTS / "matrix" for part in MATRIX_PARTS if part in parts}
+    good, said = True, []
+    for part, tests in suites.items():
+        report = junit.with_name(f"{junit.stem}.{part}.xml") if part else junit
+        report.unlink(missing_ok=True)
+        done = subprocess.run([sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no", "-rfE",
+                               "--tb=short", f"--junitxml={report}", "-o", f"junit_suite_name=vm {kernel.name} {part}", tests],
+                              env={**environment, "SPOOR_VM_MATRIX": part}, timeout=JUDGE_S,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        good = good and done.returncode == 0
+        text = done.stdout.decode(errors="replace")
+        said.append(text if done.returncode else f"{part or 'guest'}: {text.strip().splitlines()[-1]}")
+    return good, "\n".join(said)

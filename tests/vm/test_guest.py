@@ -5,6 +5,7 @@ Run by `run` with SPOOR_VM_RESULTS, SPOOR_VM_KERNEL and SPOOR_VM_PARTS.
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -29,8 +30,11 @@ STEPS = {
     "matrix": ["import", "main", "matrix-main.ended", "cut", "matrix-cut.ended"],
     "rootless": ["import", "run", "ended"],
     "containerd": ["ready", "run", "ended"],
+    "neighbours": ["import", "before", *(f"neighbours-{family}.{step}" for family in ("auto", "fentry", "syscall-exit")
+                                         for step in ("doctor", "start", "calls", "end", "ended")), "after"],
+    **{family: ["doctor", "main", f"{family}-main.ended", "cut", f"{family}-cut.ended"] for family in ("fentry", "syscall-exit")},
 }
-EXPECTED_STEPS = [step if step.startswith("matrix-") else f"{part}.{step}" for part in PARTS for step in STEPS[part]]
+EXPECTED_STEPS = [step if step.startswith(f"{part}-") else f"{part}.{step}" for part in PARTS for step in STEPS[part]]
 TABLE = json.loads(suite.TABLE.read_text())
 # A program may take this much more of the verifier than the table says before it is a regression.
 TOLERANCE = 1.2
@@ -72,7 +76,7 @@ if "service" in PARTS:
     def test_doctor_sees_the_service():
         said = output("service.doctor")
         assert "FAIL" not in said
-        assert "syscall-exit" in said
+        assert re.search(rf"hook family +{TABLE[KERNEL]['family']}\b", said), said
 
     def test_verifier_costs():
         """Instructions and states for each program, against the table."""
@@ -110,3 +114,13 @@ if TRACED:
 if "matrix" in PARTS:
     def test_what_the_matrix_leaves_out_is_known():
         assert suite.left_out(RESULTS) == TABLE[KERNEL]["left_out"]
+
+    def test_the_family_is_the_best_that_the_kernel_has():
+        assert suite.family(RESULTS, "matrix") == TABLE[KERNEL]["family"]
+
+
+FORCED = [part for part in PARTS if part in ("fentry", "syscall-exit")]
+if FORCED:
+    @pytest.mark.parametrize("family", FORCED)
+    def test_the_family_is_the_one_spoord_was_told(family):
+        assert suite.family(RESULTS, family) == family

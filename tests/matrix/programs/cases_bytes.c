@@ -96,7 +96,8 @@ static void with_tree(void)
 }
 
 CASE(path_dotdot, "probe", "`symlink/..` is not folded", (.setup = with_tree),
-     (NAMED("probe", "link/../file") OPENED("a/file") DID("read", "a/file")))
+     (NAMED_FOR("probe", "link/../file", "a/file"){.op = "probe", .path = "a/file", .flags = "open", .in = ONLY_AS_WRITTEN},
+      DID("read", "a/file")))
 {
     OK(SYS(newfstatat, AT_FDCWD, "link/../file", &status, 0));
     read_file("link/../file");
@@ -111,14 +112,14 @@ CASE(path_slashes, "probe", "doubled slashes and dots are folded", (.setup = wit
 }
 
 CASE(path_trailing, "probe", "a slash at the end of a directory's name", (.setup = with_tree),
-     (NAMED("probe", "a") OPENED_DIRECTORY("a/b")))
+     (NAMED_DIRECTORY("probe", "a") OPENED_DIRECTORY("a/b")))
 {
     OK(SYS(newfstatat, AT_FDCWD, "a/", &status, 0));
     open_and_close("link//", O_RDONLY);
 }
 
 CASE(path_trailing_link, "probe", "a slash at the end of a symlink's name: it is followed", (.setup = with_tree),
-     (NAMED("probe", "link")))
+     ({.op = "probe", .path = "link", .flags = "lexical", .resolved = "a/b", .resolved_flags = "directory"}, ))
 {
     OK(SYS(newfstatat, AT_FDCWD, "link/", &status, AT_SYMLINK_NOFOLLOW));
 }
@@ -129,7 +130,7 @@ CASE(path_trailing_file, "absent", "a slash at the end of a file's name, ENOTDIR
     FAILS(ENOTDIR, SYS(newfstatat, AT_FDCWD, "file/", &status, 0));
 }
 
-CASE(path_dot, "probe", "`.` and `/`", (), (NAMED("probe", ".") NAMED("probe", "/")))
+CASE(path_dot, "probe", "`.` and `/`", (), (NAMED_DIRECTORY("probe", ".") NAMED_DIRECTORY("probe", "/")))
 {
     OK(SYS(newfstatat, AT_FDCWD, ".", &status, 0));
     OK(SYS(newfstatat, AT_FDCWD, "/", &status, 0));

@@ -24,21 +24,21 @@ DENIED(eacces_read, "read", "openat for reading", (FAILED("read", "file", "EACCE
        SYS(openat, AT_FDCWD, "file", O_RDONLY))
 DENIED(eacces_write, "write", "openat for writing", (FAILED("write", "file", "EACCES")),
        SYS(openat, AT_FDCWD, "file", O_WRONLY))
-DENIED(eacces_create, "create", "openat O_CREAT", (FAILED("create", "new", "EACCES")),
+DENIED(eacces_create, "create", "openat O_CREAT", (FAILED_AT("create", "new", "EACCES")),
        SYS(openat, AT_FDCWD, "new", O_WRONLY | O_CREAT, 0644))
 DENIED(eacces_stat, "probe", "newfstatat below a closed directory", (FAILED("probe", "dir/file", "EACCES")),
        SYS(newfstatat, AT_FDCWD, "dir/file", &status, 0))
-DENIED(eacces_access, "probe", "faccessat", (FAILED("probe", "file", "EACCES")), SYS(faccessat, AT_FDCWD, "file", 4))
-DENIED(eacces_unlink, "delete", "unlinkat", (FAILED_ITSELF("delete", "file", "EACCES")),
+DENIED(eacces_access, "probe", "faccessat", (FAILED_AT("probe", "file", "EACCES")), SYS(faccessat, AT_FDCWD, "file", 4))
+DENIED(eacces_unlink, "delete", "unlinkat", (FAILED_AT_ITSELF("delete", "file", "EACCES")),
        SYS(unlinkat, AT_FDCWD, "file", 0))
-DENIED(eacces_mkdir, "mkdir", "mkdirat", (FAILED_ITSELF("mkdir", "new", "EACCES")),
+DENIED(eacces_mkdir, "mkdir", "mkdirat", (FAILED_AT_ITSELF("mkdir", "new", "EACCES")),
        SYS(mkdirat, AT_FDCWD, "new", 0755))
 DENIED(eacces_rename, "rename", "renameat",
-       ({.op = "rename", .path = "file", .to = "new", .error = "EACCES", .flags = "lexical nofollow"}, ),
+       ({.op = "rename", .path = "file", .to = "new", .error = "EACCES", .flags = "lexical nofollow", .resolved = "file"}, ),
        SYS(renameat, AT_FDCWD, "file", AT_FDCWD, "new"))
-DENIED(eacces_truncate, "truncate", "truncate", (FAILED("truncate", "file", "EACCES")), SYS(truncate, "file", 1L))
+DENIED(eacces_truncate, "truncate", "truncate", (FAILED_AT("truncate", "file", "EACCES")), SYS(truncate, "file", 1L))
 
-CASE(eperm_chmod, "metadata", "fchmodat, EPERM", (.setup = with_file), (FAILED("metadata", "file", "EPERM")))
+CASE(eperm_chmod, "metadata", "fchmodat, EPERM", (.setup = with_file), (FAILED_AT("metadata", "file", "EPERM")))
 {
     become_ordinary();
     FAILS(EPERM, SYS(fchmodat, AT_FDCWD, "file", 0600));
@@ -92,13 +92,13 @@ CASE(eisdir_open, "write", "openat for writing, EISDIR", (.setup = with_director
 }
 
 CASE(eisdir_unlink, "delete", "unlinkat of a directory, EISDIR", (.setup = with_directory),
-     (FAILED_ITSELF("delete", "dir", "EISDIR")))
+     ({.op = "delete", .path = "dir", .error = "EISDIR", .flags = "lexical nofollow", .resolved_flags = "directory"}, ))
 {
     FAILS(EISDIR, SYS(unlinkat, AT_FDCWD, "dir", 0));
 }
 
 CASE(enotempty_rmdir, "rmdir", "unlinkat AT_REMOVEDIR, ENOTEMPTY", (.setup = with_directory),
-     (FAILED_ITSELF("rmdir", "dir", "ENOTEMPTY")))
+     (FAILED_AT_ITSELF("rmdir", "dir", "ENOTEMPTY")))
 {
     FAILS(ENOTEMPTY, SYS(unlinkat, AT_FDCWD, "dir", AT_REMOVEDIR));
 }

@@ -55,7 +55,7 @@ CASE(renamed_while_open, "write", "renamed while open, then written: the new nam
 
 CASE(renamed_base, "read", "a directory renamed while open, then the base of a name",
      (.setup = with_inherited_directory),
-     (TWO("rename", "dir", "new") OPENED("new/file") DID("read", "new/file")))
+     ({.op = "rename", .path = "dir", .to = "new", .flags = "lexical nofollow", .resolved_flags = "directory"}, OPENED("new/file") DID("read", "new/file")))
 {
     OK(SYS(renameat, AT_FDCWD, "dir", AT_FDCWD, "new"));
     OK(SYS(read, (int)OK(SYS(openat, inherited_fd, "file", O_RDONLY)), buffer, 4L));

@@ -9,7 +9,7 @@
 #include <utime.h>
 
 #define BY_NAME(id, call_name, name, call) \
-    CASE(id, "metadata", call_name, (.setup = with_link), (NAMED("metadata", name))) { OK(call); }
+    CASE(id, "metadata", call_name, (.setup = with_link), (NAMED_FOR("metadata", name, "file"))) { OK(call); }
 #define BY_NAME_ITSELF(id, call_name, name, call) \
     CASE(id, "metadata", call_name, (.setup = with_link), (NAMED_ITSELF("metadata", name))) { OK(call); }
 #define BY_DESCRIPTOR(id, call_name, call)                                                  \
@@ -108,7 +108,7 @@ BY_NAME(setxattr, "setxattr", "file", SYS(setxattr, "file", "user.x", "1", 1L, 0
 BY_DESCRIPTOR(fsetxattr, "fsetxattr", SYS(fsetxattr, fd, "user.x", "1", 1L, 0))
 
 CASE(lsetxattr, "metadata", "lsetxattr of a symlink, EPERM", (.setup = with_link),
-     (FAILED_ITSELF("metadata", "link", "EPERM")))
+     (FAILED_AT_ITSELF("metadata", "link", "EPERM")))
 {
     FAILS(EPERM, SYS(lsetxattr, "link", "user.x", "1", 1L, 0));
 }
@@ -120,7 +120,7 @@ static void with_attribute(void)
         fail_setup("setxattr");
 }
 
-CASE(removexattr, "metadata", "removexattr", (.setup = with_attribute), (NAMED("metadata", "link")))
+CASE(removexattr, "metadata", "removexattr", (.setup = with_attribute), (NAMED_FOR("metadata", "link", "file")))
 {
     OK(SYS(removexattr, "link", "user.x"));
 }

@@ -86,7 +86,7 @@ CASE(renameat2_exchange, "rename", "renameat2, RENAME_EXCHANGE", (.setup = with_
 
 CASE(rename_directory, "rename", "a directory; what is in it is found under the new name",
      (.setup = with_directory),
-     (TWO("rename", "dir", "new") OPENED("new/file") DID("read", "new/file")))
+     ({.op = "rename", .path = "dir", .to = "new", .flags = "lexical nofollow", .resolved_flags = "directory"}, OPENED("new/file") DID("read", "new/file")))
 {
     OK(SYS(renameat, AT_FDCWD, "dir", AT_FDCWD, "new"));
     read_file("new/file");
@@ -142,7 +142,7 @@ CASE(linkat_link, "link", "linkat, a symlink itself", (.setup = with_link), (TWO
 }
 
 CASE(linkat_follow, "link", "linkat, AT_SYMLINK_FOLLOW", (.setup = with_link),
-     ({.op = "link", .path = "link", .to = "new", .flags = "lexical"}, ))
+     ({.op = "link", .path = "link", .to = "new", .flags = "lexical", .resolved = "file"}, ))
 {
     OK(SYS(linkat, AT_FDCWD, "link", AT_FDCWD, "new", AT_SYMLINK_FOLLOW));
 }

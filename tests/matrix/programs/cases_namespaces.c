@@ -18,7 +18,7 @@ static void with_root(void)
 }
 
 CASE(chroot, "probe", "chroot: names from the new root on", (.setup = with_root),
-     (NAMED("probe", "root") DID_WITH("probe", "/", "directory") OPENED("/file") DID("read", "/file") ABSENT("/none")))
+     (NAMED_DIRECTORY("probe", "root") DID_WITH("probe", "/", "directory") OPENED("/file") DID("read", "/file") ABSENT("/none")))
 {
     OK(SYS(chroot, "root"));
     OK(SYS(chdir, "/"));
@@ -27,7 +27,7 @@ CASE(chroot, "probe", "chroot: names from the new root on", (.setup = with_root)
 }
 
 CASE(chroot_outside, "read", "a file outside of the root, through an older descriptor", (.setup = with_root),
-     (NAMED("probe", "root") DID_WITH("probe", "dir/file", "open unreachable")
+     (NAMED_DIRECTORY("probe", "root") DID_WITH("probe", "dir/file", "open unreachable")
           DID_WITH("read", "dir/file", "unreachable")))
 {
     OK(SYS(chroot, "root"));

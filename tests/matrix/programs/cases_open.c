@@ -229,7 +229,8 @@ CASE(open_tmpfile, "create", "O_TMPFILE, written, never named", (),
 
 CASE(tmpfile_linkat_proc, "link", "O_TMPFILE, named by linkat through /proc/self/fd", (),
      (DID_WITH("create", "#{inode}", "deleted") DID_WITH("write", "#{inode}", "deleted"){
-         .op = "link", .path = "/proc/self/fd/100", .to = "file", .flags = "lexical"}, ))
+         .op = "link", .path = "/proc/self/fd/100", .to = "file", .flags = "lexical", .resolved = "#{inode}",
+         .resolved_flags = "deleted"}, ))
 {
     struct stat status;
     int fd = (int)OK(SYS(openat, AT_FDCWD, ".", O_WRONLY | O_TMPFILE, 0644));
@@ -256,7 +257,8 @@ static int can_link_descriptors(void)
 CASE(tmpfile_linkat_empty, "link", "O_TMPFILE, named by linkat with AT_EMPTY_PATH",
      (.needs = "CAP_DAC_READ_SEARCH in the host's user namespace, or Linux 6.10", .has = can_link_descriptors),
      (DID_WITH("create", "#{inode}", "deleted"){
-         .op = "link", .path = "#{inode}", .to = "file", .flags = "lexical nofollow deleted"}, ))
+         .op = "link", .path = "#{inode}", .to = "file", .flags = "lexical nofollow deleted",
+         .resolved_flags = "deleted"}, ))
 {
     struct stat status;
     int fd = (int)OK(SYS(openat, AT_FDCWD, ".", O_WRONLY | O_TMPFILE, 0644));

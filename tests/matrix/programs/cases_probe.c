@@ -15,7 +15,7 @@ static struct statx more;
 
 /* One call on `file` (or `link` to it) by name. */
 #define BY_NAME(id, op, call_name, name, call)                                 \
-    CASE(id, op, call_name, (.setup = with_link), (NAMED(op, name))) { OK(call); }
+    CASE(id, op, call_name, (.setup = with_link), (NAMED_FOR(op, name, "file"))) { OK(call); }
 #define BY_NAME_ITSELF(id, op, call_name, name, call)                          \
     CASE(id, op, call_name, (.setup = with_link), (NAMED_ITSELF(op, name))) { OK(call); }
 
@@ -28,7 +28,7 @@ BY_NAME_ITSELF(readlink, "readlink", "readlink", "link", SYS(readlink, "link", b
 
 CASE(readlink_in_place, "readlink", "readlink into the memory that holds the name",
      (.setup = with_link, .limit = "the name is read when the call returns: the target has taken its place"),
-     (NAMED_ITSELF("readlink", "file")))
+     ({.op = "readlink", .path = "file", .flags = "lexical nofollow", .resolved = "link"}, ))
 {
     memcpy(buffer, "link", 5);
     MUST(SYS(readlink, buffer, buffer, 100L) == 4);
@@ -170,7 +170,7 @@ CASE(readlinkat_empty, "readlink", "readlinkat, empty path on an O_PATH descript
 }
 
 CASE(readlinkat_file, "readlink", "readlinkat of what is no link, EINVAL", (.setup = with_file),
-     (FAILED_ITSELF("readlink", "file", "EINVAL")))
+     (FAILED_AT_ITSELF("readlink", "file", "EINVAL")))
 {
     FAILS(EINVAL, SYS(readlinkat, AT_FDCWD, "file", buffer, 100L));
 }
@@ -233,13 +233,13 @@ CASE(getxattr, "probe", "getxattr", (.setup = with_attribute), (NAMED("probe", "
     OK(SYS(getxattr, "file", "user.x", buffer, 100L));
 }
 
-CASE(getxattr_none, "probe", "getxattr, ENODATA", (.setup = with_file), (FAILED("probe", "file", "ENODATA")))
+CASE(getxattr_none, "probe", "getxattr, ENODATA", (.setup = with_file), (FAILED_AT("probe", "file", "ENODATA")))
 {
     FAILS(ENODATA, SYS(getxattr, "file", "user.x", buffer, 100L));
 }
 
 CASE(lgetxattr, "probe", "lgetxattr, ENODATA", (.setup = with_link),
-     (FAILED_ITSELF("probe", "link", "ENODATA")))
+     (FAILED_AT_ITSELF("probe", "link", "ENODATA")))
 {
     FAILS(ENODATA, SYS(lgetxattr, "link", "trusted.x", buffer, 100L));
 }

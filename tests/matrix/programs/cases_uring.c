@@ -6,6 +6,14 @@
 #include <netinet/in.h>
 #include <sys/stat.h>
 
+/* Requests are told when they are done, in whichever thread: with their names as the caller wrote them. */
+#undef NAMED
+#undef NAMED_ITSELF
+#undef TWO
+#define NAMED(what, name) {.op = what, .path = name, .flags = "lexical", .in = NEVER_RESOLVED},
+#define NAMED_ITSELF(what, name) {.op = what, .path = name, .flags = "lexical nofollow", .in = NEVER_RESOLVED},
+#define TWO(what, from, to_) {.op = what, .path = from, .to = to_, .flags = "lexical nofollow", .in = NEVER_RESOLVED},
+
 #define URING_CASE(id, op, request, setup_, has_, needs_, rows) \
     CASE(uring_##id, op, "io_uring: " request, (.setup = setup_, .has = has_, .needs = needs_), rows)
 #define URING(id, op, request, setup_, rows) \

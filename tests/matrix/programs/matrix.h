@@ -69,6 +69,14 @@ struct test_case {
 #define DID_WITH(what, name, flags_) {.op = what, .path = name, .flags = flags_},
 #define NAMED(what, name) {.op = what, .path = name, .flags = "lexical"},
 #define NAMED_ITSELF(what, name) {.op = what, .path = name, .flags = "lexical nofollow"},
+/* Where resolving families know the object by another name, or something of it. */
+#define NAMED_FOR(what, name, object) {.op = what, .path = name, .flags = "lexical", .resolved = object},
+#define NAMED_DIRECTORY(what, name) {.op = what, .path = name, .flags = "lexical", .resolved_flags = "directory"},
+/* Failed after the name was looked up. */
+#define FAILED_AT(what, name, errno_) \
+    {.op = what, .path = name, .error = errno_, .flags = "lexical", .resolved = name},
+#define FAILED_AT_ITSELF(what, name, errno_) \
+    {.op = what, .path = name, .error = errno_, .flags = "lexical nofollow", .resolved = name},
 #define FAILED(what, name, errno_) {.op = what, .path = name, .error = errno_, .flags = "lexical"},
 #define FAILED_ITSELF(what, name, errno_) \
     {.op = what, .path = name, .error = errno_, .flags = "lexical nofollow"},

@@ -14,13 +14,15 @@ using testing::Not;
 
 TEST(Metrics, AccountsComeAndGo) {
     Metrics metrics;
-    metrics.accounts(
-        {{{"ci", 1000, false}, {2, 1024}}, {{"ci", 1001, false}, {1, 512}}, {{"all", 0, true}, {3, 7}}});
+    metrics.accounts({{{"ci", 1000, false}, {2, 1024, 0}},
+                      {{"ci", 1001, false}, {1, 512, 2048}},
+                      {{"all", 0, true}, {3, 7, 0}}});
     std::string text = metrics.text();
     EXPECT_THAT(text, HasSubstr("spoor_sessions{tenant=\"ci\",uid=\"1000\"} 2\n"));
     EXPECT_THAT(text, HasSubstr("spoor_ring_bytes{tenant=\"ci\",uid=\"1001\"} 512\n"));
+    EXPECT_THAT(text, HasSubstr("spoor_dedupe_entries{tenant=\"ci\",uid=\"1001\"} 2048\n"));
     EXPECT_THAT(text, HasSubstr("spoor_sessions{tenant=\"all\",uid=\"\"} 3\n"));
-    metrics.accounts({{{"ci", 1001, false}, {1, 512}}});
+    metrics.accounts({{{"ci", 1001, false}, {1, 512, 2048}}});
     text = metrics.text();
     EXPECT_THAT(text, Not(HasSubstr("uid=\"1000\"")));
     EXPECT_THAT(text, HasSubstr("spoor_sessions{tenant=\"ci\",uid=\"1001\"} 1\n"));
@@ -29,7 +31,7 @@ TEST(Metrics, AccountsComeAndGo) {
 TEST(Metrics, ManyAccountsAreOneLabel) {
     Metrics metrics;
     std::map<Ledger::Account, Ledger::Use> in_use;
-    for (uint32_t uid = 1; uid <= 5000; ++uid) in_use[{"ci", uid, false}] = {1, 10};
+    for (uint32_t uid = 1; uid <= 5000; ++uid) in_use[{"ci", uid, false}] = {1, 10, 0};
     metrics.accounts(in_use);
     const std::string text = metrics.text();
     EXPECT_THAT(text, HasSubstr("spoor_sessions{tenant=\"ci\",uid=\"other\"} 4744\n"));

@@ -51,6 +51,32 @@ TEST(Quota, AnAccountCanBeOfAllUidsTogether) {
     EXPECT_EQ(ledger.in_use().size(), 1u);
 }
 
+TEST(Quota, DedupeEntriesAreBoundedInAll) {
+    TenantRule rule = small_rule();
+    rule.containers.value = 10;
+    rule.dedupe_entries.value = 3 * 2048;
+    rule.dedupe_entries_each.value = 2048;
+    Ledger ledger({rule});
+    EXPECT_EQ(ledger.dedupe_entries(alice), 2048u);
+    EXPECT_EQ(ledger.dedupe_sizes(), std::set<uint32_t>{2048}) << "the rule is for everybody";
+    auto first = ledger.hold(alice, 1024);
+    auto second = ledger.hold(alice, 1024);
+    auto kept = ledger.keep(alice, 1024, 1024);  // of before, when a table was smaller
+    ASSERT_TRUE(first && second);
+    auto third = ledger.hold(alice, 1024);
+    ASSERT_FALSE(third);
+    EXPECT_EQ(third.error().limit, Limit::dedupe_entries);
+    EXPECT_EQ(third.error().text,
+              "tenant small (uid 1000) has 5120 of 6144 dedupe entries, and a container takes 2048");
+    EXPECT_TRUE(ledger.hold(bob, 1024)) << "another's are another's";
+    { auto ended = std::move(*first); }
+    EXPECT_TRUE(ledger.hold(alice, 1024)) << "what ended counts no more";
+
+    rule.uids = {{1000, 1000}};
+    ledger.replace({rule});
+    EXPECT_EQ(ledger.dedupe_sizes(), (std::set<uint32_t>{2048, TenantRule().dedupe_entries_each.value}));
+}
+
 TEST(Quota, RingsAreBoundedEachAndInAll) {
     Ledger ledger({small_rule()});
     EXPECT_EQ(ledger.largest_ring(alice), 2 * mib);

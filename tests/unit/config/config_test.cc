@@ -299,6 +299,8 @@ TEST(Yaml, AsShipped) {
     EXPECT_EQ(rule.containers.value, built_in.containers.value);
     EXPECT_EQ(rule.ring_bytes.value, built_in.ring_bytes.value);
     EXPECT_EQ(rule.ring_bytes_each.value, built_in.ring_bytes_each.value);
+    EXPECT_EQ(rule.dedupe_entries.value, built_in.dedupe_entries.value);
+    EXPECT_EQ(rule.dedupe_entries_each.value, built_in.dedupe_entries_each.value);
     EXPECT_EQ(rule.connections.value, built_in.connections.value);
     EXPECT_EQ(rule.requests.value, built_in.requests.value);
     EXPECT_EQ(rule.account.value, built_in.account.value);

@@ -19,7 +19,7 @@ std::vector<TenantRule> rules_of(std::string_view yaml) {
     return loaded.config.tenants;
 }
 
-std::string first_error(std::string_view yaml) {
+std::string error_of(std::string_view yaml) {
     const auto loaded = parse_config(yaml, "f.yaml");
     return loaded.errors.empty() ? "" : loaded.errors.front().message;
 }
@@ -108,6 +108,9 @@ TEST(Tenants, FaultsAreToldWithTheirPlace) {
         {"tenants: [{name: a, modes: [loud]}]\n", "'tenants[1].modes' wants off, warn, strict"},
         {"tenants: [{name: a, ring_bytes_each: 3MiB}]\n", "wants a power of two"},
         {"tenants: [{name: a, ring_bytes_each: 4KiB}]\n", "is at least 64KiB"},
+        {"tenants: [{name: a, dedupe_entries_each: 3000}]\n", "wants a power of two from 1024 to 1048576"},
+        {"tenants: [{name: a, dedupe_entries_each: 512}]\n", "wants a power of two from 1024"},
+        {"tenants: [{name: a, dedupe_entries: many}]\n", "wants a whole number"},
         {"tenants: [{name: a, annotations: {x: y}}]\n",
          "'tenants[1].annotations' wants annotations of spoor's own"},
         {"tenants: [{name: a, annotations: [x]}]\n", "not a list"},
@@ -119,7 +122,7 @@ TEST(Tenants, FaultsAreToldWithTheirPlace) {
         {"metrics: {listen: \"127.0.0.1:0\"}\n", "'metrics.listen'"},
         {"metrics: {interval: 1ms}\n", "'metrics.interval' wants a duration"},
     };
-    for (const auto& [yaml, fault] : faults) EXPECT_THAT(first_error(yaml), HasSubstr(fault)) << yaml;
+    for (const auto& [yaml, fault] : faults) EXPECT_THAT(error_of(yaml), HasSubstr(fault)) << yaml;
 }
 
 TEST(Tenants, GlobsMatchAsTheyShould) {

@@ -30,7 +30,7 @@ std::string fault_of(const std::string& pattern) {
     return faults.empty() ? "" : faults[0].message;
 }
 
-std::string repeated(std::string_view text, size_t times) {
+std::string many(std::string_view text, size_t times) {
     std::string out;
     while (times-- > 0) out += text;
     return out;
@@ -176,7 +176,7 @@ TEST(PatternSet, BadPatternsAreLeftOutWithAReason) {
     EXPECT_THAT(fault_of(std::string(70'000, 'a')), HasSubstr("longer than 65536"));
     EXPECT_LT(fault_of(std::string(70'000, 'a')).size(), 300u);
     EXPECT_EQ(fault_of("a\n/../../x").find('\n'), std::string::npos);
-    EXPECT_THAT(fault_of(repeated("*(a|", 200) + "b" + repeated(")", 200)), HasSubstr("nested"));
+    EXPECT_THAT(fault_of(many("*(a|", 200) + "b" + many(")", 200)), HasSubstr("nested"));
 }
 
 TEST(PatternSet, FaultsAreNumberedAsGiven) {
@@ -208,14 +208,14 @@ TEST(PatternSet, HostilePatternsTakeNoTime) {
     const CpuTime time;
     const std::string name(200, 'a');
     for (const std::string& pattern : std::vector<std::string>{
-             repeated("*a", 100) + "b", "+(" + repeated("a|", 50) + "a)b", "+(+(+(a)))b", "*(*(a)*(a))*(a)b",
-             repeated("!(a)", 60) + "b", repeated("?(a)", 100) + repeated("a", 101) + "b", "!(*(a|aa))b",
-             repeated("[[:alpha:]]*", 50) + "b"}) {
+             many("*a", 100) + "b", "+(" + many("a|", 50) + "a)b", "+(+(+(a)))b", "*(*(a)*(a))*(a)b",
+             many("!(a)", 60) + "b", many("?(a)", 100) + many("a", 101) + "b", "!(*(a|aa))b",
+             many("[[:alpha:]]*", 50) + "b"}) {
         auto set = set_of({pattern, "**/" + pattern + "/**/" + pattern});
         EXPECT_FALSE(set.match("/ws/" + name)) << pattern;
     }
-    auto deep = set_of({repeated("**/a/", 200) + "b"});
-    EXPECT_FALSE(deep.match("/ws" + repeated("/a", 1000)));
+    auto deep = set_of({many("**/a/", 200) + "b"});
+    EXPECT_FALSE(deep.match("/ws" + many("/a", 1000)));
     EXPECT_LT(time.ms(), 5'000);
 }
 
@@ -226,7 +226,7 @@ TEST(PatternSet, HostilePatternsAreRefusedInNoTime) {
     for (int i = 0; i < 40; ++i) nested = "*(!(x)" + nested + "?c)";
     std::vector<std::string> patterns;
     for (int i = 0; i < 3000; ++i) patterns.push_back(std::to_string(i) + nested);
-    patterns.push_back("*(" + repeated("a?", 30'000) + ")");
+    patterns.push_back("*(" + many("a?", 30'000) + ")");
     PatternSet set(PatternContext{"/ws", "", ""});
     EXPECT_GE(set.add(patterns).size(), 3000u);
     EXPECT_LT(time.ms(), 20'000);

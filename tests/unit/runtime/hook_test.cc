@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <thread>
@@ -23,7 +24,10 @@ namespace {
 using testing::HasSubstr;
 using Op = ControlRequest::Op;
 
-class Hook : public testing::Test {
+// Each test with spoor-runtime's code and with the program that stands in front of it.
+enum class Way { function, program };
+
+class Hook : public testing::TestWithParam<Way> {
 protected:
     Hook() {
         Job job;
@@ -46,14 +50,27 @@ protected:
         const UniqueFd before(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 10));
         ::dup2(file.get(), STDIN_FILENO);
         const std::string log = dir_ / "log";
-        const char* const words[] = {name,        "--state",          state_.c_str(), "--deadline-ms",
-                                     deadline,    "--on-unavailable", unavailable,    "--log",
-                                     log.c_str(), "--log-format",     "json"};
+        const std::vector<const char*> words = {
+            name,        "--state", state_.c_str(), "--deadline-ms", deadline, "--on-unavailable",
+            unavailable, "--log",   log.c_str(),    "--log-format",  "json"};
         testing::internal::CaptureStderr();
-        const int code = run_hook(words);
+        const int code = GetParam() == Way::function ? run_hook(words) : run_program(words);
         errors_ = testing::internal::GetCapturedStderr();
         ::dup2(before.get(), STDIN_FILENO);
         return code;
+    }
+
+    static int run_program(std::vector<const char*> words) {
+        words.insert(words.begin(), {"spoor", "hook"});
+        words.push_back(nullptr);
+        const pid_t child = ::fork();
+        if (child == 0) {
+            ::execv(SPOOR_PROGRAM, const_cast<char* const*>(words.data()));
+            ::_exit(127);
+        }
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     }
 
     // A recorder that answers one request, in this process.
@@ -79,7 +96,7 @@ protected:
     std::string errors_;
 };
 
-TEST_F(Hook, ArmsTheContainersInit) {
+TEST_P(Hook, ArmsTheContainersInit) {
     const auto listener = listen_control(state_);
     std::thread server = recorder(*listener, {});
     EXPECT_EQ(run("create-runtime", "refuse"), 0);
@@ -89,7 +106,21 @@ TEST_F(Hook, ArmsTheContainersInit) {
     EXPECT_EQ(errors_, "");
 }
 
-TEST_F(Hook, ARefusalStopsTheContainerIfSoConfigured) {
+TEST_P(Hook, FindsTheContainersInitInAnyState) {
+    const std::string member = R"("annotations": {"a": ",\"pid\":5,", "pid": "6", "b": "\\"})";
+    const std::string large(100'000, 'x');
+    for (const std::string& state : std::vector<std::string>{
+             "{" + member + ", \"pid\" : 77}", "{\"pid\":77," + member + "}", "{\n\t\"pid\":\n77\n}",
+             R"({"bundle":")" + large + R"(","pid":77})", R"({"id":"\"pid\":8","pid":77})"}) {
+        const auto listener = listen_control(state_);
+        std::thread server = recorder(*listener, {});
+        EXPECT_EQ(run("create-runtime", "refuse", state), 0) << state.substr(0, 100);
+        server.join();
+        EXPECT_EQ(parse_control_request(asked_)->pid, 77) << state.substr(0, 100);
+    }
+}
+
+TEST_P(Hook, ARefusalStopsTheContainerIfSoConfigured) {
     for (const char* unavailable : {"run", "refuse"}) {
         const auto listener = listen_control(state_);
         std::thread server = recorder(*listener, Error{0, "no quota"});
@@ -104,7 +135,7 @@ TEST_F(Hook, ARefusalStopsTheContainerIfSoConfigured) {
     EXPECT_FALSE(session());
 }
 
-TEST_F(Hook, WaitsForARecorderThatIsComing) {
+TEST_P(Hook, WaitsForARecorderThatIsComing) {
     dir_.write("state/recorder", process_identity(::getpid()));
     Result<UniqueFd> listener = Error{0, ""};
     std::thread later([&] {
@@ -116,7 +147,7 @@ TEST_F(Hook, WaitsForARecorderThatIsComing) {
     later.join();
 }
 
-TEST_F(Hook, ADeadRecorderIsToldInTheVolume) {
+TEST_P(Hook, ADeadRecorderIsToldInTheVolume) {
     dir_.write("state/recorder", "1 1");
     EXPECT_EQ(run("create-runtime", "run"), 0);
     const auto read = session();
@@ -126,7 +157,7 @@ TEST_F(Hook, ADeadRecorderIsToldInTheVolume) {
     EXPECT_EQ(run("create-runtime", "refuse"), 1);
 }
 
-TEST_F(Hook, ASilentRecorderEndsAtTheDeadline) {
+TEST_P(Hook, ASilentRecorderEndsAtTheDeadline) {
     dir_.write("state/recorder", process_identity(::getpid()));
     const auto listener = listen_control(state_);
     EXPECT_EQ(run("create-runtime", "run", R"({"pid":77})", "30"), 0);
@@ -134,13 +165,13 @@ TEST_F(Hook, ASilentRecorderEndsAtTheDeadline) {
     EXPECT_THAT(errors_, HasSubstr("in time"));
 }
 
-TEST_F(Hook, GarbageOnStdin) {
+TEST_P(Hook, GarbageOnStdin) {
     EXPECT_EQ(run("create-runtime", "run", "x"), 0);
     EXPECT_EQ(run("create-runtime", "refuse", "x"), 1);
     EXPECT_THAT(errors_, HasSubstr("stdin"));
 }
 
-TEST_F(Hook, FinishesWhenTheContainerIsGone) {
+TEST_P(Hook, FinishesWhenTheContainerIsGone) {
     const auto listener = listen_control(state_);
     std::thread server = recorder(*listener, {});
     EXPECT_EQ(run("poststop", "refuse"), 0);
@@ -149,7 +180,7 @@ TEST_F(Hook, FinishesWhenTheContainerIsGone) {
     EXPECT_TRUE(std::filesystem::exists(state_));
 }
 
-TEST_F(Hook, AfterARecorderThatDiedTheSessionIsDegraded) {
+TEST_P(Hook, AfterARecorderThatDiedTheSessionIsDegraded) {
     const auto trace = open_file(dir_ / "volume/trace", O_RDONLY | O_DIRECTORY);
     Session tracing;
     tracing.container_id = "c1";
@@ -161,7 +192,7 @@ TEST_F(Hook, AfterARecorderThatDiedTheSessionIsDegraded) {
     EXPECT_EQ(errors_, "");
 }
 
-TEST_F(Hook, ARecorderThatIsKilledWhileItFinishesIsToldOf) {
+TEST_P(Hook, ARecorderThatIsKilledWhileItFinishesIsToldOf) {
     Session session;
     session.container_id = "c1";
     session.state = SessionState::tracing;
@@ -182,13 +213,16 @@ TEST_F(Hook, ARecorderThatIsKilledWhileItFinishesIsToldOf) {
     EXPECT_FALSE(std::filesystem::exists(state_));
 }
 
-TEST_F(Hook, PoststopNeverFails) {
+TEST_P(Hook, PoststopNeverFails) {
     std::filesystem::remove_all(state_);
     EXPECT_EQ(run("poststop", "refuse"), 0);  // the recorder has tidied up
     dir_.write("state/job.json", "garbage");
     EXPECT_EQ(run("poststop", "refuse", ""), 0);
     EXPECT_EQ(errors_, "");
 }
+
+INSTANTIATE_TEST_SUITE_P(By, Hook, testing::Values(Way::function, Way::program),
+                         [](const auto& way) { return way.param == Way::function ? "Function" : "Program"; });
 
 TEST(HookArguments, OfOthersAreRefused) {
     testing::internal::CaptureStderr();

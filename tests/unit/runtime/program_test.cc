@@ -104,6 +104,21 @@ TEST_F(Program, PassesEverythingOnUntouched) {
     for (const auto& words : lines) EXPECT_EQ(run(SPOOR_PROGRAM, words, odd), run(runtime, words, odd));
 }
 
+// shim/front reads no YAML: however the key is spelt, somebody has to notice.
+TEST_F(Program, FindsTheRuntimeInAnySpelling) {
+    const std::string runtime = dir_.write("crun", "#!/bin/sh\necho mine\n", true);
+    const std::string plain = "runtime: " + runtime + "\n";
+    std::string utf16 = "\xff\xfe";
+    for (const char c : plain) utf16 += {c, '\0'};
+    for (const std::string& yaml :
+         {plain, "# runtime\n\n  " + plain, "'runtime': " + runtime, R"("\x72untime": )" + runtime,
+          "{mode: warn, runtime: " + runtime + "}", "? runtime\n: " + runtime, utf16,
+          std::string(20'000, '#') + "\n" + plain}) {
+        config_ = dir_.write("spoor.yaml", yaml);
+        EXPECT_EQ(run(SPOOR_PROGRAM, {"state", "c"}).out, "mine\n") << yaml.substr(0, 100);
+    }
+}
+
 TEST_F(Program, GivesATracedContainersRuntimeOnlyAnotherSpec) {
     const std::string runtime = telling_runtime();
     configure("runtime: " + runtime + "\nrecorder: " + dir_.write("rec", "#!/bin/sh\n", true) + "\n");

@@ -21,7 +21,7 @@ using test::TemporaryDirectory;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr uint64_t now = 5'000'000'000'000;
+constexpr uint64_t noon_ns = 5'000'000'000'000;
 
 struct Fixture : testing::Test {
     TemporaryDirectory directory;
@@ -35,14 +35,14 @@ using AccessLogTest = Fixture;
 TEST_F(AccessLogTest, WritesOneLineAnAccess) {
     AccessLog log(directory.fd(), clock, 0);
     ASSERT_TRUE(log.open());
-    EXPECT_TRUE(log.add(access(Op::read, "/w/a", 7), now));
+    EXPECT_TRUE(log.add(access(Op::read, "/w/a", 7), noon_ns));
     EXPECT_TRUE(
-        log.add(access(Op::rename, "/w/a", 7, flag_lexical | flag_directory, "/w/b", EACCES), now + 1));
-    EXPECT_TRUE(log.add(access(Op::mmap_exec, "/lib/x", 8), now + 2'000'000'000));
+        log.add(access(Op::rename, "/w/a", 7, flag_lexical | flag_directory, "/w/b", EACCES), noon_ns + 1));
+    EXPECT_TRUE(log.add(access(Op::mmap_exec, "/lib/x", 8), noon_ns + 2'000'000'000));
     log.flush();
     auto all = written();
     ASSERT_EQ(all.size(), 3u);
-    EXPECT_EQ(all[0], "{\"time\":\"" + clock.rfc3339(now) +
+    EXPECT_EQ(all[0], "{\"time\":\"" + clock.rfc3339(noon_ns) +
                           "\",\"pid\":7,\"start\":7000,\"op\":\"read\",\"path\":\"/w/a\"}");
     EXPECT_THAT(
         all[1],
@@ -56,7 +56,7 @@ TEST_F(AccessLogTest, TimesFollowTheClock) {
     TimeText text(clock);
     std::string last;
     for (uint64_t step = 0; step < 5000; ++step) {
-        uint64_t time = now + step * 997'001;
+        uint64_t time = noon_ns + step * 997'001;
         std::string shown(text(time));
         EXPECT_GE(shown, last);
         last = shown;
@@ -64,7 +64,7 @@ TEST_F(AccessLogTest, TimesFollowTheClock) {
                     after = clock.rfc3339(time + 1000);
         EXPECT_TRUE(shown == exact || shown == before || shown == after) << shown << " " << exact;
     }
-    EXPECT_EQ(text(now), clock.rfc3339(now));  // backwards too
+    EXPECT_EQ(text(noon_ns), clock.rfc3339(noon_ns));  // backwards too
     EXPECT_EQ(text(0), clock.rfc3339(0));
 }
 
@@ -81,7 +81,7 @@ TEST_F(AccessLogTest, NamesSurviveWhateverTheyAre) {
                                       "/" + std::string(9000, 'x'),
                                       "/\uFFFD",
                                       "/\\u0041"};
-    for (const std::string& name : names) log.add(access(Op::link, name, 1, 0, name + "\xc3"), now);
+    for (const std::string& name : names) log.add(access(Op::link, name, 1, 0, name + "\xc3"), noon_ns);
     log.flush();
     auto all = written();
     ASSERT_EQ(all.size(), names.size());
@@ -99,23 +99,23 @@ TEST_F(AccessLogTest, DropsExactRepeatsOnly) {
     ASSERT_TRUE(log.open());
     auto base = access(Op::rename, "/a", 1, 0, "/b");
     base.error = EACCES;
-    EXPECT_TRUE(log.add(base, now));
-    EXPECT_FALSE(log.add(base, now + 5));
+    EXPECT_TRUE(log.add(base, noon_ns));
+    EXPECT_FALSE(log.add(base, noon_ns + 5));
     auto other = base;
     other.path = "/c";
-    EXPECT_TRUE(log.add(other, now));
+    EXPECT_TRUE(log.add(other, noon_ns));
     other = base, other.to = "/c";
-    EXPECT_TRUE(log.add(other, now));
+    EXPECT_TRUE(log.add(other, noon_ns));
     other = base, other.error = EPERM;
-    EXPECT_TRUE(log.add(other, now));
+    EXPECT_TRUE(log.add(other, noon_ns));
     other = base, other.op = Op::link;
-    EXPECT_TRUE(log.add(other, now));
+    EXPECT_TRUE(log.add(other, noon_ns));
     other = base, other.process.pid = 2;
-    EXPECT_TRUE(log.add(other, now));
+    EXPECT_TRUE(log.add(other, noon_ns));
     other = base, other.process.start_ns += 1;
-    EXPECT_TRUE(log.add(other, now));
+    EXPECT_TRUE(log.add(other, noon_ns));
     other = base, other.path = "/a/", other.to = "b";  // the same bytes, cut elsewhere
-    EXPECT_TRUE(log.add(other, now));
+    EXPECT_TRUE(log.add(other, noon_ns));
     EXPECT_EQ(log.accesses(), 8u);
 }
 
@@ -123,9 +123,9 @@ TEST_F(AccessLogTest, EverySuccessThatChangesNamesIsWritten) {
     AccessLog log(directory.fd(), clock, 0);
     ASSERT_TRUE(log.open());
     for (Op op : {Op::create, Op::remove, Op::create, Op::remove})
-        EXPECT_TRUE(log.add(access(op, "/a", 1, 0, ""), now));
-    EXPECT_TRUE(log.add(access(Op::write, "/a", 1, 0, ""), now));
-    EXPECT_FALSE(log.add(access(Op::write, "/a", 1, 0, ""), now));
+        EXPECT_TRUE(log.add(access(op, "/a", 1, 0, ""), noon_ns));
+    EXPECT_TRUE(log.add(access(Op::write, "/a", 1, 0, ""), noon_ns));
+    EXPECT_FALSE(log.add(access(Op::write, "/a", 1, 0, ""), noon_ns));
 }
 
 TEST(RecentSet, RemembersTheLatestAndStaysSmall) {
@@ -142,7 +142,7 @@ TEST(RecentSet, RemembersTheLatestAndStaysSmall) {
 TEST_F(AccessLogTest, RotatesBySizeAndLosesNothing) {
     AccessLog log(directory.fd(), clock, 4096);
     ASSERT_TRUE(log.open());
-    for (int i = 0; i < 200; ++i) log.add(access(Op::read, "/file/" + std::to_string(i)), now);
+    for (int i = 0; i < 200; ++i) log.add(access(Op::read, "/file/" + std::to_string(i)), noon_ns);
     log.flush();
     ASSERT_GE(log.rotations(), 3u);
     size_t total = 0;
@@ -163,7 +163,7 @@ TEST_F(AccessLogTest, RotationInTheWayOfADirectory) {
     ASSERT_EQ(::mkdir(directory.path("accesses.jsonl.1").c_str(), 0755), 0);
     AccessLog log(directory.fd(), clock, 1024);
     ASSERT_TRUE(log.open());
-    for (int i = 0; i < 100; ++i) log.add(access(Op::read, "/file/" + std::to_string(i)), now);
+    for (int i = 0; i < 100; ++i) log.add(access(Op::read, "/file/" + std::to_string(i)), noon_ns);
     log.flush();
     EXPECT_EQ(written().size(), 100u);
     EXPECT_EQ(log.rotations(), 0u);
@@ -173,8 +173,8 @@ TEST_F(AccessLogTest, RotationInTheWayOfADirectory) {
 
 TEST_F(AccessLogTest, SwitchedOffItOnlyCounts) {
     AccessLog log(directory.fd(), clock, 0);
-    EXPECT_TRUE(log.add(access(Op::read, "/a"), now));
-    EXPECT_FALSE(log.add(access(Op::read, "/a"), now));
+    EXPECT_TRUE(log.add(access(Op::read, "/a"), noon_ns));
+    EXPECT_FALSE(log.add(access(Op::read, "/a"), noon_ns));
     log.flush();
     EXPECT_EQ(log.accesses(), 1u);
     EXPECT_TRUE(log.files().empty());
@@ -187,7 +187,7 @@ TEST_F(AccessLogTest, PlantedThingsAreReplaced) {
     auto check = [&] {
         AccessLog log(directory.fd(), clock, 0);
         ASSERT_TRUE(log.open());
-        log.add(access(Op::read, "/a"), now);
+        log.add(access(Op::read, "/a"), noon_ns);
         log.flush();
         EXPECT_EQ(written().size(), 1u);
         struct stat st {};
@@ -228,17 +228,17 @@ private:
 TEST_F(AccessLogTest, AFullDiskCostsWholeLinesAndIsCounted) {
     AccessLog log(directory.fd(), clock, 0);
     ASSERT_TRUE(log.open());
-    log.add(access(Op::read, "/before"), now);
+    log.add(access(Op::read, "/before"), noon_ns);
     log.flush();
     {
         FileSizeLimit limit(1000);
-        for (int i = 0; i < 100; ++i) log.add(access(Op::read, "/full/" + std::to_string(i)), now);
+        for (int i = 0; i < 100; ++i) log.add(access(Op::read, "/full/" + std::to_string(i)), noon_ns);
         log.flush();
-        log.add(access(Op::read, "/full/still"), now);
-        log.add(access(Op::read, "/full/" + std::string(2000, 'x')), now);
+        log.add(access(Op::read, "/full/still"), noon_ns);
+        log.add(access(Op::read, "/full/" + std::string(2000, 'x')), noon_ns);
         log.flush();
     }
-    log.add(access(Op::read, "/after"), now);
+    log.add(access(Op::read, "/after"), noon_ns);
     log.flush();
     auto all = written();
     ASSERT_EQ(all.size(), 2u);
