@@ -14,12 +14,12 @@
 #include <thread>
 #include <vector>
 
-#include "base/path_table.h"
 #include "bpf/adoption.h"
 #include "bpf/inner_maps.h"
 #include "bpf/object.h"
 #include "bpf/object_pins.h"
 #include "bpf/packing.h"
+#include "bpf/process_entry.h"
 #include "bpf/state.h"
 #include "spoor.skel.h"
 
@@ -36,7 +36,6 @@ struct Tracer::State {
     uint64_t renewals = 0;  // begins at random: a number is not to come again after an adoption
     std::vector<Adopted> adopted;
     std::map<uint64_t, uint32_t> ring_sizes;  // of each session
-    std::set<uint64_t> windows;               // sessions that have one, or may have
 
     // Guards all below. Never held across a grace period but for the detaching one.
     // Pins of maps and links are there exactly while `attached`, unless that is impossible to do.
@@ -56,7 +55,6 @@ struct Tracer::State {
     };
     std::vector<Spare> spares;  // ring and table are in the programs' maps already
     std::set<uint32_t> spare_tables{SessionSizes{}.seen_entries};  // sizes to have spares of
-    std::vector<uint64_t> windowless;  // sessions whose windows are to be closed
     std::vector<uint64_t> retired;  // sessions whose ring and table are to be taken out of the maps
     std::thread worker;
 
@@ -65,7 +63,6 @@ struct Tracer::State {
         detach();
         adopted.clear();
         ring_sizes.clear();
-        windows.clear();
         sessions = 0;
         spoor_bpf__destroy(std::exchange(skeleton, nullptr));
     }
@@ -120,6 +117,7 @@ struct Tracer::State {
     void drop(const std::vector<uint64_t>& numbers) const {
         drop_inner_maps(rings(), numbers);
         drop_inner_maps(seen(), numbers);
+        drop_inner_maps(window_map(), numbers);
     }
 
     // A number with a ring and a table in the maps. A spare of the wrong ring is still a wait saved.
@@ -209,10 +207,7 @@ struct Tracer::State {
         if (!inventory) return std::move(inventory).error();
         next_session = inventory->next_session;
         adopted = std::move(inventory->sessions);
-        for (const Adopted& session : adopted) {
-            ring_sizes[session.session] = session.sizes.ring_bytes;
-            windows.insert(session.session);
-        }
+        for (const Adopted& session : adopted) ring_sizes[session.session] = session.sizes.ring_bytes;
         sessions = adopted.size();
         attached = true;
         idle_since = Clock::now();
@@ -223,9 +218,7 @@ struct Tracer::State {
         bpf_map_delete_elem(session_map(), &session);
         bpf_map_delete_elem(task_keys(), &session);
         bpf_map_delete_elem(maps().owners, &session);
-        const bool window = windows.erase(session) != 0;
         std::lock_guard lock(mutex);
-        if (window) windowless.push_back(session);
         if (const auto ring = ring_sizes.extract(session); ring && pins)
             pins->unpin(name_of(RingPin{session, ring.mapped()}));
         retired.push_back(session);
@@ -264,10 +257,8 @@ struct Tracer::State {
             if (Clock::now() >= detach_at()) detach();
             if (!retired.empty()) {
                 const std::vector<uint64_t> dead = std::exchange(retired, {});
-                const std::vector<uint64_t> closed = std::exchange(windowless, {});
                 lock.unlock();
                 drop(dead);
-                if (!closed.empty()) drop_inner_maps(window_map(), closed);
                 lock.lock();
             }
             if (missing.empty()) continue;
@@ -415,41 +406,22 @@ size_t Tracer::programs_attached() const {
 }
 
 Status Tracer::renew(uint64_t session, uint32_t tgid, uint64_t start_ns) {
-    spoor_process process{};
-    if (bpf_map_lookup_elem(state_->processes(), &tgid, &process) != 0 || process.session != session ||
-        process.start_ns != start_ns)
-        return errno_error("renew process " + std::to_string(tgid), ESRCH);
-    process.instance = ++state_->renewals * 0x9e3779b97f4a7c15u ^ process.instance;
-    if (bpf_map_update_elem(state_->processes(), &tgid, &process, BPF_EXIST) != 0)
-        return errno_error("renew process " + std::to_string(tgid), errno == ENOENT ? ESRCH : errno);
-    return {};
+    return change_process(state_->processes(), {session, tgid, start_ns}, [this](spoor_process& process) {
+        process.instance = ++state_->renewals * 0x9e3779b97f4a7c15u ^ process.instance;
+    });
 }
 
 Result<UniqueFd> Tracer::open_window(uint64_t session) {
     if (!coverage().refuses) return Error{ENOTSUP, "accesses can be refused in the lsm family only"};
-    if (state_->windows.contains(session)) return Error{EEXIST, "the session has its window"};
-    bpf_map_create_opts options{};
-    options.sz = sizeof options;
-    options.map_flags = BPF_F_MMAPABLE;
-    UniqueFd window(bpf_map_create(BPF_MAP_TYPE_ARRAY, "spoor_window", sizeof(uint32_t), SPOOR_WINDOW_BYTES,
-                                   1, &options));
-    if (!window) return errno_error("create a window");
-    state_->windows.insert(session);
-    SPOOR_TRY(put_inner_maps(state_->window_map(), {{session, window.get()}}));
+    auto window = make_window();
+    if (!window) return window;
+    SPOOR_TRY(put_inner_maps(state_->window_map(), {{session, window->get()}}));
     return window;
 }
 
-bool Tracer::has_window(uint64_t session) const { return state_->windows.contains(session); }
-
 Status Tracer::assign(uint64_t session, uint32_t tgid, uint64_t start_ns, uint32_t refusal) {
-    spoor_process process{};
-    if (bpf_map_lookup_elem(state_->processes(), &tgid, &process) != 0 || process.session != session ||
-        process.start_ns != start_ns)
-        return errno_error("assign process " + std::to_string(tgid), ESRCH);
-    process.refusal = refusal;
-    if (bpf_map_update_elem(state_->processes(), &tgid, &process, BPF_EXIST) != 0)
-        return errno_error("assign process " + std::to_string(tgid), errno == ENOENT ? ESRCH : errno);
-    return {};
+    return change_process(state_->processes(), {session, tgid, start_ns},
+                          [refusal](spoor_process& process) { process.refusal = refusal; });
 }
 
 Result<spoor_counters> Tracer::stop(uint64_t session) {

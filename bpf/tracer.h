@@ -1,4 +1,5 @@
-// Owner of the BPF programs, their maps and links. Loaded once; attached while a session exists and a little longer.
+// Owner of the BPF programs, their maps and links. Loaded once; attached while a session exists and a little
+// longer.
 //
 // Taking a ring out of the programs' reach, or putting one there, waits for a grace period of the
 // kernel (some 15 ms). No caller should: a thread of the Tracer's own keeps spare rings in place,

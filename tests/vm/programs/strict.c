@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,8 @@ static struct worker start_worker(const char *task, const char *mode, const char
         }
         exit(0);
     }
+    close(go[0]);
+    close(done[1]); /* so that its death is seen */
     worker.go = go[1];
     worker.done = done[0];
     snprintf(text, sizeof text,
@@ -188,6 +191,7 @@ int main(int count, char **arguments)
 {
     struct worker first, second;
 
+    signal(SIGPIPE, SIG_IGN);
     if (count != 3 || chdir(arguments[1]))
         fail("chdir");
     if (!strcmp(arguments[2], "other")) {
