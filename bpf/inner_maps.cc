@@ -28,13 +28,14 @@ Result<UniqueFd> make_seen_table(uint32_t entries) {
     return table;
 }
 
-Result<UniqueFd> make_window() {
+Result<UniqueFd> put_window(int outer, uint64_t session) {
     bpf_map_create_opts options{};
     options.sz = sizeof options;
     options.map_flags = BPF_F_MMAPABLE;
     UniqueFd window(bpf_map_create(BPF_MAP_TYPE_ARRAY, "spoor_window", sizeof(uint32_t), SPOOR_WINDOW_BYTES,
                                    1, &options));
     if (!window) return errno_error("create a window");
+    SPOOR_TRY(put_inner_maps(outer, {{session, window.get()}}));
     return window;
 }
 

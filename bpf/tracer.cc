@@ -88,7 +88,6 @@ struct Tracer::State {
     [[nodiscard]] int session_map() const { return bpf_map__fd(skeleton->maps.sessions); }
     [[nodiscard]] int processes() const { return bpf_map__fd(skeleton->maps.processes); }
     [[nodiscard]] int task_keys() const { return bpf_map__fd(skeleton->maps.task_keys); }
-    [[nodiscard]] int window_map() const { return bpf_map__fd(skeleton->maps.windows); }
     [[nodiscard]] int rings() const { return bpf_map__fd(skeleton->maps.rings); }
     [[nodiscard]] int seen() const { return bpf_map__fd(skeleton->maps.seen); }
 
@@ -117,7 +116,7 @@ struct Tracer::State {
     void drop(const std::vector<uint64_t>& numbers) const {
         drop_inner_maps(rings(), numbers);
         drop_inner_maps(seen(), numbers);
-        drop_inner_maps(window_map(), numbers);
+        drop_inner_maps(bpf_map__fd(skeleton->maps.windows), numbers);
     }
 
     // A number with a ring and a table in the maps. A spare of the wrong ring is still a wait saved.
@@ -412,11 +411,7 @@ Status Tracer::renew(uint64_t session, uint32_t tgid, uint64_t start_ns) {
 }
 
 Result<UniqueFd> Tracer::open_window(uint64_t session) {
-    if (!coverage().refuses) return Error{ENOTSUP, "accesses can be refused in the lsm family only"};
-    auto window = make_window();
-    if (!window) return window;
-    SPOOR_TRY(put_inner_maps(state_->window_map(), {{session, window->get()}}));
-    return window;
+    return put_window(bpf_map__fd(state_->skeleton->maps.windows), session);
 }
 
 Status Tracer::assign(uint64_t session, uint32_t tgid, uint64_t start_ns, uint32_t refusal) {

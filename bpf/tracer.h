@@ -128,10 +128,9 @@ public:
     // process works for another task from now on. ESRCH: the session has no such process.
     Status renew(uint64_t session, uint32_t tgid, uint64_t start_ns);
     // Gives the session a window, SPOOR_WINDOW_BYTES of zeros that whoever has the descriptor may mmap(2) for
-    // writing: what is refused to which processes (base/path_table.h). Waits for a grace period. Once a
-    // session. ENOTSUP: nothing can be refused with the programs that are attached.
+    // writing: what is refused to which processes (base/path_table.h), if coverage().refuses. Waits for a
+    // grace period. Another one replaces it.
     Result<UniqueFd> open_window(uint64_t session);
-    [[nodiscard]] bool has_window(uint64_t session) const;
     // From now on the process, and what it forks, is refused what the slot of the session's window says that
     // `refusal` names (as in spoor_process). 0: nothing. ESRCH: the session has no such process.
     Status assign(uint64_t session, uint32_t tgid, uint64_t start_ns, uint32_t refusal);

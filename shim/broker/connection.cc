@@ -307,6 +307,7 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     holding_.emplace(std::move(*holding));
     since_ = std::chrono::steady_clock::now();
     counted_ = {};
+    has_window_ = false;
     subject_.session = granted->session;
     subject_.ring_bytes = ring_bytes;
     ring = std::move(granted->ring);
@@ -394,11 +395,12 @@ ReplyMessage Connection::open_window(UniqueFd& window) {
         reply.code = static_cast<int32_t>(Code::unavailable);
         return reply;
     }
-    if (tracer_.has_window(subject_.session)) return refusal(Code::bad_request, "the session has its window");
+    if (has_window_) return refusal(Code::bad_request, "the session has its window");
     if (auto allowed = holding_->add_window(SPOOR_WINDOW_BYTES); !allowed) return refusal(allowed.error());
     auto opened = tracer_.open_window(subject_.session);
     if (!opened) return refusal(Code::unavailable, opened.error().message);
     window = std::move(*opened);
+    has_window_ = true;
     return {};
 }
 

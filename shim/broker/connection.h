@@ -78,6 +78,7 @@ private:
     Subject subject_;
     const char* asked_ = "invalid";  // the request being answered
     bool armed_ = false;
+    bool has_window_ = false;  // asked for on this connection
     // The final counters have been asked for. What they are remains to be had until the peer hangs up:
     // it may have to ask the next spoord.
     bool stopped_ = false;
