@@ -524,7 +524,7 @@ TEST_F(TaskBookTest, StrictHandsOutTablesAndWhoTheyHoldFor) {
     EXPECT_EQ(assigned[0].task, tables[0].task);
 
     // A worker that changes hands, and the end of a task.
-    start("w", 0, R"("mode":"warn")");
+    signal("start", "w", R"("mode":"warn","workspaceRoot":"/ws")");
     signal("pid", "w", R"("pid":2)");
     assigned = trail->take_assignments();
     ASSERT_FALSE(assigned.empty());
