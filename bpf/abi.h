@@ -26,6 +26,10 @@
 #endif
 
 #define SPOOR_ABI_VERSION 2
+#ifdef SPOOR_TEST_NEXT_RELEASE /* tests/broker: a spoord whose versions are other ones */
+#undef SPOOR_ABI_VERSION
+#define SPOOR_ABI_VERSION 1001
+#endif
 
 /* Longest payload parts, in bytes. A longer one is cut and the record carries SPOOR_F_TRUNCATED.
  * The base keeps its tail, the name its head. */

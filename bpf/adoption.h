@@ -1,5 +1,5 @@
-// What a killed spoord has left in the programs' maps, put in order: sessions that are whole are kept,
-// parts of others removed.
+// The sessions in the programs' maps, of this version or of another one (bpf/state.h, LASTING); and what a
+// killed spoord has left there, put in order: sessions that are whole are kept, parts of others removed.
 #pragma once
 
 #include <vector>
@@ -9,7 +9,7 @@
 
 namespace spoor::bpf {
 
-// The loader's side of the maps (maps.bpf.h); descriptors of the caller's.
+// The loader's side of the maps (maps.bpf.h); descriptors of the caller's. -1: not looked at.
 struct SessionMaps {
     int scopes = -1;
     int sessions = -1;
@@ -30,7 +30,19 @@ struct Inventory {
 // that is moved or removed.
 Result<Inventory> take_inventory(const SessionMaps& maps, const Pins& pins);
 
-// What is recorded for `session`, and where, is forgotten; what is under way may still come.
-void forget_session(const SessionMaps& maps, uint64_t session);
+// The session that `root` is beneath, which a session of uid's on it is to be an inner one of; 0: there is
+// none. EEXIST: `root` has a session, or is beneath one that is somebody else's or an inner one itself.
+Result<uint64_t> outer_session_of(const SessionMaps& maps, const ScopeRoot& root, uint32_t uid);
+
+Result<spoor_counters> counters_of(const SessionMaps& maps, uint64_t session);
+// As Tracer::renew(). `salt`: never the same twice.
+Status renew_process(const SessionMaps& maps, uint64_t session, uint32_t tgid, uint64_t start_ns,
+                     uint64_t salt);
+// As Tracer::stop().
+Result<spoor_counters> stop_session(const SessionMaps& maps, uint64_t session);
+
+// As Tracer::grow(), from a ring of `before` bytes. `pins`: null, there are none.
+Result<UniqueFd> grow_ring(const SessionMaps& maps, const Pins* pins, uint64_t session, uint32_t before,
+                           uint32_t bytes);
 
 }  // namespace spoor::bpf

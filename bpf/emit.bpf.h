@@ -15,7 +15,18 @@ static __always_inline void count(__u64 session_id, __u32 offset)
     if (session && offset < sizeof(struct spoor_counters))
         __sync_fetch_and_add((__u64 *)((char *)&session->counters + offset), 1);
 }
-#define COUNT(session_id, field) count(session_id, offsetof(struct spoor_counters, field))
+#define COUNT_RING(session_id, field) count(session_id, offsetof(struct spoor_counters, field))
+
+/* What is missing in a session is missing in the outer one, too. */
+static __always_inline void count_loss(__u64 session_id, __u32 offset)
+{
+    struct spoor_session *session = bpf_map_lookup_elem(&sessions, &session_id);
+
+    count(session_id, offset);
+    if (session && session->outer)
+        count(session->outer, offset);
+}
+#define COUNT(session_id, field) count_loss(session_id, offsetof(struct spoor_counters, field))
 
 static __always_inline struct scratch *claim_one_of(__u32 begin, __u32 end)
 {
@@ -32,7 +43,7 @@ static __always_inline struct scratch *claim_one_of(__u32 begin, __u32 end)
     return NULL;
 }
 
-static __always_inline struct scratch *claim_scratch(__u64 session)
+static __noinline struct scratch *claim_scratch(__u64 session)
 {
     struct scratch *scratch = claim_one_of(0, SCRATCH_FOR_REPORTS);
 
@@ -182,14 +193,18 @@ struct record {
     __s32 value;
     __u64 time_ns;
     __u64 aux_ns;
+    __s32 outer_value; /* FORK, EXEC: the parent's pid as the outer session has it */
+    __u32 reserved;
 };
 
-/* Writes head and payload to the ring. Returns 0 when it is there. */
+/* Writes head and payload to the ring, and to the outer session's. Returns 0 when it is wherever it has to be,
+ * -1 when it is nowhere. */
 GLOBAL int output(struct scratch *scratch, const struct spoor_process *process, const struct record *record)
 {
     __u32 start, name_len, size;
     struct spoor_event *event;
-    __u64 session;
+    __u64 session, outer;
+    int told = 0, failed = 0;
     void *ring;
 
     if (!scratch || !process || !record)
@@ -197,8 +212,9 @@ GLOBAL int output(struct scratch *scratch, const struct spoor_process *process, 
     start = scratch->base_start;
     name_len = scratch->name_len;
     session = process->session;
+    outer = process->outer;
     ring = bpf_map_lookup_elem(&rings, &session);
-    if (!ring)
+    if (!ring && !outer)
         return -1; /* the session has ended meanwhile */
     if (start < sizeof(*event) || start > BASE_END || name_len > SPOOR_NAME_MAX)
         return -1; /* cannot be; tells the verifier */
@@ -222,12 +238,29 @@ GLOBAL int output(struct scratch *scratch, const struct spoor_process *process, 
     event->host_pid = process->tgid;
     if (size > sizeof(*event) + SPOOR_BASE_MAX + SPOOR_NAME_MAX)
         return -1;
-    if (bpf_ringbuf_output(ring, event, size, 0)) {
-        COUNT(session, lost_ring_full);
-        return -1;
+    if (!ring) {
+        failed = 1;
+    } else if (bpf_ringbuf_output(ring, event, size, 0)) {
+        COUNT_RING(session, lost_ring_full);
+        failed = 1;
+    } else {
+        COUNT_RING(session, emitted);
+        told = 1;
     }
-    COUNT(session, emitted);
-    return 0;
+    ring = outer ? bpf_map_lookup_elem(&rings, &outer) : NULL;
+    if (ring) {
+        event->pid = process->outer_pid;
+        if (record->type == SPOOR_EV_FORK || record->type == SPOOR_EV_EXEC)
+            event->value = record->outer_value;
+        if (bpf_ringbuf_output(ring, event, size, 0)) {
+            COUNT_RING(outer, lost_ring_full);
+            failed = 1;
+        } else {
+            COUNT_RING(outer, emitted);
+            told = 1;
+        }
+    }
+    return told ? failed : -1;
 }
 
 /* Successes that change which names there are. Each is told: made, deleted and made again is not

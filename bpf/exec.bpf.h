@@ -97,7 +97,7 @@ static long env_step(__u32 index, struct env_walk *walk)
         return 0;
     scratch->name_len = (length - 1) & (SPOOR_NAME_MAX - 1);
     scratch->flags = walk->inside ? SPOOR_F_TRUNCATED : 0;
-    return output(scratch, walk->process, walk->record) ? 1 : 0;
+    return output(scratch, walk->process, walk->record) < 0;
 }
 
 static __noinline int emit_task_keys(struct scratch *scratch, const struct spoor_process *process,
@@ -108,6 +108,10 @@ static __noinline int emit_task_keys(struct scratch *scratch, const struct spoor
         .scratch = scratch, .process = process, .record = record, .keys = bpf_map_lookup_elem(&task_keys, &session),
         .at = BPF_CORE_READ(mm, env_start), .end = BPF_CORE_READ(mm, env_end), .inside = UNKNOWN_ZERO};
 
+    if (!walk.keys && process->outer) {
+        session = process->outer;
+        walk.keys = bpf_map_lookup_elem(&task_keys, &session);
+    }
     if (!walk.keys)
         return 0;
     clear_path(scratch);
@@ -159,6 +163,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
     long length;
 
     if (process) {
+        hand_over(process, leader, session_of(task));
         id = process->session;
         session = bpf_map_lookup_elem(&sessions, &id);
         if (!session)
@@ -174,7 +179,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
             session->pid_level = pid_level(leader);
             session->started = 1;
         }
-        if (add_process(leader, id, session->pid_level))
+        if (add_process(leader, id))
             return 0;
         process = bpf_map_lookup_elem(&processes, &tgid);
         if (!process)
@@ -189,7 +194,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
     clear_path(scratch);
     set_dir_base(scratch, AT_FDCWD);
     record.op = SPOOR_AUX_CWD;
-    if (output(scratch, process, &record))
+    if (output(scratch, process, &record) < 0)
         goto out;
 
     clear_path(scratch);
@@ -204,14 +209,14 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
     else
         scratch->flags |= SPOOR_F_TRUNCATED;
     record.op = SPOOR_AUX_ARGV;
-    if (output(scratch, process, &record))
+    if (output(scratch, process, &record) < 0)
         goto out;
 
     emit_task_keys(scratch, process, &record, mm);
 
     if (!set_script(scratch, bprm)) {
         record.op = SPOOR_AUX_SCRIPT;
-        if (output(scratch, process, &record))
+        if (output(scratch, process, &record) < 0)
             goto out;
     }
 
@@ -223,7 +228,7 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
         bpf_find_vma(bpf_get_current_task_btf(), address, on_loader, &search, 0);
         if (search.found) {
             record.op = SPOOR_AUX_LOADER;
-            if (output(scratch, process, &record))
+            if (output(scratch, process, &record) < 0)
                 goto out;
         } else {
             COUNT(id, lost_fault);
@@ -234,6 +239,12 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
     record.type = SPOOR_EV_EXEC;
     record.op = 0;
     record.value = pid_at_level(BPF_CORE_READ(task, real_parent, group_leader), session->pid_level);
+    if (process->outer) {
+        id = process->outer;
+        session = bpf_map_lookup_elem(&sessions, &id);
+        if (session)
+            record.outer_value = pid_at_level(BPF_CORE_READ(task, real_parent, group_leader), session->pid_level);
+    }
     output(scratch, process, &record);
 out:
     release_scratch(scratch);

@@ -7,6 +7,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 #include "base/kernel_floor.h"
 #include "bpf/fit_kernel.h"
@@ -83,6 +84,17 @@ Status load_object(spoor_bpf* skeleton) {
         return failure;
     }
     return {};
+}
+
+bool detach_one(spoor_bpf* skeleton) {
+    const bpf_object_skeleton& programs = *skeleton->skeleton;
+    for (int i = 0; i < programs.prog_cnt; ++i) {
+        bpf_link*& link = *programs.progs[i].link;
+        if (!link) continue;
+        bpf_link__destroy(std::exchange(link, nullptr));
+        return true;
+    }
+    return false;
 }
 
 }  // namespace spoor::bpf

@@ -26,5 +26,7 @@ using Object = std::unique_ptr<spoor_bpf, ObjectCloser>;
 Result<Object> open_object(const TracerLimits& limits);
 // Has the kernel verify the programs and make the maps.
 Status load_object(spoor_bpf* object);
+// Detaches one of the programs that are attached. False: there is none.
+bool detach_one(spoor_bpf* object);
 
 }  // namespace spoor::bpf

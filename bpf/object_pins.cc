@@ -8,7 +8,7 @@
 namespace spoor::bpf {
 namespace {
 
-std::string pin_name(const bpf_map* map) { return std::string("map_") + bpf_map__name(map); }
+std::string pin_name(const bpf_map* map) { return std::string(map_pin_prefix) + bpf_map__name(map); }
 
 }  // namespace
 
@@ -46,6 +46,17 @@ Status pin_links(const bpf_object_skeleton* skeleton, const Pins& pins) {
             SPOOR_TRY(pins.pin(std::string(link_pin_prefix) + program.name, bpf_link__fd(*program.link)));
     }
     return {};
+}
+
+Result<PinnedLinks> pinned_links(const Pins& pins) {
+    PinnedLinks found;
+    for (const std::string& name : pins.names(std::string(link_pin_prefix))) {
+        auto link = pins.get(name);
+        if (!link) return std::move(link).error();
+        found.links.push_back(std::move(*link));
+        found.programs.push_back(name.substr(link_pin_prefix.size()));
+    }
+    return found;
 }
 
 }  // namespace spoor::bpf

@@ -24,8 +24,8 @@ constexpr const char* complete_mark = "complete";
 constexpr const char* ring_prefix = "ring_";
 
 // bpffs reserves dots in names.
-std::string version_directory() {
-    return "v" + std::to_string(SPOOR_ABI_VERSION) + "-" + std::to_string(SPOOR_STATE_VERSION);
+std::string version_directory(uint32_t abi, uint32_t state) {
+    return "v" + std::to_string(abi) + "-" + std::to_string(state);
 }
 
 Status make_own_directory(const std::string& path) {
@@ -37,11 +37,15 @@ Status make_own_directory(const std::string& path) {
 
 Result<Pins> Pins::open(const std::string& dir) {
     SPOOR_TRY(make_own_directory(dir));
-    const std::string path = dir + "/" + version_directory();
+    const std::string path = dir + "/" + version_directory(SPOOR_ABI_VERSION, SPOOR_STATE_VERSION);
     struct statfs fs {};
     if (::statfs(dir.c_str(), &fs) < 0) return errno_error(dir);
     if (fs.f_type != BPF_FS_MAGIC) return Error{ENOTSUP, dir + " is not on a bpffs"};
     SPOOR_TRY(make_own_directory(path));
+    return open_version(path, SPOOR_ABI_VERSION);
+}
+
+Result<Pins> Pins::open_version(const std::string& path, uint32_t abi_version) {
     auto fd = open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!fd) return std::move(fd).error();
     struct stat st {};
@@ -50,7 +54,7 @@ Result<Pins> Pins::open(const std::string& dir) {
         return Error{EACCES, path + ": must belong to spoord's user, with nobody else to write to it"};
     if (::flock(fd->get(), LOCK_EX | LOCK_NB) < 0)
         return errno == EWOULDBLOCK ? Error{EBUSY, path + ": another spoord uses it"} : errno_error(path);
-    return Pins(path, std::move(*fd));
+    return Pins(path, abi_version, std::move(*fd));
 }
 
 bool Pins::complete() const {
@@ -94,6 +98,27 @@ std::vector<std::string> Pins::names(const std::string& prefix) const {
 void Pins::clear() const {
     ::unlinkat(dir_.get(), complete_mark, AT_REMOVEDIR);
     for (const std::string& name : names()) unpin(name);
+}
+
+void Pins::remove() const {
+    clear();
+    ::unlinkat(AT_FDCWD, path_.c_str(),
+               AT_REMOVEDIR);  // rmdir(2) is not for who serves (shim/broker/system_calls.cc)
+}
+
+std::vector<Pins> Pins::others() const {
+    std::vector<Pins> others;
+    const std::string above = path_.substr(0, path_.rfind('/') + 1);
+    const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(above.c_str()), ::closedir);
+    while (const dirent* entry = listing ? ::readdir(listing.get()) : nullptr) {
+        const std::string name = entry->d_name;
+        uint32_t abi = 0, state = 0;
+        if (std::sscanf(name.c_str(), "v%" SCNu32 "-%" SCNu32, &abi, &state) != 2 ||
+            name != version_directory(abi, state) || above + name == path_)
+            continue;
+        if (auto other = open_version(above + name, abi)) others.push_back(std::move(*other));
+    }
+    return others;
 }
 
 std::string name_of(const RingPin& pin) {

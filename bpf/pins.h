@@ -9,7 +9,8 @@
 //                           or removed by a spoord that was killed meanwhile, and no session was granted on
 //                           it
 //
-// The directory is there as long as spoord runs, what is in it only while there are sessions.
+// The directory is there as long as spoord runs, what is in it only while there are sessions. Another
+// version's is removed when its sessions have ended, or by a spoord of that version.
 //
 // Threads: one at a time.
 #pragma once
@@ -44,12 +45,22 @@ public:
     // Unpins everything, the mark of completeness first.
     void clear() const;
 
+    // The directories of other versions beside this one that no spoord uses, locked from now on.
+    [[nodiscard]] std::vector<Pins> others() const;
+    // clear(), and the directory is gone as well.
+    void remove() const;
+    // Of the records in the rings there.
+    [[nodiscard]] uint32_t abi_version() const { return abi_version_; }
+
     [[nodiscard]] const std::string& path() const { return path_; }
 
 private:
-    Pins(std::string path, UniqueFd dir) : path_(std::move(path)), dir_(std::move(dir)) {}
+    Pins(std::string path, uint32_t abi_version, UniqueFd dir)
+        : path_(std::move(path)), abi_version_(abi_version), dir_(std::move(dir)) {}
+    static Result<Pins> open_version(const std::string& path, uint32_t abi_version);
 
     std::string path_;
+    uint32_t abi_version_;
     UniqueFd dir_;  // carries the lock
 };
 

@@ -4,7 +4,8 @@
  * fork, exec and exit.
  *
  * A process is recorded from its first execve inside a cgroup in scope on, and so is everything it
- * forks; what the container runtime does there before is not. Until the container's init has
+ * forks; what the container runtime does there before is not. A container inside the container may have a
+ * session of its own: its processes are handed over by the same rule, and told to both from then on. Until the container's init has
  * executed the user's program, an execve of anything else (a startContainer hook) is noise as well.
  */
 #pragma once
@@ -74,22 +75,70 @@ static __always_inline __u64 instance_of(__u32 tgid, __u64 start_ns, __u64 sessi
     return (start_ns + session) * 0x9e3779b97f4a7c15ULL ^ (__u64)tgid << 32;
 }
 
-static __noinline int add_process(struct task_struct *leader, __u64 session_id, __u32 level)
+static __noinline int add_process(struct task_struct *leader, __u64 session_id)
 {
+    struct spoor_session *session = bpf_map_lookup_elem(&sessions, &session_id);
     __u32 tgid = BPF_CORE_READ(leader, tgid);
     struct spoor_process process = {
         .session = session_id,
         .start_ns = BPF_CORE_READ(leader, start_boottime),
-        .pid = pid_at_level(leader, level),
         .tgid = tgid,
     };
 
+    if (!session)
+        return -1;
+    process.pid = pid_at_level(leader, session->pid_level);
+    process.outer = session->outer;
+    if (process.outer) {
+        session = bpf_map_lookup_elem(&sessions, &process.outer);
+        if (session)
+            process.outer_pid = pid_at_level(leader, session->pid_level);
+    }
     process.instance = instance_of(tgid, process.start_ns, session_id);
     if (bpf_map_update_elem(&processes, &tgid, &process, BPF_ANY)) {
         COUNT(session_id, lost_processes);
         return -1;
     }
     return 0;
+}
+
+/* A process of the outer session that executes a program in the cgroup of an inner one. */
+static __noinline int hand_over(struct spoor_process *process, struct task_struct *leader, __u64 inner)
+{
+    struct spoor_session *session;
+
+    if (inner == process->session)
+        return 0;
+    session = bpf_map_lookup_elem(&sessions, &inner);
+    if (!session || session->outer != process->session)
+        return 0;
+    if (!session->started) {
+        if (session->init_tgid != process->tgid)
+            return 0;
+        session->pid_level = pid_level(leader);
+        session->started = 1;
+    }
+    process->outer = process->session;
+    process->outer_pid = process->pid;
+    process->session = inner;
+    process->pid = pid_at_level(leader, session->pid_level);
+    process->refusal = 0; /* a slot in the outer session's window, whose table knows the outer one's paths */
+    /* What was told of it before was told to the outer session alone. */
+    process->instance = instance_of(process->tgid, process->start_ns, inner);
+    return 0;
+}
+
+/* Whether a process's child in the cgroup of `other` is traced as its parent is. */
+static __noinline int follows(const struct spoor_process *parent, __u64 other)
+{
+    struct spoor_session *session;
+
+    if (other == parent->session)
+        return 1;
+    if (!other)
+        return 0;
+    session = bpf_map_lookup_elem(&sessions, &other);
+    return other == parent->outer || (session && session->outer == parent->session);
 }
 
 static __always_inline void emit_plain(struct spoor_process *process, struct record *record)
@@ -114,9 +163,9 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
     if (!from || tgid == child_tgid)
         return 0;
     session = bpf_map_lookup_elem(&sessions, &from->session);
-    if (!session || session_of(child) != from->session)
+    if (!session || !follows(from, session_of(child)))
         return 0;
-    if (add_process(child, from->session, session->pid_level))
+    if (add_process(child, from->session))
         return 0;
     process = bpf_map_lookup_elem(&processes, &child_tgid);
     if (!process)
@@ -124,6 +173,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
     process->flags = from->flags;
     process->refusal = from->refusal;
     record.value = from->pid;
+    record.outer_value = from->outer_pid;
     record.aux_ns = from->start_ns;
     record.time_ns = bpf_ktime_get_boot_ns();
     emit_plain(process, &record);

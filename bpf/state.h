@@ -9,16 +9,32 @@
 #include "bpf/abi.h"
 
 /* Raised by any change of what is below, of a map's layout in maps.bpf.h or of the set of programs: a
- * spoord adopts what another one of its own version has left (bpf/pins.h). */
-#define SPOOR_STATE_VERSION 4
+ * spoord goes on with what another one of its own version has left (bpf/pins.h).
+ *
+ * What another version has left it sees to the end, and new releases as well as old ones have to be able to.
+ * What that takes is marked LASTING, and for ever:
+ * - the maps `scopes`, `sessions`, `processes`, `owners` and `rings`, hashes by these names, and their keys;
+ * - in their values the fields that are here now, where they are. More may be added, at the end.
+ * Of the other maps nothing is asked. */
+#define SPOOR_STATE_VERSION 5
+#ifdef SPOOR_TEST_NEXT_RELEASE /* tests/broker: another version, whose values have grown */
+#undef SPOOR_STATE_VERSION
+#define SPOOR_STATE_VERSION 2001
+#define SPOOR_ADDED SPOOR_U64 added[4];
+#define SPOOR_ADDED_BYTES 32
+#else
+#define SPOOR_ADDED
+#define SPOOR_ADDED_BYTES 0
+#endif
 
-/* A cgroup in scope. Ids are unique within one hierarchy only; 0 is the v2 hierarchy. */
+/* LASTING. A cgroup in scope. Ids are unique within one hierarchy only; 0 is the v2 hierarchy. */
 struct spoor_scope_key {
     SPOOR_U64 cgroup_id;
     SPOOR_U32 hierarchy;
     SPOOR_U32 reserved;
 };
 
+/* LASTING. */
 struct spoor_session {
     SPOOR_U64 root_cgroup_id; /* its removal ends the session */
     SPOOR_U32 root_hierarchy;
@@ -26,13 +42,15 @@ struct spoor_session {
     SPOOR_U32 started;
     SPOOR_U32 pid_level;      /* level of the pid namespace whose numbers are reported */
     struct spoor_counters counters;
+    SPOOR_U64 outer; /* the session that its root is beneath, which is told everything as well; 0: none */
+    SPOOR_ADDED
 };
 
 enum spoor_process_flag {
     SPOOR_PROCESS_MAY_WRITE_MAPS = 1 << 0, /* has mapped a file in a way that mprotect(2) can make writable */
 };
 
-/* A process being recorded; keyed by its tgid on the host. */
+/* LASTING: `session`, `pid`, `outer` and `outer_pid`. A process being recorded; keyed by its tgid on the host. */
 struct spoor_process {
     SPOOR_U64 session;
     SPOOR_U64 start_ns;
@@ -40,10 +58,14 @@ struct spoor_process {
     SPOOR_U32 pid;      /* in the container's namespace */
     SPOOR_U32 tgid;     /* on the host */
     SPOOR_U32 flags;    /* enum spoor_process_flag */
-    SPOOR_U32 refusal;  /* slot in the session's window + SPOOR_REFUSAL_SLOTS * its generation; 0: none */
+    SPOOR_U32 outer_pid; /* in the container that the outer session is of */
+    SPOOR_U64 outer;     /* of its session; 0: none */
+    SPOOR_U32 refusal;   /* slot in the session's window + SPOOR_REFUSAL_SLOTS * its generation; 0: none */
+    SPOOR_U32 spare;
+    SPOOR_ADDED
 };
 
-/* Whose session it is: for a spoord that adopts it, the programs do not look. */
+/* LASTING. Whose session it is: for a spoord that adopts it, the programs do not look. */
 struct spoor_owner {
     SPOOR_U64 token[2]; /* secret: who shows it is the recorder that the session was granted to */
     SPOOR_U32 uid;
@@ -52,6 +74,7 @@ struct spoor_owner {
     SPOOR_U32 reserved;
     char container_id[256]; /* for logs; NUL-ended */
     char cgroup[512];       /* its path, for the rules of tenants; empty if longer */
+    SPOOR_ADDED
 };
 
 /* Entries that share a set of the table of what has been reported. */
@@ -72,8 +95,8 @@ struct spoor_task_keys {
 };
 
 SPOOR_ASSERT(sizeof(struct spoor_scope_key) == 16, "no hidden padding");
-SPOOR_ASSERT(sizeof(struct spoor_session) == 24 + sizeof(struct spoor_counters), "no hidden padding");
-SPOOR_ASSERT(sizeof(struct spoor_owner) == 800, "no hidden padding");
-SPOOR_ASSERT(sizeof(struct spoor_process) == 40, "no hidden padding");
+SPOOR_ASSERT(sizeof(struct spoor_session) == 32 + sizeof(struct spoor_counters) + SPOOR_ADDED_BYTES, "no hidden padding");
+SPOOR_ASSERT(sizeof(struct spoor_owner) == 800 + SPOOR_ADDED_BYTES, "no hidden padding");
+SPOOR_ASSERT(sizeof(struct spoor_process) == 56 + SPOOR_ADDED_BYTES, "no hidden padding");
 
 #endif

@@ -81,7 +81,7 @@ static __noinline int run_names(struct scratch *scratch, struct spoor_process *p
     key = seen_key_of(scratch, process, plan->op, error);
     if (error && was_seen(process->session, &key))
         return 0;
-    if (output(scratch, process, &record))
+    if (output(scratch, process, &record) < 0)
         return 0;
     if (set_either(scratch, plan, false))
         goto fault;

@@ -18,6 +18,7 @@
 #include "bpf/inner_maps.h"
 #include "bpf/object.h"
 #include "bpf/object_pins.h"
+#include "bpf/other_versions.h"
 #include "bpf/packing.h"
 #include "bpf/process_entry.h"
 #include "bpf/state.h"
@@ -34,6 +35,7 @@ struct Tracer::State {
     spoor_bpf* skeleton = nullptr;
     TracerLimits limits;
     uint64_t renewals = 0;  // begins at random: a number is not to come again after an adoption
+    OtherVersions others;
     std::vector<Adopted> adopted;
     std::map<uint64_t, uint32_t> ring_sizes;  // of each session
 
@@ -44,8 +46,7 @@ struct Tracer::State {
     bool ending = false;
     bool attached = false;
     std::optional<Pins> pins;
-    std::vector<UniqueFd> adopted_links;       // attached programs of an earlier spoord
-    std::optional<Coverage> adopted_coverage;  // theirs
+    std::optional<PinnedLinks> adopted_links;  // attached programs of an earlier spoord
     size_t sessions = 0;
     Clock::time_point idle_since = Clock::now();  // if `attached` and without a session
     uint64_t next_session = 1;
@@ -81,12 +82,12 @@ struct Tracer::State {
     }
 
     [[nodiscard]] SessionMaps maps() const {
-        return {scopes(), session_map(), processes(), task_keys(), bpf_map__fd(skeleton->maps.owners),
+        const auto& all = skeleton->maps;
+        return {scopes(), session_map(), bpf_map__fd(all.processes), task_keys(), bpf_map__fd(all.owners),
                 rings(),  seen()};
     }
     [[nodiscard]] int scopes() const { return bpf_map__fd(skeleton->maps.scopes); }
     [[nodiscard]] int session_map() const { return bpf_map__fd(skeleton->maps.sessions); }
-    [[nodiscard]] int processes() const { return bpf_map__fd(skeleton->maps.processes); }
     [[nodiscard]] int task_keys() const { return bpf_map__fd(skeleton->maps.task_keys); }
     [[nodiscard]] int rings() const { return bpf_map__fd(skeleton->maps.rings); }
     [[nodiscard]] int seen() const { return bpf_map__fd(skeleton->maps.seen); }
@@ -180,24 +181,33 @@ struct Tracer::State {
     }
 
     void detach() {
-        if (pins) pins->clear();
-        adopted_links.clear();
-        adopted_coverage.reset();
+        let_go();
         if (skeleton) spoor_bpf__detach(skeleton);
+    }
+
+    // The same, but a session can begin between two programs: taking one out of a function (fentry, LSM)
+    // waits for all tasks to have left it, a tenth of a second and more. What that session finds detached it
+    // attaches again.
+    void detach_one_by_one(std::unique_lock<std::mutex>& lock) {
+        let_go();
+        // Waits, so that who is blocked on the mutex gets it: it is not a fair one.
+        while (!attached && !ending && detach_one(skeleton))
+            work.wait_for(lock, std::chrono::milliseconds(1), [this] { return attached || ending; });
+    }
+
+    // Nothing is attached for a successor any more.
+    void let_go() {
+        if (pins) pins->clear();
+        adopted_links.reset();
         attached = false;
     }
 
     // What is pinned becomes this object's; before it is loaded.
     Status adopt_maps() {
         SPOOR_TRY(reuse_maps(skeleton->obj, *pins));
-        std::vector<std::string> programs;
-        for (const std::string& name : pins->names(link_pin_prefix)) {
-            auto link = pins->get(name);
-            if (!link) return std::move(link).error();
-            adopted_links.push_back(std::move(*link));
-            programs.push_back(name.substr(std::strlen(link_pin_prefix)));
-        }
-        adopted_coverage = coverage_of(programs);
+        auto links = pinned_links(*pins);
+        if (!links) return std::move(links).error();
+        adopted_links = std::move(*links);
         return {};
     }
 
@@ -253,7 +263,7 @@ struct Tracer::State {
                 return !missing.empty();
             });
             if (ending) return;
-            if (Clock::now() >= detach_at()) detach();
+            if (Clock::now() >= detach_at()) detach_one_by_one(lock);
             if (!retired.empty()) {
                 const std::vector<uint64_t> dead = std::exchange(retired, {});
                 lock.unlock();
@@ -299,6 +309,7 @@ Result<std::unique_ptr<Tracer>> Tracer::load(const TracerLimits& limits, Log log
         loaded = load_into(*state, false);
     }
     if (!loaded) return std::move(loaded).error();
+    if (state->pins) state->others.adopt(*state->pins, state->adopted);
     return std::unique_ptr<Tracer>(new Tracer(std::move(state)));
 }
 
@@ -338,6 +349,7 @@ bool Tracer::outlived() const { return state_->pins.has_value(); }
 const std::vector<Tracer::Adopted>& Tracer::adopted() const { return state_->adopted; }
 
 Result<UniqueFd> Tracer::adopted_ring(const Adopted& session) {
+    if (OtherVersion* other = state_->others.of(session.session)) return other->ring(session);
     return state_->pins->get(name_of(RingPin{session.session, session.sizes.ring_bytes}));
 }
 
@@ -345,6 +357,9 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
                                   const std::vector<std::string>& task_keys, const SessionOwner& owner) {
     auto keys = packed_keys(task_keys);
     if (!keys) return std::move(keys).error();
+    if (state_->others.trace(root)) return errno_error("enter the cgroup", EEXIST);
+    auto outer = outer_session_of(state_->maps(), root, owner.uid);
+    if (!outer) return std::move(outer).error();
     auto armed = state_->take(sizes);
     if (!armed) return armed;
     uint64_t session = armed->session;
@@ -352,6 +367,7 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
     entry.root_cgroup_id = root.cgroup_id;
     entry.root_hierarchy = root.hierarchy;
     entry.init_tgid = init_tgid;
+    entry.outer = *outer;
     spoor_scope_key key{root.cgroup_id, root.hierarchy, 0};
     const spoor_owner whose = packed_owner(owner, sizes.seen_entries);
     Status entered;
@@ -362,10 +378,11 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
     else if (!task_keys.empty() && bpf_map_update_elem(state_->task_keys(), &session, &*keys, BPF_ANY) != 0)
         entered = errno_error("enter the task keys");
     // The scope comes after its session: from here on programs act on it.
-    else if (bpf_map_update_elem(state_->scopes(), &key, &session, BPF_NOEXIST) != 0)
+    else if (bpf_map_update_elem(state_->scopes(), &key, &session, *outer != 0 ? BPF_EXIST : BPF_NOEXIST) !=
+             0)
         entered = errno_error("enter the cgroup");
     else if (entered = state_->begin(*armed, sizes.ring_bytes); !entered)
-        bpf_map_delete_elem(state_->scopes(), &key);
+        (void)stop_session(state_->maps(), session);
     if (!entered) {
         state_->retire(session);
         return std::move(entered).error();
@@ -374,65 +391,47 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
 }
 
 Result<UniqueFd> Tracer::grow(uint64_t session, uint32_t ring_bytes) {
-    auto ring = make_ring(ring_bytes);
-    if (!ring) return ring;
-    const RingPin larger{session, ring_bytes};
-    if (state_->pins) SPOOR_TRY(state_->pins->pin(name_of(larger), ring->get()));
+    if (OtherVersion* other = state_->others.of(session)) return other->grow(session, ring_bytes);
     uint32_t& bytes = state_->ring_sizes[session];
-    if (auto placed = put_inner_maps(state_->rings(), {{session, ring->get()}}); !placed) {
-        if (state_->pins) state_->pins->unpin(name_of(larger));
-        return std::move(placed).error();
-    }
-    if (state_->pins) state_->pins->unpin(name_of(RingPin{session, bytes}));
-    bytes = ring_bytes;
+    auto ring =
+        grow_ring(state_->maps(), state_->pins ? &*state_->pins : nullptr, session, bytes, ring_bytes);
+    if (ring) bytes = ring_bytes;
     return ring;
 }
 
 Result<spoor_counters> Tracer::counters(uint64_t session) {
-    spoor_session entry{};
-    if (bpf_map_lookup_elem(state_->session_map(), &session, &entry) != 0)
-        return errno_error("read the counters");
-    return entry.counters;
+    if (OtherVersion* other = state_->others.of(session)) return other->counters(session);
+    return counters_of(state_->maps(), session);
 }
 
 size_t Tracer::programs_attached() const {
     std::lock_guard lock(state_->mutex);
-    if (!state_->attached) return 0;
-    size_t count = 0;
-    bpf_program* program = nullptr;
-    bpf_object__for_each_program(program, state_->skeleton->obj) count += bpf_program__autoload(program);
-    return count;
+    return state_->others.links() + (state_->attached ? loadable_programs(state_->skeleton).size() : 0);
 }
 
 Status Tracer::renew(uint64_t session, uint32_t tgid, uint64_t start_ns) {
-    return change_process(state_->processes(), {session, tgid, start_ns}, [this](spoor_process& process) {
-        process.instance = ++state_->renewals * 0x9e3779b97f4a7c15u ^ process.instance;
-    });
+    if (state_->others.of(session)) return errno_error("renew: a session of another version", ENOTSUP);
+    return renew_process(state_->maps(), session, tgid, start_ns, ++state_->renewals);
 }
 
 Result<UniqueFd> Tracer::open_window(uint64_t session) {
+    if (state_->others.of(session)) return errno_error("window: a session of another version", ENOTSUP);
     return put_window(bpf_map__fd(state_->skeleton->maps.windows), session);
 }
 
 Status Tracer::assign(uint64_t session, uint32_t tgid, uint64_t start_ns, uint32_t refusal) {
-    return change_process(state_->processes(), {session, tgid, start_ns},
+    if (state_->others.of(session)) return errno_error("assign: a session of another version", ENOTSUP);
+    return change_process(state_->maps().processes, {session, tgid, start_ns},
                           [refusal](spoor_process& process) { process.refusal = refusal; });
 }
 
 Result<spoor_counters> Tracer::stop(uint64_t session) {
-    spoor_session entry{};
-    if (bpf_map_lookup_elem(state_->session_map(), &session, &entry) != 0)
-        return errno_error("read the session");
-    spoor_scope_key key{entry.root_cgroup_id, entry.root_hierarchy, 0};
-    uint64_t owner = 0;
-    // A cgroup can be removed only when no process is left in it, so nothing is under way either.
-    bool running = bpf_map_lookup_elem(state_->scopes(), &key, &owner) == 0 && owner == session;
-    forget_session(state_->maps(), session);
-    if (running) bpf_map_delete_elem(state_->rings(), &session);  // waits
-    return counters(session);
+    if (OtherVersion* other = state_->others.of(session)) return other->stop(session);
+    return stop_session(state_->maps(), session);
 }
 
 void Tracer::release(uint64_t session) {
+    if (state_->others.of(session)) return state_->others.release(session);
     {
         std::lock_guard lock(state_->mutex);
         if (--state_->sessions == 0) state_->idle_since = Clock::now();
@@ -442,8 +441,8 @@ void Tracer::release(uint64_t session) {
 
 Coverage Tracer::coverage() const {
     std::lock_guard lock(state_->mutex);
-    return state_->adopted_coverage ? *state_->adopted_coverage
-                                    : coverage_of(loadable_programs(state_->skeleton));
+    return coverage_of(state_->adopted_links ? state_->adopted_links->programs
+                                             : loadable_programs(state_->skeleton));
 }
 
 }  // namespace spoor::bpf

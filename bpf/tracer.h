@@ -102,8 +102,10 @@ public:
         SessionOwner owner;
         uint64_t cgroup_id = 0;
         SessionSizes sizes;
+        uint32_t abi_version = 0;  // of its records
     };
-    // The sessions that were there at load().
+    // The sessions that were there at load(), those of other versions too: what is not asked of the programs
+    // (arm, renew) can be asked for these as well.
     [[nodiscard]] const std::vector<Adopted>& adopted() const;
     // An adopted session's ring, for a recorder that was not told that it grew.
     Result<UniqueFd> adopted_ring(const Adopted& session);
@@ -115,7 +117,9 @@ public:
     // Starts a session: its records go to the returned ring from the first execve of `init_tgid`
     // (a number in this process's pid namespace, which must be the host's) on. Quick with a
     // ring of limits.ring_bytes and a table of a size that is kept ready.
-    // EEXIST: the cgroup is in a session already.
+    // EEXIST: the cgroup has a session already, also one of another version, or is beneath that of another
+    // uid or an inner one. Beneath one of the same uid (or for root) it gets an inner session: what is
+    // recorded there is told to both, and when the inner one is stopped, to the outer one alone again.
     // `task_keys`: names of environment variables whose values every exec tells; at most
     // task_keys_max, each at most task_key_bytes_max long.
     Result<Armed> arm(const ScopeRoot& root, uint32_t init_tgid, const SessionSizes& sizes,
@@ -125,7 +129,8 @@ public:
     // What the kernel side has counted so far.
     Result<spoor_counters> counters(uint64_t session);
     // Forgets what a process of the session has been reported for, so that it is told again: the
-    // process works for another task from now on. ESRCH: the session has no such process.
+    // process works for another task from now on. ESRCH: the session has no such process. ENOTSUP: it is of
+    // another version.
     Status renew(uint64_t session, uint32_t tgid, uint64_t start_ns);
     // Gives the session a window, SPOOR_WINDOW_BYTES of zeros that whoever has the descriptor may mmap(2) for
     // writing: what is refused to which processes (base/path_table.h), if coverage().refuses. Waits for a

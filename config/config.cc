@@ -34,11 +34,16 @@ bool is_loopback(const std::string& address) {
 }
 
 void read_audit(Section& audit, Config::Audit& out) {
-    audit.words("file", "an absolute path, or stderr", [&out](const std::string& word) {
-        const bool good = word == "stderr" || (word.starts_with('/') && word.find('\0') == std::string::npos);
-        if (good) out.file = word;
-        return good;
-    });
+    audit.words(
+        "file", "an absolute path, stderr, journal, or journal:SOCKET", [&out](const std::string& word) {
+            constexpr std::string_view named_journal = "journal:";
+            const std::string_view path =
+                std::string_view(word).substr(word.starts_with(named_journal) ? named_journal.size() : 0);
+            const bool good = word == "stderr" || word == "journal" ||
+                              (path.starts_with('/') && path.find('\0') == std::string_view::npos);
+            if (good) out.file = word;
+            return good;
+        });
     audit.size("rotate", out.rotate);
     audit.number("keep", out.keep);
     constexpr uint32_t most_kept = 1000;

@@ -95,7 +95,7 @@ struct Config {
     // The operator's: who may have what (spoord, spoor), and what spoord tells of it.
     std::vector<TenantRule> tenants;
     struct Audit {
-        std::string file;                     // absolute, or "stderr"; empty: none
+        std::string file;  // absolute, "stderr", "journal" or "journal:SOCKET"; empty: none
         uint64_t rotate = 64u * 1024 * 1024;  // bytes; 0: never
         uint32_t keep = 4;                    // rotated files: FILE.1 is the newest
     } audit;

@@ -48,6 +48,8 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Name resolution may go through these; the rest of the machine's /run is no business of ours.
 RUN_KEPT = ("systemd/resolve", "NetworkManager", "resolvconf", "nscd")
 KILL_BROKER = "kill-spoord"  # in the run directory
+BESIDE = "beside"  # in the run directory: what a second user has; the name of their cgroup
+BESIDE_SOCKET = "beside.sock"  # where they take orders: tests/tenants/beside.py
 STALE_AFTER_S = 60
 BROKER_DEADLINE_S = 20
 # shim/ipc/broker_protocol.h: magic, version, Request::hello, nothing else. Answered once it can trace.
@@ -121,6 +123,7 @@ class Cgroups:
                 (child / f"cpuset.{kind}").write_text(value)
         self.broker = self.v2 / "broker"
         self.user = self.v2 / "user"
+        self.beside = self.v2 / BESIDE
         self.broker.mkdir()
         self.user.mkdir()
 
@@ -130,6 +133,9 @@ class Cgroups:
 
     def enter_broker(self):
         (self.broker / "cgroup.procs").write_text("0")
+
+    def enter_beside(self):
+        (self.beside / "cgroup.procs").write_text("0")
 
     def remove(self):
         kill_cgroup(self.v2)
@@ -241,6 +247,13 @@ def make_run_directory(options, user):
 # -------------------------------------------------------------------------------- the private view
 
 
+def make_runtime_directory(fresh, user):
+    runtime = fresh / "user" / str(user.pw_uid)
+    runtime.mkdir(parents=True)
+    runtime.chmod(0o700)
+    os.chown(runtime, user.pw_uid, user.pw_gid)
+
+
 def make_private_run(run, user):
     fresh = run / "run"
     fresh.mkdir()
@@ -249,10 +262,7 @@ def make_private_run(run, user):
         if Path("/run", name).is_dir():
             (fresh / name).mkdir(parents=True)
             bind(Path("/run", name), fresh / name, recursive=True)
-    runtime = fresh / "user" / str(user.pw_uid)
-    runtime.mkdir(parents=True)
-    runtime.chmod(0o700)
-    os.chown(runtime, user.pw_uid, user.pw_gid)
+    make_runtime_directory(fresh, user)
     (fresh / "lock").mkdir()
     (fresh / "lock").chmod(0o1777)
     (fresh / STABLE.name).symlink_to(run)
@@ -308,6 +318,49 @@ rootless_storage_path = "{STABLE.resolve()}/storage"
 runroot = "/run/containers/storage"
 """)
     bind(fresh, "/etc/containers")
+
+
+def install_operators_file(run, source, users):
+    """`source` as /etc/spoor/spoor.yaml; in it @NAME@ stands for the uid of one of the users."""
+    text = source.read_text()
+    for user in users:
+        text = text.replace(f"@{user.pw_name}@", str(user.pw_uid))
+    upper, work = run / "etc-upper", run / "etc-work"
+    (upper / "spoor").mkdir(parents=True)
+    work.mkdir()
+    (upper / "spoor" / "spoor.yaml").write_text(text)
+    # The machine's /etc need not have a place to mount on.
+    mount("overlay", "/etc", "overlay", data=f"lowerdir=/etc,upperdir={upper},workdir={work}")
+
+
+def make_beside(run, user):
+    """What a second user has of their own, as the first has it in the run directory itself."""
+    own = run / BESIDE
+    for name in ("home", "storage", "tmp"):
+        (own / name).mkdir(parents=True)
+        os.chown(own / name, user.pw_uid, user.pw_gid)
+    (own / "home").chmod(0o700)
+    (own / "storage.conf").write_text(f"""\
+[storage]
+driver = "overlay"
+rootless_storage_path = "{own}/storage"
+runroot = "/run/containers/storage"
+""")
+    bind(own / "home", user.pw_dir)
+    make_runtime_directory(Path("/run"), user)
+
+
+def start_beside(options, run, cgroups, user):
+    """The second user, in cgroups of their own, who does what is said at a socket."""
+    cgroups.beside.mkdir()
+    order = order_for(options, run, {}, user)
+    order["project"] = None
+    order["command"] = ["/usr/bin/python3", "-B", f"{STABLE}/source/tests/tenants/beside.py",
+                        f"{STABLE}/{BESIDE}/{BESIDE_SOCKET}"]
+    order["environment"] = {"TMPDIR": f"{run}/{BESIDE}/tmp", "CONTAINERS_STORAGE_CONF": f"{run}/{BESIDE}/storage.conf"}
+    os.chown(run / BESIDE, user.pw_uid, user.pw_gid)
+    return subprocess.Popen(INNER + [json.dumps(order)], stdin=subprocess.DEVNULL, preexec_fn=cgroups.enter_beside,
+                            start_new_session=True)
 
 
 # packaging/systemd in one command: the first peer starts it, as a user of its own with two capabilities.
@@ -381,8 +434,9 @@ def outer(options):
         fail("needs root")
     try:
         user = pwd.getpwnam("root" if options.root else options.user)
+        beside = options.beside and pwd.getpwnam(options.beside)
     except KeyError:
-        fail(f"there is no user {options.user}: run ./dev setup")
+        fail(f"there is no user {options.user} or {options.beside}: run ./dev setup")
     remove_stale_environments()
     run, lock = make_run_directory(options, user)
     cgroups = None
@@ -393,6 +447,10 @@ def outer(options):
         bind(run / "home", user.pw_dir)
         open_devices(run)
         make_private_run(run, user)
+        if beside:
+            make_beside(run, beside)
+        if options.operator:
+            install_operators_file(run, options.operator, [user, beside] if beside else [user])
         configure_podman(run, options.root, bool(cgroups.v1))
         if Path("/sys/fs/bpf").is_dir():
             mount("bpf", "/sys/fs/bpf", "bpf")
@@ -401,6 +459,8 @@ def outer(options):
                 os.chown("/sys/fs/bpf/spoor", SERVICE_UID, SERVICE_UID)
         if not options.no_broker:
             broker = KillableBroker(run, cgroups, options.service, user)
+        if beside:
+            start_beside(options, run, cgroups, beside)
         status = run_command(options, run, cgroups, user)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -439,10 +499,13 @@ def keep_results(run, directory):
             shutil.copyfile(file, directory / file.name)
 
 
-def run_command(options, run, cgroups, user):
-    order = {
+INNER = ["unshare", "--mount", "--cgroup", "--propagation", "private", "/usr/bin/python3", __file__, "inner"]
+
+
+def order_for(options, run, v1, user):
+    return {
         "user": user.pw_name,
-        "v1": sorted(cgroups.v1),
+        "v1": sorted(v1),
         "cwd": os.getcwd(),
         "repository": options.repository,
         "project": options.project and Path(options.project).resolve().name,
@@ -450,6 +513,10 @@ def run_command(options, run, cgroups, user):
         "run": str(run),
         "command": options.command,
     }
+
+
+def run_command(options, run, cgroups, user):
+    order = order_for(options, run, cgroups.v1, user)
     child = None
 
     def forward(number, _frame):
@@ -466,9 +533,7 @@ def run_command(options, run, cgroups, user):
         signal.signal(number, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, forward)
-    child = subprocess.Popen(["unshare", "--mount", "--cgroup", "--propagation", "private",
-                              "/usr/bin/python3", __file__, "inner", json.dumps(order)],
-                             preexec_fn=prepare)
+    child = subprocess.Popen(INNER + [json.dumps(order)], preexec_fn=prepare)
     code = child.wait()
     return code if code >= 0 else 128 - code
 
@@ -580,6 +645,8 @@ def main():
     parser.add_argument("--project", help="start in a writable copy of this directory")
     parser.add_argument("--no-broker", action="store_true", help="start no spoord")
     parser.add_argument("--service", action="store_true", help="spoord by socket activation, as a user of its own")
+    parser.add_argument("--beside", metavar="USER", help="a second user, with cgroups and a podman of their own")
+    parser.add_argument("--operator", type=Path, metavar="FILE", help="the environment's /etc/spoor/spoor.yaml")
     parser.add_argument("--results", type=Path, help="keep what CMD leaves in /run/spoor-dev/results here")
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE")
     arguments = sys.argv[1:]

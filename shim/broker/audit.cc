@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/unique_fd.h"
+#include "shim/broker/journal.h"
 #include "signal/json_text.h"
 
 namespace spoor::broker {
@@ -27,6 +28,7 @@ using std::chrono::nanoseconds;
 using std::chrono::steady_clock;
 using std::chrono::system_clock;
 
+constexpr auto journal_pause = std::chrono::milliseconds(20);
 constexpr auto farewell = std::chrono::seconds(1);  // for what waits, at the end
 
 void put_name(Json& line, const std::string& key, std::string_view bytes) {
@@ -46,6 +48,14 @@ Json begin_line(const char* event, system_clock::time_point time) {
 // U+FFFD for what is no UTF-8; \u for everything that is not plain ASCII.
 std::string finish_line(const Json& line) {
     return line.dump(-1, ' ', true, Json::error_handler_t::replace) + "\n";
+}
+
+// "journal" or "journal:SOCKET".
+std::optional<std::string> journal_socket_of(const std::string& file) {
+    constexpr std::string_view word = "journal";
+    if (file == word) return default_journal_socket;
+    if (!file.starts_with(std::string(word) + ":")) return std::nullopt;
+    return file.substr(word.size() + 1);
 }
 
 Result<UniqueFd> open_destination(const std::string& file) {
@@ -85,6 +95,7 @@ std::string audit_line(const AuditEvent& event, system_clock::time_point time) {
     if (!event.cgroup.empty()) put_name(line, "cgroup", event.cgroup);
     if (event.session) line["session"] = *event.session;
     if (event.ring_bytes != 0) line["ringBytes"] = event.ring_bytes;
+    if (event.mode) line["mode"] = event.mode;
     if (event.seconds) line["seconds"] = *event.seconds;
     if (const spoor_counters* counters = event.counters)
         line["counters"] = {{"records", counters->emitted},
@@ -117,7 +128,8 @@ struct Audit::State {
     UniqueFd file;
     bool is_regular = false;
     bool is_socket = false;
-    bool torn = false;  // the last line stands there in part
+    std::optional<Journal> journal;  // instead of a file
+    bool torn = false;               // the last line stands there in part
     uint64_t size = 0;
     uint64_t rotate_at = 0;
     std::thread writer;
@@ -185,7 +197,21 @@ struct Audit::State {
         return true;
     }
 
+    bool write_entry(const std::string& line) {
+        const std::string entry = journal_entry(line);
+        for (;;) {
+            const auto sent = journal->send(entry);
+            if (sent) return true;
+            if (sent.error().code != EAGAIN) return false;
+            // No event tells that a datagram socket that was not connected to would take one.
+            std::unique_lock lock(mutex);
+            if (ending && steady_clock::now() >= end_by) return false;
+            changed.wait_for(lock, journal_pause);
+        }
+    }
+
     bool write_line(const std::string& line) {
+        if (journal) return write_entry(line);
         if (options.rotate != 0 && is_regular && size != 0 && size + line.size() > rotate_at) rotate();
         if (torn && !write("\n")) return false;
         torn = false;
@@ -217,7 +243,11 @@ struct Audit::State {
             if (to_reopen) {
                 to_reopen = false;
                 lock.unlock();
-                if (auto opened = open_destination(options.file)) take(std::move(*opened));
+                if (journal) {
+                    // Its name is looked up for each entry.
+                } else if (auto opened = open_destination(options.file)) {
+                    take(std::move(*opened));
+                }
                 lock.lock();
             } else if (queue.empty() || (ending && steady_clock::now() >= end_by)) {
                 break;
@@ -253,9 +283,15 @@ struct Audit::State {
 Result<std::unique_ptr<Audit>> Audit::open(AuditOptions options) {
     auto state = std::make_unique<State>();
     state->options = std::move(options);
-    auto file = open_destination(state->options.file);
-    if (!file) return std::move(file).error();
-    state->take(std::move(*file));
+    if (const auto socket = journal_socket_of(state->options.file)) {
+        auto journal = Journal::open(*socket);
+        if (!journal) return std::move(journal).error().context("the audit log");
+        state->journal.emplace(std::move(*journal));
+    } else {
+        auto file = open_destination(state->options.file);
+        if (!file) return std::move(file).error();
+        state->take(std::move(*file));
+    }
     state->wake.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!state->wake) return errno_error("eventfd");
     const bool at_once = state->options.start;

@@ -19,7 +19,7 @@
 namespace spoor::broker {
 
 struct AuditOptions {
-    std::string file;                  // absolute, or "stderr"
+    std::string file;                  // absolute, "stderr", "journal" or "journal:SOCKET"
     uint64_t rotate = 64 << 20;        // bytes; 0: never. Regular files only
     uint32_t keep = 4;                 // FILE.1, the newest, to FILE.keep; 0: what is full is removed
     size_t queue_bytes_max = 1 << 20;  // what waits to be written
@@ -41,6 +41,7 @@ struct AuditEvent {
     std::string_view cgroup;
     std::optional<uint64_t> session;
     uint32_t ring_bytes = 0;
+    const char* mode = nullptr;  // that the session says it runs in
     std::optional<double> seconds;  // that the session lasted
     const spoor_counters* counters = nullptr;
 };

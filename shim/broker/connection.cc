@@ -1,6 +1,7 @@
 #include "shim/broker/connection.h"
 
 #include <sys/random.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <bit>
@@ -9,6 +10,7 @@
 
 #include "base/path_table.h"
 #include "shim/broker/cgroup_claim.h"
+#include "shim/broker/mode_claim.h"
 #include "shim/broker/tenant.h"
 
 namespace spoor::broker {
@@ -98,6 +100,15 @@ Token make_token() {
     return token;
 }
 
+// A running session's recorder may be older than this spoord.
+bool understands(const RequestMessage& message) {
+    if (message.version == version) return true;
+    const auto request = static_cast<Request>(message.request);
+    return message.version >= oldest_session_version && message.version < version &&
+           (request == Request::resume || request == Request::stats || request == Request::grow ||
+            request == Request::renew || request == Request::disarm);
+}
+
 Code code_of(const Error& error) {
     switch (error.code) {
         case ENOTDIR:
@@ -170,15 +181,15 @@ bool Connection::serve() {
     desk_.asked(keep ? static_cast<Request>(request.request) : Request{});
     if (!keep)
         reply = refusal(Code::bad_request, "malformed request");
-    else if (request.version != version)
+    else if (!understands(request))
         reply = refusal(Code::bad_version, "this spoord speaks protocol version " + std::to_string(version) +
                                                ": install spoor and spoord of one release");
     else
         reply = answer(request, received->fds, ring);
     reply.magic = magic;
-    reply.version = version;
+    reply.version = understands(request) ? request.version : version;
     reply.request = request.request;
-    reply.abi_version = SPOOR_ABI_VERSION;
+    reply.abi_version = abi_version_;
     return send_reply(socket_.get(), reply, ring.get()) && keep;
 }
 
@@ -271,13 +282,20 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     subject_.cgroup_id = 0;
     subject_.tenant.cgroup.clear();
     subject_.ring_bytes = 0;
+    subject_.mode = nullptr;
     if (fds.size() != fds_max)
         return refusal(Code::bad_request, "arm takes the cgroup's directory and a pidfd");
     if (auto there = peer_lives(socket_.get(), subject_.peer.pid); !there)
         return refusal(Code::bad_process, there.error().message);
     auto init = pid_of_pidfd(fds[1].get());
     auto root = claim_cgroup(fds[0].get(), subject_.peer.uid, init ? *init : 0);
-    if (!root) return refusal(code_of(root.error()), root.error().message);
+    if (!root) {
+        const Code code = code_of(root.error());
+        struct stat st {};
+        // Whose cgroup somebody was after is worth knowing.
+        if (code == Code::not_owner && ::fstat(fds[0].get(), &st) == 0) subject_.cgroup_id = st.st_ino;
+        return refusal(code, root.error().message);
+    }
     subject_.cgroup_id = root->cgroup_id;
     if (!init) return refusal(Code::bad_process, init.error().message);
     auto path = cgroup_path_of(fds[0].get(), root->cgroup_id, *init);
@@ -285,6 +303,11 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     if (!path && desk_.ledger().needs_cgroup())
         return refusal(Code::bad_process, "the process is not in the cgroup");
     subject_.tenant.cgroup = path.value_or("");
+    const auto claim = parse_mode_claim(request.pid);
+    if (!claim) return refusal(Code::bad_request, "the modes are malformed");
+    if (*claim) subject_.mode = to_string((*claim)->container);
+    if (const auto why = forbidden_by(desk_.ledger().rule_for(subject_.tenant), *claim))
+        return refusal(Code::mode, *why);
     auto task_keys = task_keys_of(request);
     if (!task_keys) return refusal(Code::bad_request, "the task keys are malformed");
     const uint32_t most = std::min(quota_.ring_bytes_max, desk_.ledger().largest_ring(subject_.tenant));
@@ -330,6 +353,7 @@ ReplyMessage Connection::resume(const RequestMessage& request, UniqueFd& ring) {
     subject_.tenant.cgroup = session->owner.cgroup;
     subject_.session = session->session;
     subject_.ring_bytes = session->sizes.ring_bytes;
+    abi_version_ = session->abi_version;
     // It was granted before: today's rules do not end it.
     holding_.emplace(
         desk_.ledger().keep(subject_.tenant, session->sizes.ring_bytes, session->sizes.seen_entries));

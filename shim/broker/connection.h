@@ -75,6 +75,7 @@ private:
     Orphans& orphans_;
     Desk& desk_;
     Quota quota_;
+    uint32_t abi_version_ = SPOOR_ABI_VERSION;  // of the session's records
     Subject subject_;
     const char* asked_ = "invalid";  // the request being answered
     bool armed_ = false;

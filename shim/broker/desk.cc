@@ -38,6 +38,8 @@ const char* name_of(Code code) {
             return "bad_process";
         case Code::no_session:
             return "no_session";
+        case Code::mode:
+            return "mode";
     }
     return "unknown";
 }
@@ -80,6 +82,7 @@ AuditEvent Desk::about(const char* event, const Subject& subject) const {
     about.cgroup = subject.tenant.cgroup;
     if (subject.session != 0) about.session = subject.session;
     about.ring_bytes = subject.ring_bytes;
+    about.mode = subject.mode;
     return about;
 }
 

@@ -26,6 +26,7 @@ struct Subject {
     uint64_t cgroup_id = 0;
     uint64_t session = 0;  // 0: none (yet)
     uint32_t ring_bytes = 0;
+    const char* mode = nullptr;  // that the session says it runs in
 };
 
 class Desk {

@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -28,11 +29,23 @@ constexpr std::chrono::seconds refuse_for{30};
 constexpr std::chrono::seconds refuse_private_for{2};
 
 // The socket that systemd (or a recorder that starts a private broker) has bound for us:
-// sd_listen_fds(3).
-UniqueFd passed_listener() {
+// sd_listen_fds(3). No descriptor: none was passed to this process.
+Result<UniqueFd> passed_listener() {
     const char* pid = std::getenv("LISTEN_PID");
+    if (!pid || std::to_string(::getpid()) != pid) return UniqueFd();
     const char* count = std::getenv("LISTEN_FDS");
-    if (!pid || !count || std::to_string(::getpid()) != pid || std::string(count) != "1") return UniqueFd();
+    if (!count || std::string_view(count) != "1")
+        return Error{EINVAL,
+                     std::string("LISTEN_FDS is ") + (count ? count : "not set") +
+                         ": spoord takes one socket (ListenSequentialPacket= of its socket unit), or none"};
+    int type = 0, listens = 0;
+    socklen_t size = sizeof type;
+    if (::getsockopt(first_passed_fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+        return errno_error("the socket that LISTEN_FDS tells of, descriptor 3");
+    (void)::getsockopt(first_passed_fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+    if (type != SOCK_SEQPACKET || listens == 0)
+        return Error{EINVAL,
+                     "descriptor 3, which LISTEN_FDS tells of, is no listening SOCK_SEQPACKET socket"};
     ::fcntl(first_passed_fd, F_SETFD, FD_CLOEXEC);
     return UniqueFd(first_passed_fd);
 }
@@ -91,7 +104,9 @@ Status run(const std::string& socket_path, const std::string& config_file, bool 
     auto config = read_policy(config_file);
     if (!config) return std::move(config).error();
     if (!end_with_last && !safety.extra_capabilities) SPOOR_TRY(broker::refuse_extra_capabilities());
-    UniqueFd listener = passed_listener();
+    auto passed = passed_listener();
+    if (!passed) return std::move(passed).error();
+    UniqueFd listener = std::move(*passed);
     if (listener) {
         options.socket_path = path_of(listener);
     } else {

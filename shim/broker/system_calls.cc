@@ -60,6 +60,7 @@ constexpr int allowed[] = {
     SCMP_SYS(fsync),
     SCMP_SYS(fdatasync),
     SCMP_SYS(ftruncate),
+    SCMP_SYS(memfd_create),  // of a large entry for the journal
     SCMP_SYS(write),
     SCMP_SYS(writev),
     SCMP_SYS(ioctl),
@@ -95,10 +96,11 @@ constexpr int allowed[] = {
 
 // Of bpf(2): maps are made and used, programs that were loaded are attached, both are pinned.
 constexpr int allowed_bpf[] = {
-    BPF_MAP_CREATE,      BPF_MAP_LOOKUP_ELEM,     BPF_MAP_UPDATE_ELEM,
-    BPF_MAP_DELETE_ELEM, BPF_MAP_GET_NEXT_KEY,    BPF_OBJ_PIN,
-    BPF_OBJ_GET,         BPF_OBJ_GET_INFO_BY_FD,  BPF_LINK_CREATE,
-    BPF_LINK_DETACH,     BPF_RAW_TRACEPOINT_OPEN,
+    BPF_MAP_CREATE,       BPF_MAP_LOOKUP_ELEM,     BPF_MAP_UPDATE_ELEM,
+    BPF_MAP_DELETE_ELEM,  BPF_MAP_GET_NEXT_KEY,    BPF_OBJ_PIN,
+    BPF_OBJ_GET,          BPF_OBJ_GET_INFO_BY_FD,  BPF_LINK_CREATE,
+    BPF_LINK_DETACH,      BPF_RAW_TRACEPOINT_OPEN, BPF_MAP_UPDATE_BATCH,
+    BPF_MAP_DELETE_BATCH,
 };
 
 constexpr int deadly[] = {

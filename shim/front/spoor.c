@@ -323,14 +323,14 @@ static int create_runtime(struct hook *hook)
 static bool swept_of_late(const char *state_dir)
 {
 	enum { sweep_every_s = 60 };
-	char stamp[PATH_MAX];
+	char root[PATH_MAX];
 	struct stat st;
 	const char *slash = strrchr(state_dir, '/');
-	if (!slash || snprintf(stamp, sizeof(stamp), "%.*s/../swept", (int)(slash - state_dir), state_dir) >=
-			      (int)sizeof(stamp))
+	if (!slash ||
+	    snprintf(root, sizeof(root), "%.*s/..", (int)(slash - state_dir), state_dir) >= (int)sizeof(root))
 		return false;
 	time_t now = time(NULL);
-	return !lstat(stamp, &st) && st.st_mtime <= now && now - st.st_mtime < sweep_every_s;
+	return !lstat(root, &st) && st.st_mtime <= now && now - st.st_mtime < sweep_every_s;
 }
 
 static int poststop(struct hook *hook)

@@ -71,6 +71,8 @@ int errno_of(Code code) {
             return ESRCH;
         case Code::no_session:
             return ESTALE;
+        case Code::mode:
+            return EPERM;
     }
     return EPROTO;
 }
@@ -247,8 +249,10 @@ Result<GrantedRing> Client::take_ring(Result<Reply> reply, const char* what) {
 }
 
 Result<GrantedRing> Client::arm(const std::string& container_id, int cgroup, int pidfd, uint32_t ring_bytes,
-                                const std::vector<std::string>& task_keys, Deadline deadline) {
+                                const std::vector<std::string>& task_keys, uint32_t modes,
+                                Deadline deadline) {
     RequestMessage message = message_for(Request::arm);
+    message.pid = modes;
     message.ring_bytes = ring_bytes;
     container_id.copy(message.container_id, sizeof message.container_id - 1);
     size_t at = 0;

@@ -72,8 +72,9 @@ public:
 
     // Starts tracing the cgroup whose directory is `cgroup`; both descriptors stay the caller's.
     // `task_keys`: names of environment variables that every exec is to tell (bpf/tracer.h's limits).
+    // `modes`: the protocol's modes_word(). EPERM: the operator does not let the caller run in them.
     Result<GrantedRing> arm(const std::string& container_id, int cgroup, int pidfd, uint32_t ring_bytes,
-                            const std::vector<std::string>& task_keys, Deadline deadline);
+                            const std::vector<std::string>& task_keys, uint32_t modes, Deadline deadline);
     // The process has a new task: what it does is told again. ESRCH: it has ended.
     Status renew(uint32_t host_pid, uint64_t start_ns, Deadline deadline);
     // The session's window, to be mapped. EDQUOT: the tenant's bytes are used up. Another error: accesses are

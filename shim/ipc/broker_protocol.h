@@ -2,7 +2,10 @@
 // fixed-size reply, host byte order. Documented for reviewers in docs/broker-protocol.md.
 //
 // One connection holds at most one session; closing it ends the session. A spoord that ends leaves its
-// sessions to the next one, where their recorders resume them.
+// sessions to the next one, where their recorders resume them. A recorder is of the release that its
+// container was started with, and spoord may be of a later one by then: resume, stats, grow, renew and disarm
+// are served in every version from `oldest_session_version` on, so a later one must leave their fields where
+// they are.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +15,12 @@
 namespace spoor::broker {
 
 inline constexpr uint32_t magic = 0x53504f52;  // "SPOR"
+#ifdef SPOOR_TEST_NEXT_RELEASE                 // tests/broker: a spoord that speaks a later version
+inline constexpr uint16_t version = 1000;
+#else
 inline constexpr uint16_t version = 2;
+#endif
+inline constexpr uint16_t oldest_session_version = 2;
 inline constexpr const char* default_socket = "/run/spoor/spoord.sock";
 
 enum class Request : uint16_t {
@@ -39,16 +47,24 @@ enum class Code : int32_t {
     unavailable = 7,  // the kernel refused; text says what; window: this hook family refuses nothing
     bad_process = 8,  // the pidfd is no live process
     no_session = 9,   // resume: nothing to resume, or not with this token
+    mode = 10,        // arm: the tenant may not run a session so; text says which modes it may have
 };
+
+// In `pid` of arm: the mode of the container (0 off, 1 warn, 2 strict) in the lowest byte, and in the next
+// one the set of modes that tasks may ask for (bit n: mode n). 0: nothing is said, as by clients of before.
+inline constexpr uint32_t modes_said = 1u << 31;
+constexpr uint32_t modes_word(uint32_t container, uint32_t tasks) {
+    return modes_said | tasks << 8 | container;
+}
 
 struct RequestMessage {
     uint32_t magic;
     uint16_t version;
-    uint16_t request;     // Request
-    uint32_t ring_bytes;  // arm: wanted size, a power of two; grow: wanted size; assign: the refusal, as in
-                          // bpf/state.h's spoor_process
-    uint32_t pid;         // renew: in the host's pid namespace, as the records have it
-    uint64_t start_ns;    // renew; list: 0, then the cgroup id that the last answer had
+    uint16_t request;        // Request
+    uint32_t ring_bytes;     // arm: wanted size, a power of two; grow: wanted size; assign: the refusal, as in
+                             // bpf/state.h's spoor_process
+    uint32_t pid;            // renew: in the host's pid namespace, as the records have it; arm: modes_word()
+    uint64_t start_ns;       // renew; list: 0, then the cgroup id that the last answer had
     char container_id[256];  // arm: for the audit log; NUL-ended
     char task_keys[216];     // arm: names of environment variables, each NUL-ended; the rest is zero
     uint64_t token[2];       // resume: as the reply to arm had it

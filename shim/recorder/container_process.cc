@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <csignal>
 #include <string_view>
@@ -13,6 +15,7 @@
 
 #include "base/files.h"
 #include "base/process.h"
+#include "shim/ipc/broker_protocol.h"
 #include "shim/recorder/outbox.h"
 #include "signal/declared_judge.h"
 
@@ -59,6 +62,17 @@ std::vector<uint64_t> numbers_of(uint32_t host_pid) {
     for (std::string_view word : words(rest.substr(0, rest.find('\n'))))
         if (auto value = number(word)) numbers.push_back(*value);
     return numbers;
+}
+
+// As spoord is told of them.
+uint32_t modes_of(const Job& job) {
+    constexpr std::array<std::string_view, 3> words{"off", "warn", "strict"};
+    const auto number = [&words](std::string_view word) {
+        return static_cast<uint32_t>(std::ranges::find(words, word) - words.begin());
+    };
+    uint32_t tasks = 0;
+    for (const std::string& mode : job.task_modes) tasks |= 1u << number(mode);
+    return broker::modes_word(number(job.mode), tasks);
 }
 
 }  // namespace
@@ -141,6 +155,12 @@ TrailOptions trail_options_of(const Job& job, pid_t init_pid) {
     options.tasks = task_options_of(job, init_pid);
     options.tasks.listener = Outbox::make(job.delivery, job.container_id, job.image);
     return options;
+}
+
+Result<broker::GrantedRing> arm_for(broker::Client& client, const Job& job, int cgroup, int pidfd,
+                                    broker::Deadline deadline) {
+    return client.arm(job.container_id, cgroup, pidfd, job.ring_bytes, task_keys_of(job), modes_of(job),
+                      deadline);
 }
 
 }  // namespace spoor

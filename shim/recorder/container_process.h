@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "shim/ipc/broker_client.h"
 #include "shim/ipc/job.h"
 #include "signal/task_book.h"
 #include "signal/trail.h"
@@ -34,6 +35,10 @@ Result<UniqueFd> open_directory_in(pid_t host_pid, const std::string& path);
 
 // The environment variables that spoord is to tell of each program.
 [[nodiscard]] std::vector<std::string> task_keys_of(const Job& job);
+
+// Has spoord trace the container as the job wants it; errors as of Client::arm().
+Result<broker::GrantedRing> arm_for(broker::Client& client, const Job& job, int cgroup, int pidfd,
+                                    broker::Deadline deadline);
 
 // How the tasks of a container are to be kept: its mode, and how its processes and its workspaces are
 // reached. `init_pid`: its first process.

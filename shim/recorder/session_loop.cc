@@ -360,14 +360,13 @@ Status SessionLoop::start_tracing(pid_t pid) {
 }
 
 Result<broker::GrantedRing> SessionLoop::ask_broker(int cgroup, int pidfd, broker::Deadline deadline) {
-    auto granted =
-        broker_->arm(job_.container_id, cgroup, pidfd, job_.ring_bytes, task_keys_of(job_), deadline);
+    auto granted = arm_for(*broker_, job_, cgroup, pidfd, deadline);
     if (granted || broker_->connected() || granted.error().code == ETIMEDOUT) return granted;
     // spoord was restarted since the container's set-up began.
     auto again = environment_.connect_broker(job_, deadline);
     if (!again) return std::move(again).error();
     *broker_ = std::move(*again);
-    return broker_->arm(job_.container_id, cgroup, pidfd, job_.ring_bytes, task_keys_of(job_), deadline);
+    return arm_for(*broker_, job_, cgroup, pidfd, deadline);
 }
 
 Session SessionLoop::facts() const {

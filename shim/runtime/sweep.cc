@@ -68,12 +68,6 @@ void for_each_name(const std::string& directory, Visit visit) {
         if (is_plain_container_id(entry->d_name)) visit(std::string(entry->d_name));
 }
 
-// Nothing is written through a link that somebody may have put there.
-void touch(const std::string& path) {
-    const auto file = open_file(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
-    if (file) ::futimens(file->get(), nullptr);
-}
-
 }  // namespace
 
 void sweep_beside(const std::string& state_dir) {
@@ -91,7 +85,7 @@ void sweep_beside(const std::string& state_dir) {
         if (is_old_directory(volumes + name) && !exists(containers + "/" + name))
             remove_if_empty(volumes + name);
     });
-    touch(containers.substr(0, above) + "/swept");
+    ::utimensat(AT_FDCWD, containers.substr(0, above).c_str(), nullptr, AT_SYMLINK_NOFOLLOW);
 }
 
 }  // namespace spoor

@@ -20,6 +20,7 @@
 #include "shim/runtime/detached.h"
 #include "shim/runtime/environment.h"
 #include "shim/runtime/recorder_process.h"
+#include "shim/runtime/runtime_features.h"
 #include "shim/runtime/state_dir.h"
 #include "shim/runtime/tenancy.h"
 #include "shim/runtime/volume_choice.h"
@@ -232,6 +233,7 @@ Result<Handover> write_augmented(Handover::Option option, const Bundle& bundle, 
 Status start_recorder(const Config& config, const CommandLine& line, const Job& job, const std::string& own) {
     SPOOR_TRY(can_be_traced(config.runtime, line.verb));
     const auto end = std::chrono::steady_clock::now() + config.setup_deadline;
+    if (!is_known(config.runtime)) SPOOR_TRY(ask_for_hooks(config.runtime, config.setup_deadline / 2));
     const std::string program = find_program(config.recorder, "spoor-recorder", own);
     auto started = RecorderProcess::start(program, job, refuses(config));
     if (!started) return std::move(started).error().context("start the recorder");

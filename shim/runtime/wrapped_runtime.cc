@@ -35,6 +35,8 @@ Dialect dialect_of(const std::string& runtime) {
     return name == "runc" || name.starts_with("runc-") ? Dialect::runc : Dialect::crun;
 }
 
+bool is_known(const std::string& runtime) { return is_crun(runtime) || dialect_of(runtime) == Dialect::runc; }
+
 Status can_be_traced(const std::string& runtime, CommandLine::Verb verb) {
     const std::string_view name = name_of(runtime);
     if (name == "runsc" || name == "krun" || name.starts_with("kata"))

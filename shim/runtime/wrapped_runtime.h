@@ -22,6 +22,8 @@ struct Handover {
 // What `runtime` understands, judged by its name.
 [[nodiscard]] Handover::Option handover_option(const std::string& runtime, CommandLine::Verb verb);
 [[nodiscard]] Dialect dialect_of(const std::string& runtime);
+// crun, runc and their other names: what they can do is known. Others are asked (runtime_features.h).
+[[nodiscard]] bool is_known(const std::string& runtime);
 // Fails for what calls no createRuntime hook, so that there is no moment to begin in (crun's restore), and
 // for what runs its containers on a kernel of their own, where nothing of theirs is seen (gVisor, Kata).
 [[nodiscard]] Status can_be_traced(const std::string& runtime, CommandLine::Verb verb);

@@ -4,6 +4,7 @@ that has two capabilities. systemd-socket-activate(1) is systemd's own code for 
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -187,3 +188,35 @@ def test_extra_capabilities_that_are_allowed_are_given_up(place):
     finally:
         process.terminate()
         assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("count, kind, said", [
+    ("2", socket.SOCK_SEQPACKET, "LISTEN_FDS is 2: spoord takes one socket"),
+    ("x", socket.SOCK_SEQPACKET, "LISTEN_FDS is x: spoord takes one socket"),
+    (None, socket.SOCK_SEQPACKET, "LISTEN_FDS is not set: spoord takes one socket"),
+    ("1", socket.SOCK_STREAM, "no listening SOCK_SEQPACKET socket"),
+    ("1", None, "descriptor 3: "),
+])
+def test_sockets_that_are_not_the_one_it_takes(place, count, kind, said):
+    """A unit that passes other sockets is told so, and no socket is made beside it."""
+    arguments = [os.environ["SPOORD"], "--allow-extra-capabilities", "--pins", "none", "--socket", str(place / "own")]
+    read, write = os.pipe()
+    with socket.socket(socket.AF_UNIX, kind or socket.SOCK_STREAM) as passed:
+        passed.bind(str(place / "passed"))
+        passed.listen()
+        pid = os.fork()
+        if pid == 0:
+            os.dup2(write, 2)
+            if kind is None:
+                os.close(3)
+            elif passed.fileno() != 3:
+                os.dup2(passed.fileno(), 3)
+            os.set_inheritable(3, True) if kind is not None else None
+            environment = {"LISTEN_PID": str(os.getpid()), **({"LISTEN_FDS": count} if count else {})}
+            os.execve(arguments[0], arguments, environment)
+        os.close(write)
+        with os.fdopen(read) as log:
+            text = log.read()
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+    assert said in text, text
+    assert not (place / "own").exists()

@@ -34,10 +34,10 @@ class Broker:
             return subprocess.Popen([os.environ["SPOORD"], "--allow-extra-capabilities", "--socket", self.socket, "--pins", self.pins,
                                      "--max-ring", str(1 << 21), *options], stderr=log)
 
-    def start(self, *options, linger=0):
+    def start(self, *options, linger=0, version=peer.VERSION):
         self.process = self.spawn("--linger", str(linger), *options)
         client = self.connect()
-        assert client.ask(peer.request(peer.HELLO)).code == peer.OK
+        assert client.ask(peer.request(peer.HELLO, version=version)).code == peer.OK
         client.close()
 
     def connect(self):

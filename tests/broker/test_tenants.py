@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import time
@@ -152,6 +153,46 @@ def test_dedupe_entries(spoord, box):
     assert broker.metric("spoor_dedupe_entries", tenant="small", uid=str(ALICE)) == 4096 + 8192
     first.finish()
     other.finish()
+
+
+OFF, WARN, STRICT = range(3)
+
+
+def modes_word(container, *tasks):
+    return 1 << 31 | sum(1 << task for task in tasks) << 8 | container
+
+
+@pytest.mark.parametrize("limits, word, reason", [
+    ({"modes": ["warn", "strict"]}, modes_word(OFF, WARN), "mode off is not allowed"),
+    ({"modes": "strict"}, modes_word(WARN, STRICT), "mode warn is not allowed"),
+    ({"modes": "strict"}, modes_word(STRICT, OFF, STRICT), "tasks of mode off are not allowed"),
+    ({"modes": "strict"}, 0, "does not say which mode"),
+    ({"annotations": {"io.spoor.mode": "strict"}}, modes_word(WARN, WARN), "mode strict is forced"),
+])
+def test_a_session_in_a_mode_that_is_not_to_be_had(spoord, box, limits, word, reason):
+    """Said by who forges its requests: spoor itself would not ask for these."""
+    broker = spoord(rule("small", ALICE, **limits), rule("large", BOB))
+    other, container = Traced(broker, box, BOB), box(owner=ALICE)
+    client = broker.connect(ALICE)
+    reply = client.ask(peer.request(peer.ARM, KIB64, pid=word), [container.fd, container.pidfd])
+    assert reply.code == peer.MODE and reason in reply.text and not reply.fds
+    line = broker.audit(event="request", request="arm", outcome="refused", code="mode", reason=reply.text)[-1]
+    assert (line["tenant"], line["uid"]) == ("small", ALICE)
+    assert line.get("mode") == (("off", "warn", "strict")[word & 0xff] if word else None)
+    assert broker.metric("spoor_refusals_total", tenant="small", reason="mode") == 1
+    assert broker.metric("spoor_sessions", tenant="small", uid=str(ALICE)) is None
+    granted = client.ask(peer.request(peer.ARM, KIB64, pid=modes_word(STRICT, STRICT)), [container.fd, container.pidfd])
+    assert granted.code == peer.OK, granted.text
+    assert broker.audit(event="request", request="arm", outcome="granted", uid=ALICE)[-1]["mode"] == "strict"
+    other.finish()
+
+
+@pytest.mark.parametrize("word", [1, modes_word(3, WARN), modes_word(WARN), modes_word(WARN, 3), 1 << 31 | 1 << 16])
+def test_words_of_modes_that_are_none(spoord, box, word):
+    broker = spoord()
+    container = box(owner=BOB)
+    reply = broker.connect(BOB).ask(peer.request(peer.ARM, KIB64, pid=word), [container.fd, container.pidfd])
+    assert reply.code == peer.BAD_REQUEST and "modes" in reply.text
 
 
 def test_connections(spoord, box):
@@ -313,6 +354,24 @@ def test_the_audit_log_is_rotated(spoord, box, tmp_path):
     assert all(file.stat().st_size <= 2000 for file in files)
     for file in files[1:]:
         assert all(json.loads(line)["schema"] == "spoor.audit/1" for line in file.read_text().splitlines())
+
+
+def test_the_audit_log_in_the_journal(spoord, box, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+        journal.settimeout(20)
+        journal.bind(str(tmp_path / "journal"))
+        os.chmod(tmp_path / "journal", 0o666)
+        broker = spoord(rule("small", ALICE, containers=0), audit={"file": f"journal:{tmp_path}/journal"})
+        container = box(owner=ALICE)
+        assert broker.connect(ALICE).arm(container.fd, container.pidfd).code == peer.QUOTA
+        entry = {}
+        while entry.get("SPOOR_EVENT") != "request":
+            fields = journal.recv(1 << 16).decode().splitlines()
+            entry = dict(field.split("=", 1) for field in fields if field)
+    line = json.loads(entry["MESSAGE"])
+    governed.VALIDATOR.validate(line)
+    assert (entry["SPOOR_CODE"], entry["SPOOR_LIMIT"], entry["PRIORITY"]) == ("quota", "containers", "4")
+    assert entry["SPOOR_CGROUP_ID"] == str(line["cgroupId"]) == str(os.fstat(container.fd).st_ino)
 
 
 @pytest.mark.parametrize("destination", ["fifo", "full"])

@@ -3,13 +3,14 @@
 import difflib
 import json
 import re
+from pathlib import Path
 
 import grpc
 import pytest
 import websocket
 
-from conftest import IMAGE, PROGRAM
-from harness import cgroups, finished_trail, processes, until
+from conftest import IMAGE, PROGRAM, SYSTEMD
+from harness import STATE_ROOT, cgroups, finished_trail, processes, until
 
 NETWORK = 2  # NODE: the host's, so that no CNI plugin is needed
 
@@ -29,32 +30,44 @@ def made_equal(item):
     return re.sub(r"\b\d{2,}\b", "<n>", text)
 
 
+# What plays are made with: a container's runtime, and whether it is to be traced.
+SIDES = {"crun": ("crun", True), "untraced": ("spoor", False), "spoor": ("spoor", True)}
+
+
+def own_volumes():
+    return {volume for root in (STATE_ROOT, Path("/run/spoor")) for volume in root.glob("volumes/*")}
+
+
 def both(play):
-    """play(runtime) for crun and for spoor; what it tells must be equal, and nothing may be left."""
-    seen = []
-    for runtime in PROGRAM:
-        before = cgroups()
-        seen.append([made_equal(item) for item in play(runtime)])
-        until(lambda: not processes("spoor", "crun", "probe", "sleep", "containerd-shim"),
-              lambda: f"{runtime}: nothing runs: {processes('spoor', 'crun', 'probe', 'sleep', 'containerd-shim')}")
+    """play(runtime, annotations) for crun and for spoor, which is told not to trace and then to; what it tells must be
+    equal, and nothing may be left."""
+    first = None
+    for side, (runtime, traced) in SIDES.items():
+        before, volumes = cgroups(), own_volumes()
+        seen = "\n".join(made_equal(item) for item in play(runtime, {} if traced else {"io.spoor.trace": "false"})).splitlines()
+        names = ("spoor", "crun", "probe", "sleep")
+        until(lambda: not processes(*names), lambda: f"{side}: nothing runs: {processes(*names)}")
         until(lambda: not {path for path in cgroups() - before if not path.endswith("/k8s.io")}, lambda: cgroups() - before)
-    texts = ["\n".join(side).splitlines() for side in seen]
-    assert texts[0] == texts[1], "\n".join(difflib.unified_diff(*texts, *PROGRAM, lineterm=""))
+        assert traced or own_volumes() == volumes
+        first = first or seen
+        assert first == seen, "\n".join(difflib.unified_diff(first, seen, "crun", side, lineterm=""))
 
 
 # ---------------------------------------------------------------------------------------- ctr
 
 
-def ctr_run(ctr, runtime, *arguments, volume=None, **options):
+def ctr_run(ctr, runtime, *arguments, annotations=None, volume=None, **options):
     mount = ["--mount", f"type=bind,src={volume},dst=/run/spoor,options=rbind:rw"] if volume else []
-    return ctr("run", "--snapshotter=native", "--runc-binary", PROGRAM[runtime], *mount, *arguments, **options)
+    by_systemd = ["--runc-systemd-cgroup", "--cgroup=system.slice:ctr:c"] if SYSTEMD else []
+    told = [word for name, value in (annotations or {}).items() for word in ("--annotation", f"{name}={value}")]
+    return ctr("run", "--snapshotter=native", "--runc-binary", PROGRAM[runtime], *mount, *by_systemd, *told, *arguments, **options)
 
 
 @pytest.mark.parametrize("command", [
     ["/bin/probe"], ["/bin/sh", "-c", "echo out; echo err >&2; exit 7"], ["/no/such/program"]])
 def test_run(ctr, command):
-    def play(runtime):
-        yield ctr_run(ctr, runtime, "--rm", IMAGE, "c", *command)
+    def play(runtime, annotations):
+        yield ctr_run(ctr, runtime, "--rm", IMAGE, "c", *command, annotations=annotations)
         for kind in ("container", "snapshot"):  # of one that did not start ctr keeps these
             ctr(*(["snapshot", "--snapshotter=native"] if kind == "snapshot" else [kind]), "rm", "c")
 
@@ -68,8 +81,8 @@ def test_trail(ctr, volume):
 
 
 def test_life_of_a_task(ctr):
-    def play(runtime):
-        yield ctr_run(ctr, runtime, "--detach", IMAGE, "c")
+    def play(runtime, annotations):
+        yield ctr_run(ctr, runtime, "--detach", IMAGE, "c", annotations=annotations)
         yield ctr("task", "ls")
         yield ctr("task", "ps", "c")
         yield ctr("task", "exec", "--exec-id", "e", "c", "/bin/probe")
@@ -95,11 +108,13 @@ class Pod:
 
     def __init__(self, cri, runtime, tmp_path, annotations=None):
         self.cri, self.types = cri, cri.types
-        self.logs = tmp_path / f"logs-{runtime}"
+        self.logs = tmp_path / f"logs-{len(list(tmp_path.iterdir()))}"
         self.config = self.types.PodSandboxConfig(log_directory=str(self.logs), annotations=annotations or {})
         self.config.metadata.name = self.config.metadata.uid = f"twins-{runtime}"
         self.config.metadata.namespace = "test"
         self.config.linux.security_context.namespace_options.network = NETWORK
+        if SYSTEMD:
+            self.config.linux.cgroup_parent = "system.slice"
         self.id = cri("RunPodSandbox", self.types.RunPodSandboxRequest(config=self.config, runtime_handler=runtime),
                       self.types.PodSandboxId).pod_sandbox_id
 
@@ -156,8 +171,8 @@ def stream(url, send=None):
 def test_pod(cri, tmp_path):
     """pods, exec, exec sync, attach, update, stats, logs, delete."""
 
-    def play(runtime):
-        pod, types = Pod(cri, runtime, tmp_path), cri.types
+    def play(runtime, annotations):
+        pod, types = Pod(cri, runtime, tmp_path, annotations), cri.types
         main = pod.start("main", ["/bin/sh", "-c", "echo begun; exec sleep 1000"])
         yield pod.execute(main, "/bin/probe")
         yield pod.execute(main, "/bin/sh", "-c", "echo err >&2; exit 5")
@@ -188,8 +203,8 @@ def test_pod(cri, tmp_path):
 
 
 def test_a_program_that_is_not_there(cri, tmp_path):
-    def play(runtime):
-        pod = Pod(cri, runtime, tmp_path)
+    def play(runtime, annotations):
+        pod = Pod(cri, runtime, tmp_path, annotations)
         with pytest.raises(grpc.RpcError) as missing:
             pod.start("main", ["/no/such/program"])
         yield missing.value.code()

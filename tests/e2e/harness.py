@@ -15,7 +15,9 @@ BIN = Path("/run/spoor-dev/bin")
 PROGRAMS = Path(os.environ.get("SPOOR_TEST_PROGRAMS", "/run/spoor-dev/programs"))
 ROOTFUL = os.geteuid() == 0
 STATE_ROOT = Path(os.environ["XDG_RUNTIME_DIR"]) / "spoor"
-TIMEOUT_S = 60
+# An emulated machine (tests/vm) takes longer for everything.
+PATIENCE = float(os.environ.get("SPOOR_TEST_PATIENCE", "1"))
+TIMEOUT_S = 60 * PATIENCE
 
 
 @dataclasses.dataclass
@@ -36,6 +38,7 @@ def execute(command, environment=None, input=None, cwd=None, timeout=TIMEOUT_S):
 
 def until(condition, what, timeout=10.0):
     """Waits for `condition()` to be true and returns its value."""
+    timeout *= PATIENCE
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
@@ -140,7 +143,8 @@ def processes(*names):
             if "/.." in status.read_text().splitlines()[-1]:
                 continue
             name = (status.parent / "comm").read_text().strip()
-            if name.startswith(names) and not is_inits_zombie(status.parent):
+            # Where there is no environment, spoord is in sight.
+            if name.startswith(names) and name != "spoord" and not is_inits_zombie(status.parent):
                 found.add(f"{name}[{status.parent.name}]")
         except (FileNotFoundError, ProcessLookupError):
             pass

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 import twin  # noqa: E402
 from harness import PROGRAMS, Podman  # noqa: E402
 
+collect_ignore = [] if twin.SYSTEMD else ["test_systemd.py"]
 APPLETS = "sh ls cat echo true false id kill sleep ps mkdir touch env seq head tail setsid wc sort tty stty".split()
 
 
@@ -29,6 +30,7 @@ def image(tmp_path_factory, settings):
     """busybox and the probe, as the image "twin"."""
     root = tmp_path_factory.mktemp("image")
     (root / "bin").mkdir()
+    (root / "tmp").mkdir()
     shutil.copy("/bin/busybox", root / "bin")
     shutil.copy(PROGRAMS / "probe", root)
     for applet in APPLETS:

@@ -202,3 +202,33 @@ def test_a_hook_that_is_killed(tmp_path):
         out, _ = process.communicate(timeout=SOON_S)
         assert process.returncode != 0 and out == ""
     nothing_is_left(t)
+
+
+@CHOICES
+@pytest.mark.parametrize("name", ["runsc", "krun", "kata-runtime"])
+def test_a_runtime_that_cannot_be_traced(name, choice, tmp_path):
+    """Its containers have a kernel of their own."""
+    program = tmp_path / name
+    program.write_text('#!/bin/sh\nexec /usr/bin/crun "$@"\n')
+    program.chmod(0o755)
+    check(lambda _: f"runtime: {program}\n", choice, "a kernel of their own")
+
+
+@CHOICES
+def test_a_runtime_that_calls_no_such_hook(choice, tmp_path):
+    """As its own `features` say: nothing would ever begin to trace."""
+    program = tmp_path / "other"
+    program.write_text('#!/bin/sh\n[ "$1" = features ] && echo \'{"hooks": ["poststop"]}\' || exec /usr/bin/crun "$@"\n')
+    program.chmod(0o755)
+    check(lambda _: f"runtime: {program}\n", choice, "calls no createRuntime hook")
+
+
+@pytest.mark.parametrize("runtime", ["/nonexistent/runtime", "/etc/passwd", "/tmp", "crun"])
+def test_a_runtime_that_is_none(runtime):
+    """Whatever may be unavailable: without it there is nothing to run."""
+    t = Alone(f"runtime: {runtime}\n")
+    t.bundle()
+    t.before = t._look()
+    done = t.run()
+    assert (done.returncode, done.stdout) == (1, "") and runtime in one_line(done.stderr), done
+    nothing_is_left(t)

@@ -72,7 +72,7 @@ def is_back(pid, before):
 
 def check_end(t, count, pid, before):
     until(lambda: not processes("spoor-recorder"), lambda: processes("spoor-recorder"), timeout=60)
-    twin.check_trails(count, may_be_untraced=False)
+    twin.check_trails(count)
     until(lambda: is_back(pid, before), lambda: f"spoord holds {held(pid)}, before {before}", timeout=30)
     for root in twin.STATE_ROOTS:
         assert not list(root.glob("containers/*"))

@@ -40,7 +40,7 @@ def made(directory, key, make):
 
 @contextmanager
 def only_one(build):
-    """Two runs at once would make the same things; and one virtual machine fills a processor."""
+    """Two runs at once would make the same things; the second one waits."""
     build.mkdir(parents=True, exist_ok=True)
     with open(build / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -13,7 +13,8 @@ from cache import made, run
 PUBLIC = "http://deb.debian.org/debian"
 PUBLIC_SECURITY = "http://deb.debian.org/debian-security"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-GUEST_RELEASE = "bookworm"
+# Its package is built against this one's libraries; a guest of another release gets those from here.
+BUILT_ON = "bookworm"
 LISTS_AGE_S = 24 * 3600
 
 
@@ -96,13 +97,14 @@ def kernel(build, archive, series):
     return made(build / "kernels" / series, packages[0], make)
 
 
-def debootstrap(directory, packages, scratch):
+def debootstrap(directory, release, packages, scratch):
     """A minimal Debian in `directory`."""
     sources = scratch / "root.list"
-    sources.write_text(source_line(GUEST_RELEASE) + source_line(f"{GUEST_RELEASE}-security"))
+    releases = dict.fromkeys([release, BUILT_ON])
+    sources.write_text("".join(source_line(suite) for name in releases for suite in (name, f"{name}-security")))
     keep_out = ["man", "doc", "locale", "info", "lintian", "bug", "zoneinfo"]
     run("mmdebstrap", "--quiet", "--variant=minbase", "--aptopt=Acquire::Languages \"none\"",
         "--aptopt=Acquire::Retries \"3\"", "--dpkgopt=force-unsafe-io",
         *(f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in keep_out),
-        f"--include={','.join(packages)}", GUEST_RELEASE, directory, sources, timeout_s=900)
+        f"--include={','.join(packages)}", release, directory, sources, timeout_s=900)
     shutil.rmtree(directory / "var/lib/apt/lists", ignore_errors=True)

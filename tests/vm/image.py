@@ -18,7 +18,10 @@ MODULES = """virtio_pci virtio_blk ext4 overlay fuse tun veth bridge br_netfilte
     xt_conntrack xt_multiport""".split()
 PACKAGES = """systemd systemd-sysv dbus dbus-user-session libpam-systemd udev podman crun runc containerd uidmap
     fuse-overlayfs slirp4netns netavark aardvark-dns iptables busybox-static procps bpftool
-    libbpf1 libcap2 libssl3 libspdlog1.10 libyaml-cpp0.7 libseccomp2 libcurl4 libprometheus-cpp-core1.0""".split()
+    libbpf1 libcap2 libssl3 libspdlog1.10 libyaml-cpp0.7 libseccomp2 libcurl4 libprometheus-cpp-core1.0
+    python3-pytest python3-grpcio python3-protobuf python3-websocket""".split()
+# Of these a release has what it put in their place.
+RENAMED = {"trixie": {"libssl3": "libssl3t64", "libcurl4": "libcurl4t64"}}
 TENANT = "tenant"
 NEEDLESS_UNITS = """apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
     systemd-tmpfiles-clean.timer getty@tty1.service systemd-networkd.service systemd-timesyncd.service
@@ -121,11 +124,12 @@ def furnish(root):
     run("systemctl", f"--root={root}", "enable", "vm-agent.service")
 
 
-def root_image(build):
-    """A raw ext4 image; machines write to overlays of it."""
+def root_image(build, release):
+    """A raw ext4 image of a release of Debian; machines write to overlays of it."""
     def make(directory):
         root = directory / "root"
-        debian.debootstrap(root, PACKAGES, directory)
+        packages = [RENAMED.get(release, {}).get(name, name) for name in PACKAGES]
+        debian.debootstrap(root, release, packages, directory)
         furnish(root)
         image = directory / "root.ext4"
         with open(image, "wb") as out:
@@ -134,5 +138,5 @@ def root_image(build):
             "-d", root, image)
         shutil.rmtree(root)
 
-    key = digest_of(HERE / "guest", HERE / "image.py", HERE / "debian.py")
-    return made(build / "root", key, make) / "root.ext4"
+    key = digest_of(release, HERE / "guest", HERE / "image.py", HERE / "debian.py")
+    return made(build / "root" / release, key, make) / "root.ext4"

@@ -5,6 +5,7 @@ Debian 12's). Payload and result travel on two raw disks, see guest/agent.
 """
 
 import ctypes
+import io
 import json
 import os
 import signal
@@ -23,7 +24,7 @@ PAYLOAD_MIB = 128
 RESULT_MIB = 256
 HEAD = 512
 WAITING = "vm-agent: waiting"
-BOOT_S = 180
+BOOT_S = 600  # 15 where nothing else runs
 RESUME_S = 60
 CONSOLE_LINES = 60
 LIBC = ctypes.CDLL(None)
@@ -48,13 +49,17 @@ def blank(path, mib):
         file.truncate(mib * MIB)
 
 
-def write_payload(path, directory):
-    """Puts a directory on the payload disk; returns the nonce that its result carries."""
+def write_payload(path, directory, files):
+    """Puts a directory and {name: text} on the payload disk; returns the nonce that its result carries."""
     nonce = secrets.token_hex(8)
     with open(path, "r+b") as disk:
         disk.seek(MIB)
         with tarfile.open(fileobj=disk, mode="w", format=tarfile.GNU_FORMAT) as tar:
             tar.add(directory, ".")
+            for name, text in files.items():
+                member = tarfile.TarInfo(f"./{name}")
+                member.size = len(text.encode())
+                tar.addfile(member, io.BytesIO(text.encode()))
         length = disk.tell() - MIB
         blocks = -(-length // MIB)
         if MIB + blocks * MIB > PAYLOAD_MIB * MIB:
@@ -138,9 +143,9 @@ class Machine:
         shutil.copy(self.overlay, snapshot / "root.qcow2")
         self.tell("cont")
 
-    def run(self, payload, results, limit_s):
-        """Runs a payload to the machine's end; its results are in the directory `results`."""
-        nonce = write_payload(self.payload, payload)
+    def run(self, payload, files, results, limit_s):
+        """Runs a payload, a directory and {name: text}, to the machine's end; its results are in the directory `results`."""
+        nonce = write_payload(self.payload, payload, files)
         self.wait_for(lambda: self.process.poll() is not None, limit_s, "the payload ends")
         read_result(self.result, nonce, results)
 

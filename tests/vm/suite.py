@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
-PARTS = ["package", "service", "rootful", "matrix", "rootless", "containerd", "fentry", "syscall-exit", "neighbours", "strict"]
+PARTS = ["package", "service", "rootful", "matrix", "rootless", "containerd", "systemd", "fentry", "syscall-exit", "neighbours", "strict"]
 # The matrix with the best hook family that the kernel has, and with families that spoord is told.
 MATRIX_PARTS = ["matrix", "fentry", "syscall-exit"]
 # Where spoor is to say that the kernel is too old.
@@ -23,7 +23,7 @@ TABLE = HERE / "expected.json"
 
 
 def parts_for(kernel, wanted):
-    if json.loads(TABLE.read_text()).get(kernel.name, {}).get("refused"):
+    if json.loads(TABLE.read_text()).get(kernel.facts, {}).get("refused"):
         return REFUSED_PARTS
     return [part for part in PARTS if part in ("package", "service") or part in wanted]
 
@@ -44,6 +44,14 @@ def make_payload(directory, package, programs, cases):
     lower.mkdir()
     (lower / "file").write_text("0123456789")
     ops_data.make(directory / "data")
+    # What the part "systemd" plays: the tests themselves, and what they take.
+    for suite in ("twin", "containerd", "e2e"):
+        shutil.copytree(TESTS / suite, directory / "source/tests" / suite,
+                        ignore=shutil.ignore_patterns("__pycache__", "*.c", "CMakeLists.txt"))
+    subprocess.run(["protoc", f"--proto_path={TESTS}/containerd", f"--python_out={directory}/source/tests/containerd",
+                    TESTS / "containerd/cri.proto"], check=True)
+    (directory / "programs").mkdir()
+    shutil.copy(programs / "probe", directory / "programs")
     for which, names in cases.items():
         (directory / f"cases-{which}").write_text(" ".join(names))
 
@@ -88,7 +96,7 @@ def neighbours(results):
 def accept(kernel, results, parts):
     """Makes what was found what is expected; for people to look over in the diff."""
     table = json.loads(TABLE.read_text())
-    entry = table.setdefault(kernel.name, {"left_out": {}})
+    entry = table.setdefault(kernel.facts, {"left_out": {}})
     entry["bpf_lsm"] = "bpf" in (results / "lsm").read_text().strip().split(",")
     if "service" in parts:
         entry["verifier"] = verifier_costs(results)

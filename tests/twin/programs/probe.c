@@ -2,7 +2,7 @@
  *
  * probe          all facts
  * probe notify   then "READY=1" to NOTIFY_SOCKET
- * probe wait     then "ready"; tells each signal it gets and ends with 7 on SIGTERM
+ * probe wait     then "ready"; tells each signal it gets and ends with 7 on SIGTERM, with 8 on SIGQUIT
  *
  * Inode numbers of pipes and sockets are left out; everything else is printed as it is. */
 #include <dirent.h>
@@ -173,8 +173,8 @@ static int wait_for_signals(void)
 			return 9;
 		printf("signal %d\n", number);
 		fflush(stdout);
-		if (number == SIGTERM)
-			return 7;
+		if (number == SIGTERM || number == SIGQUIT)
+			return number == SIGTERM ? 7 : 8;
 	}
 }
 

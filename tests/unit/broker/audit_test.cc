@@ -4,18 +4,85 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstring>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
 #include "base/unique_fd.h"
+#include "shim/broker/journal.h"
 #include "tests/support/temp_dir.h"
 
 namespace spoor::broker {
 namespace {
+
+// A journal's end of its socket: datagrams, or what the memfd that came instead holds.
+class FakeJournal {
+public:
+    explicit FakeJournal(const std::string& path) : socket_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        path.copy(address.sun_path, sizeof address.sun_path - 1);
+        EXPECT_EQ(::bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    }
+    // The next entry that has a field.
+    std::map<std::string, std::string> next() {
+        std::string bytes = receive();
+        while (bytes == "\n") bytes = receive();
+        std::map<std::string, std::string> fields;
+        for (size_t at = 0; at < bytes.size();) {
+            const size_t end = bytes.find_first_of("=\n", at);
+            const std::string name = bytes.substr(at, end - at);
+            uint64_t size = bytes.find('\n', end) - end - 1;
+            size_t value = end + 1;
+            if (bytes[end] == '\n') {
+                std::memcpy(&size, bytes.data() + value, sizeof size);
+                value += sizeof size;
+            }
+            fields[name] = bytes.substr(value, size);
+            EXPECT_EQ(bytes.at(value + size), '\n');
+            at = value + size + 1;
+        }
+        return fields;
+    }
+    [[nodiscard]] int fd() const { return socket_.get(); }
+
+private:
+    std::string receive() {
+        std::string bytes(1 << 20, '\0');
+        iovec part{bytes.data(), bytes.size()};
+        alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+        msghdr header{};
+        header.msg_iov = &part;
+        header.msg_iovlen = 1;
+        header.msg_control = control;
+        header.msg_controllen = sizeof control;
+        const ssize_t size = ::recvmsg(socket_.get(), &header, MSG_CMSG_CLOEXEC);
+        EXPECT_GE(size, 0);
+        bytes.resize(static_cast<size_t>(std::max<ssize_t>(size, 0)));
+        const cmsghdr* rights = CMSG_FIRSTHDR(&header);
+        if (rights == nullptr) return bytes;
+        int raw = -1;
+        std::memcpy(&raw, CMSG_DATA(rights), sizeof raw);
+        const UniqueFd file(raw);
+        constexpr int sealed = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
+        EXPECT_EQ(::fcntl(raw, F_GET_SEALS), sealed) << "journald takes no other";
+        bytes.resize(4 << 20);
+        const ssize_t read = ::pread(raw, bytes.data(), bytes.size(), 0);
+        EXPECT_GE(read, 0);
+        bytes.resize(static_cast<size_t>(std::max<ssize_t>(read, 0)));
+        return bytes;
+    }
+
+    UniqueFd socket_;
+};
 
 using nlohmann::json;
 using testing::SizeIs;
@@ -193,6 +260,66 @@ TEST_F(AuditLog, ALinkIsRefused) {
     auto audit = Audit::open({.file = path()});
     ASSERT_FALSE(audit);
     EXPECT_EQ(audit.error().code, ELOOP);
+}
+
+TEST_F(AuditLog, TheJournalGetsFields) {
+    FakeJournal journal(path("journal"));
+    auto audit = Audit::open({.file = "journal:" + path("journal")});
+    ASSERT_TRUE(audit) << audit.error().message;
+    AuditEvent event;
+    event.event = "request";
+    event.request = "arm";
+    event.granted = false;
+    event.code = "quota";
+    event.uid = 1000;
+    event.tenant = "ci";
+    event.container = "a\nMESSAGE=forged\xff";
+    event.cgroup_id = 77;
+    (*audit)->tell(event);
+    auto fields = journal.next();
+    EXPECT_EQ(json::parse(fields["MESSAGE"])["tenant"], "ci");
+    EXPECT_EQ(fields["PRIORITY"], "4");
+    EXPECT_EQ(fields["SYSLOG_IDENTIFIER"], "spoord-audit");
+    EXPECT_EQ(fields["SPOOR_OUTCOME"], "refused");
+    EXPECT_EQ(fields["SPOOR_UID"], "1000");
+    EXPECT_EQ(fields["SPOOR_CGROUP_ID"], "77");
+    EXPECT_EQ(fields["SPOOR_CONTAINER"], "a\nMESSAGE=forged\xef\xbf\xbd") << "a tenant's bytes make no field";
+    event.granted = true;
+    event.code = nullptr;
+    (*audit)->tell(event);
+    fields = journal.next();
+    EXPECT_EQ(fields["PRIORITY"], "5");
+    EXPECT_FALSE(fields.contains("SPOOR_CODE"));
+}
+
+TEST_F(AuditLog, WhatADatagramCannotHoldComesInASealedFile) {
+    FakeJournal journal(path("journal"));
+    auto opened = Journal::open(path("journal"));
+    ASSERT_TRUE(opened) << opened.error().message;
+    const std::string long_reason(600'000, 'x');
+    ASSERT_TRUE(opened->send(journal_entry(json{{"event", "stop"}, {"reason", long_reason}}.dump())));
+    EXPECT_EQ(journal.next()["SPOOR_REASON"], long_reason);
+}
+
+TEST_F(AuditLog, AJournalThatDoesNotReadIsWaitedForByTheWriterAlone) {
+    FakeJournal journal(path("journal"));
+    auto audit = Audit::open({.file = "journal:" + path("journal"), .queue_bytes_max = 1 << 16});
+    ASSERT_TRUE(audit) << audit.error().message;
+    uint64_t told = 0;
+    for (; (*audit)->lost() == 0; ++told) (*audit)->tell(numbered(told));
+    // What waited comes as soon as there is room, in order, and then how much is missing.
+    uint64_t expected = 0;
+    std::map<std::string, std::string> fields;
+    for (fields = journal.next(); fields["SPOOR_EVENT"] == "end"; fields = journal.next())
+        EXPECT_EQ(fields["SPOOR_SESSION"], std::to_string(expected++));
+    EXPECT_EQ(fields["SPOOR_EVENT"], "lost");
+    EXPECT_EQ(fields["SPOOR_COUNT"], std::to_string((*audit)->lost()));
+}
+
+TEST_F(AuditLog, WithoutAJournalThereIsNoStart) {
+    auto audit = Audit::open({.file = "journal:" + path("none")});
+    ASSERT_FALSE(audit);
+    EXPECT_NE(audit.error().message.find(path("none")), std::string::npos) << audit.error().message;
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ struct BrokerClientTest : ::testing::Test {
             if (asked == request) change(reply);
         });
     }
-    Result<GrantedRing> arm(Client& client) { return client.arm("c1", 0, 0, 4096, {}, in(5000)); }
+    Result<GrantedRing> arm(Client& client) { return client.arm("c1", 0, 0, 4096, {}, 0, in(5000)); }
 
     TempDir dir;
     std::string path = dir / "spoord.sock";

@@ -728,6 +728,7 @@ TEST_F(SessionLoopTest, OldVolumesMakeRoom) {
     start_and_arm();
     emit_exec();
     EXPECT_TRUE(finish());
+    EXPECT_TRUE(join());  // nobody waits for their removal
     for (const char* name : {"old1", "old2"}) EXPECT_FALSE(exists(root / "volumes/" + name)) << name;
     for (const char* name : {"old3", "old4", "new", "live", "c1"})
         EXPECT_TRUE(exists(root / "volumes/" + name)) << name;
@@ -827,13 +828,13 @@ TEST_F(SessionLoopTest, AGrownRingThatWasNotToldOfIsFound) {
     for (; spoord->ring().fill() <= spoord->ring().size() * 3 / 4; ++path)
         emit_read("/ws/" + std::to_string(path), 3000 + static_cast<uint64_t>(path));
     spoord->set_silent(false);
-    ASSERT_TRUE(eventually([&] { return spoord->rings_handed_out() == 2; }));
+    ASSERT_TRUE(eventually([&] { return spoord->rings_handed_out() >= 2; }));  // a second growth is possible
     emit_read("/ws/in-the-new-one");
     EXPECT_TRUE(eventually([&] { return accesses().find("in-the-new-one") != std::string::npos; }));
     EXPECT_TRUE(finish());
     EXPECT_TRUE(session()->complete()) << ::testing::PrintToString(session()->reasons);
     EXPECT_EQ(session()->counters.received, static_cast<uint64_t>(path) + 3);
-    EXPECT_EQ(session()->ring_bytes, 8192u);
+    EXPECT_EQ(session()->ring_bytes, spoord->ring().size());
 }
 
 TEST_F(SessionLoopTest, ABrokerThatDoesNotKnowTheSession) {

@@ -47,6 +47,31 @@ TEST_F(Sweep, WhatADeadSpoorLeft) {
     EXPECT_TRUE(is_there("volumes/other"));
 }
 
+// As the poststop hook of a container that its recorder has already cleared away.
+TEST_F(Sweep, OnceAMinuteByTheHook) {
+    const auto hook = [this] {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            const int null = ::open("/dev/null", O_RDONLY);
+            ::dup2(null, STDIN_FILENO);
+            ::execl(SPOOR_PROGRAM, "spoor", "hook", "poststop", "--state", (root / "containers/mine").c_str(),
+                    "--deadline-ms", "1000", nullptr);
+            ::_exit(127);
+        }
+        int status = -1;
+        ::waitpid(child, &status, 0);
+        return status;
+    };
+    leave("a");
+    const timespec long_ago[2] = {{1, 0}, {1, 0}};
+    ASSERT_EQ(::utimensat(AT_FDCWD, root.path().c_str(), long_ago, 0), 0);
+    EXPECT_EQ(hook(), 0);
+    EXPECT_FALSE(is_there("containers/a"));
+    leave("b");
+    EXPECT_EQ(hook(), 0);
+    EXPECT_TRUE(is_there("containers/b"));
+}
+
 TEST_F(Sweep, EmptyVolumesOfNobody) {
     const auto make = [this](const std::string& name) {
         for (const char* part : {"/trace", "/agent"})

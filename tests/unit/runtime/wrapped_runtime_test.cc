@@ -45,6 +45,8 @@ TEST(Handover, IsUnderstoodByTheRuntime) {
     EXPECT_EQ(dialect_of("/usr/bin/crun"), Dialect::crun);
     EXPECT_EQ(dialect_of("/usr/bin/youki"), Dialect::crun);
     EXPECT_EQ(dialect_of("/usr/sbin/runc"), Dialect::runc);
+    EXPECT_TRUE(is_known("/usr/bin/crun") && is_known("/usr/sbin/runc"));
+    EXPECT_FALSE(is_known("/usr/bin/youki"));
 }
 
 TEST(WrappedRuntime, CanBeTracedOrSaysWhyNot) {
