@@ -413,13 +413,12 @@ ReplyMessage Connection::assign(const RequestMessage& request) {
 }
 
 ReplyMessage Connection::open_window(UniqueFd& window) {
-    if (!armed_) return refusal(Code::bad_request, "no session on this connection");
-    if (!tracer_.coverage().refuses) {  // nothing for the log: each session in strict mode asks
-        ReplyMessage reply{};
-        reply.code = static_cast<int32_t>(Code::unavailable);
-        return reply;
-    }
-    if (has_window_) return refusal(Code::bad_request, "the session has its window");
+    if (!armed_ || has_window_)
+        return refusal(Code::bad_request,
+                       armed_ ? "the session has its window" : "no session on this connection");
+    ReplyMessage none{};  // nothing for the log: each session in strict mode asks
+    none.code = static_cast<int32_t>(Code::unavailable);
+    if (!tracer_.coverage().refuses) return none;
     if (auto allowed = holding_->add_window(SPOOR_WINDOW_BYTES); !allowed) return refusal(allowed.error());
     auto opened = tracer_.open_window(subject_.session);
     if (!opened) return refusal(Code::unavailable, opened.error().message);

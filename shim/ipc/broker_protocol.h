@@ -60,11 +60,11 @@ constexpr uint32_t modes_word(uint32_t container, uint32_t tasks) {
 struct RequestMessage {
     uint32_t magic;
     uint16_t version;
-    uint16_t request;        // Request
-    uint32_t ring_bytes;     // arm: wanted size, a power of two; grow: wanted size; assign: the refusal, as in
-                             // bpf/state.h's spoor_process
-    uint32_t pid;            // renew: in the host's pid namespace, as the records have it; arm: modes_word()
-    uint64_t start_ns;       // renew; list: 0, then the cgroup id that the last answer had
+    uint16_t request;     // Request
+    uint32_t ring_bytes;  // arm: wanted size, a power of two; grow: wanted size; assign: the refusal, as in
+                          // bpf/state.h's spoor_process
+    uint32_t pid;         // renew: in the host's pid namespace, as the records have it; arm: modes_word()
+    uint64_t start_ns;    // renew; list: 0, then the cgroup id that the last answer had
     char container_id[256];  // arm: for the audit log; NUL-ended
     char task_keys[216];     // arm: names of environment variables, each NUL-ended; the rest is zero
     uint64_t token[2];       // resume: as the reply to arm had it
