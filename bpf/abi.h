@@ -25,7 +25,7 @@
 #define SPOOR_U64 __u64
 #endif
 
-#define SPOOR_ABI_VERSION 1
+#define SPOOR_ABI_VERSION 2
 #ifdef SPOOR_TEST_NEXT_RELEASE /* tests/broker: a spoord whose versions are other ones */
 #undef SPOOR_ABI_VERSION
 #define SPOOR_ABI_VERSION 1001
@@ -95,6 +95,7 @@ enum spoor_flag {
     SPOOR_F_EXCHANGE = 1 << 9,    /* rename with RENAME_EXCHANGE */
     SPOOR_F_SOCKADDR = 1 << 10,   /* name holds a raw struct sockaddr */
     SPOOR_F_MEMORY = 1 << 11,     /* a file without a place in the tree (memfd) */
+    SPOOR_F_REFUSED = 1 << 12,    /* it was refused for the task's declaration: it has not happened */
 };
 
 /* One record's head. The payload is base_len bytes (an absolute path, resolved by the kernel, as
@@ -127,7 +128,8 @@ struct spoor_counters {
     SPOOR_U64 lost_processes;   /* the process table was full: a process is not traced */
     SPOOR_U64 lost_fault;       /* what a call named could not be read */
     SPOOR_U64 lost_scopes;      /* the cgroup table was full: a child cgroup is not traced */
-    SPOOR_U64 reserved[2];
+    SPOOR_U64 refused;          /* accesses refused in place: no loss */
+    SPOOR_U64 reserved;
 };
 
 #ifdef __cplusplus

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "bpf/inner_maps.h"
+#include "bpf/process_entry.h"
 #include "bpf/state.h"
 
 namespace spoor::bpf {
@@ -100,6 +101,7 @@ public:
             process.session = process.outer;
             process.pid = process.outer_pid;
             process.outer = 0;
+            process.refusal = 0;
             processes.replace(key, process);
             all = false;
         }
@@ -170,14 +172,9 @@ Result<spoor_counters> counters_of(const SessionMaps& maps, uint64_t session) {
 
 Status renew_process(const SessionMaps& maps, uint64_t session, uint32_t tgid, uint64_t start_ns,
                      uint64_t salt) {
-    spoor_process process{};
-    if (bpf_map_lookup_elem(maps.processes, &tgid, &process) != 0 || process.session != session ||
-        process.start_ns != start_ns)
-        return errno_error("renew process " + std::to_string(tgid), ESRCH);
-    process.instance = salt * 0x9e3779b97f4a7c15u ^ process.instance;
-    if (bpf_map_update_elem(maps.processes, &tgid, &process, BPF_EXIST) != 0)
-        return errno_error("renew process " + std::to_string(tgid), errno == ENOENT ? ESRCH : errno);
-    return {};
+    return change_process(maps.processes, {session, tgid, start_ns}, [salt](spoor_process& process) {
+        process.instance = salt * 0x9e3779b97f4a7c15u ^ process.instance;
+    });
 }
 
 Result<spoor_counters> stop_session(const SessionMaps& maps, uint64_t session) {

@@ -43,6 +43,9 @@ constexpr std::array path_hooks = {
     PathHook{"path_symlink", SPOOR_OP_SYMLINK}, PathHook{"path_link", SPOOR_OP_LINK},
     PathHook{"path_rename", SPOOR_OP_RENAME},
 };
+// Where a task in strict mode is refused what it has not declared (refusal.bpf.h).
+constexpr std::array refusal_hooks = {"file_open",    "path_mknod", "path_rename",
+                                      "path_symlink", "path_link",  "path_truncate"};
 constexpr uint64_t every_op = (uint64_t{2} << SPOOR_OP_LAST) - 2;
 
 bool bpf_lsm_is_active() {
@@ -125,6 +128,12 @@ Status choose_hooks(spoor_bpf* skeleton, const btf* types, std::optional<HookFam
     if (wanted == HookFamily::lsm && !lsm)
         return Error{ENOTSUP, may_lsm ? "this kernel refuses programs of BPF LSM"
                                       : "BPF LSM is not active: boot with 'bpf' in the parameter lsm="};
+    if (lsm) {
+        for (const char* hook : refusal_hooks) {
+            bpf_program* program = program_of(skeleton, "refuse", hook);
+            bpf_program__set_autoload(program, static_cast<bool>(trial.load(program)));
+        }
+    }
     const bool fentry = !lsm && choose_path_hooks(trial, skeleton, "fentry");
     const bool lookup = takes_lookup(trial, skeleton->progs.fexit_filename_lookup);
     bpf_program__set_autoload(skeleton->progs.fexit_filename_lookup, lookup);
@@ -160,6 +169,8 @@ Coverage coverage_of(const std::vector<std::string>& programs) {
         if (fentry && coverage.family != HookFamily::lsm) coverage.family = HookFamily::fentry;
         if ((lsm || fentry) && (lookup || hook.op != SPOOR_OP_LINK)) coverage.exact_ops |= bit(hook.op);
     }
+    coverage.refuses =
+        std::ranges::all_of(refusal_hooks, [&has](const char* hook) { return has("refuse", hook); });
     coverage.lexical_ops = every_op & ~coverage.exact_ops;
     return coverage;
 }

@@ -26,6 +26,7 @@ struct Coverage {
     HookFamily family = HookFamily::syscall_exit;
     uint64_t exact_ops = 0;    // bit n: enum spoor_op n is reported with the object the kernel resolved
     uint64_t lexical_ops = 0;  // … as the caller wrote it
+    bool refuses = false;      // what a task may not do can be refused in place
 };
 
 // Sets the programs of the best family that this kernel takes, or of `wanted`, to be loaded. `types`: the

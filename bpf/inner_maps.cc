@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "base/path_table.h"
 #include "bpf/state.h"
 
 namespace spoor::bpf {
@@ -25,6 +26,17 @@ Result<UniqueFd> make_seen_table(uint32_t entries) {
                                   SPOOR_SEEN_WAYS * entry_bytes, entries / SPOOR_SEEN_WAYS, &options));
     if (!table) return errno_error("create a dedupe table of " + std::to_string(entries) + " entries");
     return table;
+}
+
+Result<UniqueFd> put_window(int outer, uint64_t session) {
+    bpf_map_create_opts options{};
+    options.sz = sizeof options;
+    options.map_flags = BPF_F_MMAPABLE;
+    UniqueFd window(bpf_map_create(BPF_MAP_TYPE_ARRAY, "spoor_window", sizeof(uint32_t), SPOOR_WINDOW_BYTES,
+                                   1, &options));
+    if (!window) return errno_error("create a window");
+    SPOOR_TRY(put_inner_maps(outer, {{session, window.get()}}));
+    return window;
 }
 
 Status put_inner_maps(int outer, const std::vector<InnerMap>& maps) {

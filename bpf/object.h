@@ -21,8 +21,8 @@ struct ObjectCloser {
 };
 using Object = std::unique_ptr<spoor_bpf, ObjectCloser>;
 
-// Sized for `limits`, without what this kernel cannot take; not loaded. EOPNOTSUPP: the kernel is too old, or has not
-// the hook family that is asked for.
+// Sized for `limits`, without what this kernel cannot take; not loaded. EOPNOTSUPP: the kernel is too old, or
+// has not the hook family that is asked for.
 Result<Object> open_object(const TracerLimits& limits);
 // Has the kernel verify the programs and make the maps.
 Status load_object(spoor_bpf* object);

@@ -122,6 +122,7 @@ static __noinline int hand_over(struct spoor_process *process, struct task_struc
     process->outer_pid = process->pid;
     process->session = inner;
     process->pid = pid_at_level(leader, session->pid_level);
+    process->refusal = 0; /* a slot in the outer session's window, whose table knows the outer one's paths */
     /* What was told of it before was told to the outer session alone. */
     process->instance = instance_of(process->tgid, process->start_ns, inner);
     return 0;
@@ -170,6 +171,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
     if (!process)
         return 0;
     process->flags = from->flags;
+    process->refusal = from->refusal;
     record.value = from->pid;
     record.outer_value = from->outer_pid;
     record.aux_ns = from->start_ns;

@@ -31,6 +31,7 @@
 #include "exec.bpf.h"
 #include "plan.bpf.h"
 #include "open_file.bpf.h"
+#include "refusal.bpf.h"
 #include "socket.bpf.h"
 #include "syscall.bpf.h"
 #include "uring.bpf.h"

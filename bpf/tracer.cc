@@ -10,6 +10,7 @@
 #include <iterator>
 #include <map>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "bpf/object_pins.h"
 #include "bpf/other_versions.h"
 #include "bpf/packing.h"
+#include "bpf/process_entry.h"
 #include "bpf/state.h"
 #include "spoor.skel.h"
 
@@ -115,6 +117,7 @@ struct Tracer::State {
     void drop(const std::vector<uint64_t>& numbers) const {
         drop_inner_maps(rings(), numbers);
         drop_inner_maps(seen(), numbers);
+        drop_inner_maps(bpf_map__fd(skeleton->maps.windows), numbers);
     }
 
     // A number with a ring and a table in the maps. A spare of the wrong ring is still a wait saved.
@@ -403,16 +406,23 @@ Result<spoor_counters> Tracer::counters(uint64_t session) {
 
 size_t Tracer::programs_attached() const {
     std::lock_guard lock(state_->mutex);
-    size_t count = state_->others.links();
-    if (!state_->attached) return count;
-    bpf_program* program = nullptr;
-    bpf_object__for_each_program(program, state_->skeleton->obj) count += bpf_program__autoload(program);
-    return count;
+    return state_->others.links() + (state_->attached ? loadable_programs(state_->skeleton).size() : 0);
 }
 
 Status Tracer::renew(uint64_t session, uint32_t tgid, uint64_t start_ns) {
     if (state_->others.of(session)) return errno_error("renew: a session of another version", ENOTSUP);
     return renew_process(state_->maps(), session, tgid, start_ns, ++state_->renewals);
+}
+
+Result<UniqueFd> Tracer::open_window(uint64_t session) {
+    if (state_->others.of(session)) return errno_error("window: a session of another version", ENOTSUP);
+    return put_window(bpf_map__fd(state_->skeleton->maps.windows), session);
+}
+
+Status Tracer::assign(uint64_t session, uint32_t tgid, uint64_t start_ns, uint32_t refusal) {
+    if (state_->others.of(session)) return errno_error("assign: a session of another version", ENOTSUP);
+    return change_process(state_->maps().processes, {session, tgid, start_ns},
+                          [refusal](spoor_process& process) { process.refusal = refusal; });
 }
 
 Result<spoor_counters> Tracer::stop(uint64_t session) {

@@ -132,6 +132,14 @@ public:
     // process works for another task from now on. ESRCH: the session has no such process. ENOTSUP: it is of
     // another version.
     Status renew(uint64_t session, uint32_t tgid, uint64_t start_ns);
+    // Gives the session a window, SPOOR_WINDOW_BYTES of zeros that whoever has the descriptor may mmap(2) for
+    // writing: what is refused to which processes (base/path_table.h), if coverage().refuses. Waits for a
+    // grace period. Another one replaces it.
+    Result<UniqueFd> open_window(uint64_t session);
+    // From now on the process, and what it forks, is refused what the slot of the session's window says that
+    // `refusal` names (as in spoor_process). 0: nothing. ESRCH: the session has no such process.
+    Status assign(uint64_t session, uint32_t tgid, uint64_t start_ns, uint32_t refusal);
+
     // Stops recording. When this returns, the session's ring is final; the counters are, too. Quick when the
     // cgroup has been removed (its END record is in the ring), a grace period otherwise. Can be asked
     // again, also after an adoption, until release().

@@ -2,7 +2,9 @@
 
 #include <utility>
 
+#include "base/path_table.h"
 #include "signal/declaration/declaration.h"
+#include "signal/declaration/path_table.h"
 #include "signal/declaration/suggest.h"
 
 namespace spoor {
@@ -68,6 +70,34 @@ public:
     }
     [[nodiscard]] std::vector<std::string> outputs_not_written() const override {
         return declaration_.outputs_not_written();
+    }
+
+    [[nodiscard]] Result<std::vector<uint8_t>> refusals(bool reads, bool writes) const override {
+        const PatternContext& context = declaration_.context();
+        const bool everywhere = context.workspace_root == "/";  // holds the system as well
+        PatternSet workspace(context);
+        const std::vector<std::string> root{escape_pattern(context.workspace_root)};
+        workspace.add(root);
+        const PatternSet* const lists[] = {&declaration_.inputs(),
+                                           &declaration_.dependencies_outputs(),
+                                           &declaration_.whole_project(),
+                                           &declaration_.outputs(),
+                                           &exclusions_.reads().everywhere,
+                                           &exclusions_.reads().outside,
+                                           &exclusions_.writes().everywhere,
+                                           &exclusions_.writes().outside,
+                                           &workspace};
+        const bool project_counts = declaration_.whole_project_counts();
+        return compile_path_table(context, lists, [&](ListMatches matches) -> unsigned {
+            const auto in = [matches](unsigned list) { return list_matches(matches, list); };
+            const bool outside = everywhere || !in(8);
+            const bool may_read = in(0) || in(1) || (project_counts && in(2)) || in(4) || (outside && in(5));
+            const bool may_write = in(3) || in(6) || (outside && in(7));
+            unsigned refused = 0;
+            if (reads && writes && !may_read && !may_write) refused |= SPOOR_REFUSE_READ;
+            if (writes && !may_write) refused |= SPOOR_REFUSE_WRITE;
+            return refused;
+        });
     }
 
     [[nodiscard]] std::string pattern_for(std::string_view path) const override {

@@ -47,6 +47,7 @@ enum AccessFlag : uint16_t {
     flag_exchange = 1 << 9,
     flag_sockaddr = 1 << 10,
     flag_memory = 1 << 11,
+    flag_refused = 1 << 12,
 };
 
 // A process instance. `start_ns` is CLOCK_BOOTTIME; `pid` is the container's number.

@@ -26,7 +26,7 @@ void for_each_flag(uint16_t flags, Take take) {
         {flag_lexical, "lexical"},     {flag_truncated, "truncated"},     {flag_deleted, "deleted"},
         {flag_inherited, "inherited"}, {flag_unreachable, "unreachable"}, {flag_directory, "directory"},
         {flag_open, "open"},           {flag_intent, "intent"},           {flag_nofollow, "nofollow"},
-        {flag_exchange, "exchange"},   {flag_memory, "memory"},
+        {flag_exchange, "exchange"},   {flag_memory, "memory"},           {flag_refused, "refused"},
     };
     for (const auto& entry : names)
         if (flags & entry.bit) take(entry.name);

@@ -235,12 +235,25 @@ void append_task_part(Stream& out, JsonObject& own, const Subject& subject, cons
     excluded.number("reads", subject.judged.excluded_reads);
     excluded.number("writes", subject.judged.excluded_writes);
     excluded.close();
-    if (task.fatal) {
-        JsonObject fatal(own.key("failedBy"));
-        fatal.text("op", name_of(task.fatal->op));
-        fatal.name("path", subject.shown(task.fatal->path));
-        fatal.number("pid", task.fatal->process.pid);
-        fatal.close();
+    const auto tell = [&subject](JsonObject& to, const Violation& violation) {
+        to.text("op", name_of(violation.op));
+        to.name("path", subject.shown(violation.path));
+        to.number("pid", violation.process.pid);
+    };
+    if (const Violation* first = task.failed_by()) {
+        JsonObject failed(own.key("failedBy"));
+        tell(failed, *first);
+        if (first->refused) failed.boolean("refused", true);
+        failed.close();
+    }
+    if (!task.refused.empty()) {
+        Array array(out, own, "refused");
+        for (const Violation& violation : task.refused) {
+            JsonObject entry(array.next());
+            tell(entry, violation);
+            entry.close();
+        }
+        array.close();
     }
     append_suggestions(out, own, subject.judged.suggestions);
     own.boolean("hermetic", subject.judged.not_hermetic.empty());

@@ -110,11 +110,17 @@ void Task::found_undeclared(const AccessEvent& event, const std::string& path, b
     if (told_.size() == told_max)
         warn("violations.jsonl has the first " + std::to_string(told_max) + " only; the rest stands here");
     ++violations_;
-    found.push_back({time_ns, event.process, event.op, path, write});
+    const bool in_place = (event.flags & flag_refused) != 0;
+    found.push_back({time_ns, event.process, event.op, path, write, in_place});
 }
 
 void Task::add(const AccessEvent& event, uint64_t time_ns, std::vector<Violation>& found) {
     reported = false;
+    if ((event.flags & flag_refused) != 0) {
+        const bool write = event.op != Op::read && event.op != Op::exec;
+        if (judge_) found_undeclared(event, event.path, write, time_ns, found);
+        return;
+    }
     AccessSet::Effect effect = accesses.add(event);
     if (effect.input && judges_reads() && judge_->read(event.path) == Verdict::undeclared)
         found_undeclared(event, event.path, false, time_ns, found);

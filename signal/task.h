@@ -31,6 +31,7 @@ struct Violation {
     Op op;
     std::string path;
     bool write;
+    bool refused = false;  // with EACCES: it has not happened
 };
 
 class Task {
@@ -62,6 +63,14 @@ public:
     bool reported = false;        // a report stands there already, and nothing has come since
     // Strict mode: the first violation, and then all its processes are to be killed.
     std::optional<Violation> fatal;
+    bool refuses = false;            // its table is with the kernel
+    std::vector<Violation> refused;  // each once
+    // The first of both; null: it has done nothing undeclared.
+    [[nodiscard]] const Violation* failed_by() const {
+        const Violation* first = refused.empty() ? nullptr : &refused.front();
+        if (fatal && (first == nullptr || fatal->time_ns < first->time_ns)) first = &*fatal;
+        return first;
+    }
 
     // The workspace is known, or never will be: from now on there is a judge. Violations as declare().
     void settle_context(const JudgeMaker& make_judge, uint64_t time_ns, std::vector<Violation>& found);

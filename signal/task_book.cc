@@ -4,7 +4,6 @@
 #include <limits>
 #include <utility>
 
-#include "signal/json_text.h"
 #include "signal/names.h"
 
 namespace spoor {
@@ -145,8 +144,12 @@ void TaskBook::join(Task& task, ProcessKey process, bool alive) {
     if (task.fatal) kills_.push_back({process, attribution_.host_pid(process)});
 }
 
-void TaskBook::on(const ForkEvent& event, uint64_t) {
+void TaskBook::on(const ForkEvent& event, uint64_t time_ns) {
     attribution_.on_fork(event.child, event.parent, event.host_pid);
+    // Forked before its parent was assigned, or just then: it may not have inherited that.
+    constexpr uint64_t margin_ns = 10'000'000;
+    if (published_ && time_ns <= assigned_ns_ + margin_ns)
+        to_assign_.push_back({event.child, event.host_pid});
     for (TaskNumber number : attribution_.tasks(event.child))
         if (Task* task = numbered(number)) join(*task, event.child, true);
     claim_waiting(event.child);
@@ -199,39 +202,6 @@ void TaskBook::commit(const TimedAccess& held) {
     }
 }
 
-void TaskBook::tell(Task& task, std::vector<Violation>& found) {
-    if (task.mode == TaskMode::off) found.clear();
-    for (const Violation& violation : found) {
-        if (violations_.bytes() < options_.violations_bytes_max) {
-            JsonObject line(violations_.buffer());
-            line.text("time", clock_.rfc3339(violation.time_ns));
-            line.text("taskId", *task.id);
-            line.number("pid", violation.process.pid);
-            line.text("op", name_of(violation.op));
-            line.name("path", violation.path);
-            line.text("kind", violation.write ? "write" : "read");
-            line.text("mode", name_of(task.mode));
-            const std::string pattern = task.judge()->pattern_for(violation.path);
-            line.text("suggestion", pattern);
-            line.close();
-            violations_.buffer() += '\n';
-            violations_.end_line();
-            ++violation_lines_;
-            if (options_.listener) options_.listener->on_violation(task, violation, pattern);
-        } else if (!std::exchange(violations_full_told_, true)) {
-            warn_("violations.jsonl is full: further undeclared accesses stand in the tasks' reports only");
-        }
-        if (task.mode == TaskMode::strict && !task.fatal) fail(task, violation);
-    }
-    found.clear();
-}
-
-void TaskBook::fail(Task& task, const Violation& violation) {
-    task.fatal = violation;
-    for (ProcessKey process : task.living)
-        if (attribution_.alive(process)) kills_.push_back({process, attribution_.host_pid(process)});
-}
-
 // -------------------------------------------------------------------------------------- signals
 
 void TaskBook::on(TaskSignal signal, uint64_t time_ns) {
@@ -246,8 +216,11 @@ void TaskBook::on(TaskSignal signal, uint64_t time_ns) {
     if (signal.pid != 0) claim_pid(*task, signal.pid, signal.pid_namespace, time_ns);
     settle_if_known(*task, time_ns);
     std::vector<Violation> found;
+    const bool more =
+        signal.declared.inputs || signal.declared.outputs || signal.declared.dependencies_outputs;
     task->declare(std::move(signal.declared), time_ns, found);
     tell(*task, found);
+    if (signal.event != TaskEvent::end && (more || !task->refuses)) publish(*task);
     violations_.flush();
     if (signal.event == TaskEvent::end) close(*task, TaskEnd::signalled, time_ns);
 }
@@ -283,6 +256,7 @@ void TaskBook::settle_if_known(Task& task, uint64_t time_ns) {
     std::vector<Violation> found;
     task.settle_context(options_.make_judge, time_ns, found);
     tell(task, found);
+    publish(task);
 }
 
 void TaskBook::claim_pid(Task& task, uint32_t pid, uint64_t pid_namespace, uint64_t time_ns) {
@@ -331,6 +305,7 @@ void TaskBook::apply(const Attribution::Changes& changes) {
                 task->reasons.push_back("the signal about pid " + std::to_string(change.process.pid) +
                                         " came so late that some of what it had done before was forgotten");
         }
+        if (change.alive && published_) to_assign_.push_back({change.process, change.host_pid});
         if (change.alive && (!change.had_none || !gained))
             renewals_.push_back({change.process, change.host_pid});
     }
@@ -364,6 +339,7 @@ void TaskBook::close(Task& task, TaskEnd end, uint64_t time_ns) {
     });
     who.erase(std::unique(who.begin(), who.end()), who.end());
     const TaskNumber number = task.number;
+    if (task.refuses) refusals_.push_back({number, {}});
     ended_.insert(hash_(0, *task.id));
     numbers_.erase(*task.id);
     tasks_.erase(number);

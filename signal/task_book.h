@@ -106,6 +106,23 @@ public:
     // Who is to be killed: the living processes of tasks that failed in strict mode.
     std::vector<HostProcess> take_kills() { return std::exchange(kills_, {}); }
 
+    // Refusal in place, in strict mode, where the kernel side can. The tables and who they hold for are
+    // handed out as they change; tables first. Whatever is not refused is judged as ever.
+    [[nodiscard]] bool wants_refusals() const { return wants_refusals_ && !refusing_; }
+    void refuse_in_place();
+    struct Refusals {
+        TaskNumber task;
+        std::vector<uint8_t> table;  // TaskJudge::refusals(); empty: it holds no more
+    };
+    std::vector<Refusals> take_refusals() { return std::exchange(refusals_, {}); }
+    struct Assignment {
+        HostProcess process;
+        TaskNumber task;  // whose table holds for it and what it forks; 0: none
+    };
+    std::vector<Assignment> take_assignments();
+    // Those that were taken are in force now.
+    void assigned(uint64_t now_ns) { assigned_ns_ = now_ns; }
+
     // Some task was open at some time.
     [[nodiscard]] bool used() const { return last_number_ != 0; }
     [[nodiscard]] size_t open() const { return tasks_.size(); }
@@ -141,6 +158,7 @@ private:
     void commit(const TimedAccess& held);
     void tell(Task& task, std::vector<Violation>& found);
     void fail(Task& task, const Violation& violation);
+    void publish(Task& task);
     void close(Task& task, TaskEnd end, uint64_t time_ns);
     void report(Task& task, TaskEnd end, uint64_t time_ns);
     void look_for_quiet(uint64_t now_ns);
@@ -170,6 +188,12 @@ private:
     uint64_t quiet_check_ns_ = 0;
 
     std::vector<HostProcess> renewals_, kills_;
+
+    bool wants_refusals_ = false, refusing_ = false;
+    bool published_ = false;  // some table, at some time
+    std::vector<Refusals> refusals_;
+    std::vector<HostProcess> to_assign_;
+    uint64_t assigned_ns_ = 0;
 };
 
 }  // namespace spoor

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "signal/task_signal.h"
 
 namespace spoor {
@@ -60,6 +61,11 @@ public:
     // Declared by name and never asked about, absolute.
     [[nodiscard]] virtual std::vector<std::string> inputs_not_read() const = 0;
     [[nodiscard]] virtual std::vector<std::string> outputs_not_written() const = 0;
+
+    // What is undeclared as a table that the kernel can walk (base/path_table.h). Writing is refused where
+    // write() finds it undeclared, if `writes`; reading, if `reads` and `writes`, where neither is declared
+    // or excluded: what a task may write it may have written itself. E2BIG: too much is declared for a table.
+    [[nodiscard]] virtual Result<std::vector<uint8_t>> refusals(bool reads, bool writes) const = 0;
 
     // One file's, cheap; relative to the project if it lies there.
     [[nodiscard]] virtual std::string pattern_for(std::string_view path) const = 0;

@@ -219,6 +219,12 @@ uint64_t Trail::tasks_due_ns() const {
 std::vector<TaskBook::HostProcess> Trail::take_renewals() { return impl_->tasks.take_renewals(); }
 std::vector<TaskBook::HostProcess> Trail::take_kills() { return impl_->tasks.take_kills(); }
 
+bool Trail::wants_refusals() const { return impl_->tasks.wants_refusals(); }
+void Trail::refuse_in_place() { impl_->tasks.refuse_in_place(); }
+std::vector<TaskBook::Refusals> Trail::take_refusals() { return impl_->tasks.take_refusals(); }
+std::vector<TaskBook::Assignment> Trail::take_assignments() { return impl_->tasks.take_assignments(); }
+void Trail::assigned(uint64_t now_ns) { impl_->tasks.assigned(now_ns); }
+
 void Trail::flush() {
     Impl& trail = *impl_;
     if (!trail.active()) return;

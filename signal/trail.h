@@ -59,6 +59,11 @@ public:
     // As TaskBook has them.
     std::vector<TaskBook::HostProcess> take_renewals();
     std::vector<TaskBook::HostProcess> take_kills();
+    [[nodiscard]] bool wants_refusals() const;
+    void refuse_in_place();
+    std::vector<TaskBook::Refusals> take_refusals();
+    std::vector<TaskBook::Assignment> take_assignments();
+    void assigned(uint64_t now_ns);
 
     // Writes buffered lines out and has them reach the disk (on a thread of its own). To be called when the
     // ring is empty and at least every second: an ended process gets its line here, when what came late about

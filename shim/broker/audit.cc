@@ -99,6 +99,7 @@ std::string audit_line(const AuditEvent& event, system_clock::time_point time) {
     if (event.seconds) line["seconds"] = *event.seconds;
     if (const spoor_counters* counters = event.counters)
         line["counters"] = {{"records", counters->emitted},
+                            {"refused", counters->refused},
                             {"lost",
                              {{"ringFull", counters->lost_ring_full},
                               {"scratch", counters->lost_scratch},

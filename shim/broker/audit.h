@@ -41,7 +41,7 @@ struct AuditEvent {
     std::string_view cgroup;
     std::optional<uint64_t> session;
     uint32_t ring_bytes = 0;
-    const char* mode = nullptr;  // that the session says it runs in
+    const char* mode = nullptr;     // that the session says it runs in
     std::optional<double> seconds;  // that the session lasted
     const spoor_counters* counters = nullptr;
 };

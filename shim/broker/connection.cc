@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/path_table.h"
 #include "shim/broker/cgroup_claim.h"
 #include "shim/broker/mode_claim.h"
 #include "shim/broker/tenant.h"
@@ -212,9 +213,12 @@ ReplyMessage Connection::answer(const RequestMessage& request, const std::vector
         case Request::grow:
             return grow(request, ring);
         case Request::renew:
-            return renew(request);
+        case Request::assign:
+            return change_process(request);
         case Request::resume:
             return resume(request, ring);
+        case Request::window:
+            return open_window(ring);
         case Request::list:
             return list(request);
         case Request::stats:
@@ -262,6 +266,7 @@ void Connection::count(const spoor_counters& now) {
     more.lost_processes -= counted_.lost_processes;
     more.lost_fault -= counted_.lost_fault;
     more.lost_scopes -= counted_.lost_scopes;
+    more.refused -= counted_.refused;
     desk_.records(more);
     counted_ = now;
 }
@@ -324,6 +329,7 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     holding_.emplace(std::move(*holding));
     since_ = std::chrono::steady_clock::now();
     counted_ = {};
+    has_window_ = false;
     subject_.session = granted->session;
     subject_.ring_bytes = ring_bytes;
     ring = std::move(granted->ring);
@@ -381,16 +387,40 @@ void Connection::release_stopped() {
     desk_.accounts();
 }
 
+namespace {
+
+ReplyMessage about_process(const Status& done) {
+    ReplyMessage reply{};
+    if (done) return reply;
+    bool gone = done.error().code == ESRCH;  // a process that ended meanwhile is nothing for the log
+    reply.code = static_cast<int32_t>(gone ? Code::bad_process : Code::unavailable);
+    done.error().message.copy(reply.text, sizeof reply.text - 1);
+    return reply;
+}
+
+}  // namespace
+
 // The tracer checks that the process is one of this session: no tenant reaches another's.
-ReplyMessage Connection::renew(const RequestMessage& request) {
+ReplyMessage Connection::change_process(const RequestMessage& request) {
     if (!armed_) return refusal(Code::bad_request, "no session on this connection");
-    if (auto renewed = tracer_.renew(subject_.session, request.pid, request.start_ns); !renewed) {
-        bool gone = renewed.error().code == ESRCH;
-        ReplyMessage reply{};  // a process that ended meanwhile is nothing for the log
-        reply.code = static_cast<int32_t>(gone ? Code::bad_process : Code::unavailable);
-        renewed.error().message.copy(reply.text, sizeof reply.text - 1);
-        return reply;
-    }
+    return about_process(
+        static_cast<Request>(request.request) == Request::renew
+            ? tracer_.renew(subject_.session, request.pid, request.start_ns)
+            : tracer_.assign(subject_.session, request.pid, request.start_ns, request.ring_bytes));
+}
+
+ReplyMessage Connection::open_window(UniqueFd& window) {
+    if (!armed_ || has_window_)
+        return refusal(Code::bad_request,
+                       armed_ ? "the session has its window" : "no session on this connection");
+    ReplyMessage none{};  // nothing for the log: each session in strict mode asks
+    none.code = static_cast<int32_t>(Code::unavailable);
+    if (!tracer_.coverage().refuses) return none;
+    if (auto allowed = holding_->add_window(SPOOR_WINDOW_BYTES); !allowed) return refusal(allowed.error());
+    auto opened = tracer_.open_window(subject_.session);
+    if (!opened) return refusal(Code::unavailable, opened.error().message);
+    window = std::move(*opened);
+    has_window_ = true;
     return {};
 }
 

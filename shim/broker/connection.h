@@ -56,7 +56,8 @@ public:
 private:
     ReplyMessage answer(const RequestMessage& request, const std::vector<UniqueFd>& fds, UniqueFd& ring);
     ReplyMessage arm(const RequestMessage& request, const std::vector<UniqueFd>& fds, UniqueFd& ring);
-    ReplyMessage renew(const RequestMessage& request);
+    ReplyMessage change_process(const RequestMessage& request);
+    ReplyMessage open_window(UniqueFd& window);
     ReplyMessage grow(const RequestMessage& request, UniqueFd& ring);
     ReplyMessage resume(const RequestMessage& request, UniqueFd& ring);
     [[nodiscard]] ReplyMessage list(const RequestMessage& request) const;
@@ -77,6 +78,7 @@ private:
     Subject subject_;
     const char* asked_ = "invalid";  // the request being answered
     bool armed_ = false;
+    bool has_window_ = false;  // asked for on this connection
     // The final counters have been asked for. What they are remains to be had until the peer hangs up:
     // it may have to ask the next spoord.
     bool stopped_ = false;

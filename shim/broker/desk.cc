@@ -62,6 +62,10 @@ const char* name_of(Request request) {
             return "resume";
         case Request::list:
             return "list";
+        case Request::window:
+            return "window";
+        case Request::assign:
+            return "assign";
     }
     return "invalid";
 }

@@ -65,13 +65,13 @@ Ledger::Account Ledger::account_of(const TenantRule& rule, const Tenant& tenant)
 void Ledger::add(const Held& held) {
     Use& use = accounts_[held.account];
     ++use.containers;
-    use.ring_bytes += held.ring_bytes;
+    use.ring_bytes += held.ring_bytes + held.window_bytes;
     use.dedupe_entries += held.dedupe_entries;
 }
 
 void Ledger::subtract(const Held& held) {
     const auto found = accounts_.find(held.account);
-    found->second.ring_bytes -= held.ring_bytes;
+    found->second.ring_bytes -= held.ring_bytes + held.window_bytes;
     found->second.dedupe_entries -= held.dedupe_entries;
     if (--found->second.containers == 0) accounts_.erase(found);
 }
@@ -176,6 +176,19 @@ Granted<void> Ledger::Holding::grow(uint32_t ring_bytes) {
                            std::to_string(ring_bytes - held.ring_bytes) + " more");
     use.ring_bytes = wanted;
     held.ring_bytes = ring_bytes;
+    return {};
+}
+
+Granted<void> Ledger::Holding::add_window(uint32_t bytes) {
+    Held& held = ledger_->held_.at(id_);
+    const TenantRule& rule = ledger_->rule_for(held.tenant);
+    Use& use = ledger_->accounts_.at(held.account);
+    if (use.ring_bytes + bytes > rule.ring_bytes.value)
+        return overrun(Limit::ring_bytes, rule, held.tenant, std::to_string(use.ring_bytes),
+                       std::to_string(rule.ring_bytes.value) + " bytes of rings, and asked for a window of " +
+                           std::to_string(bytes));
+    use.ring_bytes += bytes;
+    held.window_bytes += bytes;
     return {};
 }
 

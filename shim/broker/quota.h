@@ -82,6 +82,8 @@ public:
         ~Holding();
         // The ring has `ring_bytes` from now on.
         Granted<void> grow(uint32_t ring_bytes);
+        // A window of `bytes` beside the ring; counted as the tenant's bytes of rings.
+        Granted<void> add_window(uint32_t bytes);
 
     private:
         friend class Ledger;
@@ -130,6 +132,7 @@ private:
         uint32_t ring_bytes = 0;
         uint32_t dedupe_entries = 0;
         Account account;
+        uint32_t window_bytes = 0;
     };
 
     Peer& refill(const TenantRule& rule, const Tenant& tenant, Clock::time_point now);

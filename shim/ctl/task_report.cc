@@ -97,8 +97,9 @@ std::string head(const Json& report, const Json& own, const Style& style) {
     out += "\n";
     const Json& fatal = member(own, "failedBy");
     if (fatal.is_object())
-        out += painted("KILLED: strict mode, " + printable(text(fatal, "op")) + " of " +
-                           printable(name(fatal, "path")) + " by pid " + number(fatal, "pid"),
+        out += painted((flag(fatal, "refused") ? "REFUSED: strict mode, " : "KILLED: strict mode, ") +
+                           printable(text(fatal, "op")) + " of " + printable(name(fatal, "path")) +
+                           " by pid " + number(fatal, "pid"),
                        Paint::red, style) +
                "\n";
     if (!flag(own, "complete")) out += painted("NOT COMPLETE", Paint::red, style) + "\n";

@@ -72,6 +72,7 @@ AccessEvent event_of(const AccessLine& line, Op op) {
         if (flag == "exchange") event.flags |= flag_exchange;
         if (flag == "unreachable") event.flags |= flag_unreachable;
         if (flag == "memory") event.flags |= flag_memory;
+        if (flag == "refused") event.flags |= flag_refused;
     }
     if (op == Op::absent) event.error = ENOENT;
     return event;

@@ -298,6 +298,23 @@ Status Client::renew(uint32_t host_pid, uint64_t start_ns, Deadline deadline) {
     return {};
 }
 
+Result<UniqueFd> Client::window(Deadline deadline) {
+    auto reply = call(Request::window, 0, deadline);
+    if (!reply) return std::move(reply).error();
+    if (!reply->fd) return Error{EPROTO, "spoord's answer has no window"};
+    return std::move(reply->fd);
+}
+
+Status Client::assign(uint32_t host_pid, uint64_t start_ns, uint32_t refusal_word, Deadline deadline) {
+    RequestMessage message = message_for(Request::assign);
+    message.pid = host_pid;
+    message.start_ns = start_ns;
+    message.ring_bytes = refusal_word;
+    auto reply = call(message, no_fds, deadline);
+    if (!reply) return std::move(reply).error();
+    return {};
+}
+
 Result<GrantedRing> Client::grow(uint32_t ring_bytes, Deadline deadline) {
     return take_ring(call(Request::grow, ring_bytes, deadline), "grow the ring");
 }

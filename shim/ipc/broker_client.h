@@ -77,6 +77,11 @@ public:
                             const std::vector<std::string>& task_keys, uint32_t modes, Deadline deadline);
     // The process has a new task: what it does is told again. ESRCH: it has ended.
     Status renew(uint32_t host_pid, uint64_t start_ns, Deadline deadline);
+    // The session's window, to be mapped. EDQUOT: the tenant's bytes are used up. Another error: accesses are
+    // not refused in place here.
+    Result<UniqueFd> window(Deadline deadline);
+    // The process, and what it forks, is refused what `refusal` names. ESRCH: it has ended.
+    Status assign(uint32_t host_pid, uint64_t start_ns, uint32_t refusal, Deadline deadline);
     Result<spoor_counters> stats(Deadline deadline);
     // A larger ring; nothing is written to the old one any more. EDQUOT: it may not grow so far.
     Result<GrantedRing> grow(uint32_t ring_bytes, Deadline deadline);

@@ -32,6 +32,8 @@ enum class Request : uint16_t {
     renew = 6,   // tell again what the process `pid` that began at `start_ns` does: it has a new task
     resume = 7,  // the session that `token` was given for, after spoord was gone; the reply carries its ring
     list = 8,    // the peer's running session with the next larger cgroup id than start_ns; root's: anybody's
+    window = 9,  // the reply carries the fd of the session's window: what is refused (base/path_table.h)
+    assign = 10,  // the process `pid` that began at `start_ns` is refused what `ring_bytes` says
 };
 
 enum class Code : int32_t {
@@ -42,7 +44,7 @@ enum class Code : int32_t {
     not_owner = 4,  // the peer does not own the cgroup
     already_traced = 5,
     quota = 6,
-    unavailable = 7,  // the kernel refused; text says what
+    unavailable = 7,  // the kernel refused; text says what; window: this hook family refuses nothing
     bad_process = 8,  // the pidfd is no live process
     no_session = 9,   // resume: nothing to resume, or not with this token
     mode = 10,        // arm: the tenant may not run a session so; text says which modes it may have
@@ -58,10 +60,11 @@ constexpr uint32_t modes_word(uint32_t container, uint32_t tasks) {
 struct RequestMessage {
     uint32_t magic;
     uint16_t version;
-    uint16_t request;        // Request
-    uint32_t ring_bytes;     // arm: wanted size, a power of two; grow: wanted size
-    uint32_t pid;            // renew: in the host's pid namespace, as the records have it; arm: modes_word()
-    uint64_t start_ns;       // renew; list: 0, then the cgroup id that the last answer had
+    uint16_t request;     // Request
+    uint32_t ring_bytes;  // arm: wanted size, a power of two; grow: wanted size; assign: the refusal, as in
+                          // bpf/state.h's spoor_process
+    uint32_t pid;         // renew: in the host's pid namespace, as the records have it; arm: modes_word()
+    uint64_t start_ns;    // renew; list: 0, then the cgroup id that the last answer had
     char container_id[256];  // arm: for the audit log; NUL-ended
     char task_keys[216];     // arm: names of environment variables, each NUL-ended; the rest is zero
     uint64_t token[2];       // resume: as the reply to arm had it

@@ -269,7 +269,8 @@ void Decoder::decode_access(const spoor_event& head, std::string_view base, std:
         ++anomalies_.malformed;
         return;
     }
-    if (wants_second_path(head.op) && !has_second) ++anomalies_.incomplete;
+    const bool refused = (head.flags & SPOOR_F_REFUSED) != 0;  // of what is made, only the name is told
+    if (wants_second_path(head.op) && !has_second && !refused) ++anomalies_.incomplete;
     sink_.on(event, head.time_ns);
 }
 

@@ -93,6 +93,7 @@ void TracedSession::serve_tasks() {
         }
         take_what_is_there();
     }
+    serve_refusals();
     for (const auto& renewal : trail_.take_renewals())
         if (renewal.host_pid != 0) renewals_.push_back(renewal);
     if (away_ && !renewals_.empty())
@@ -107,6 +108,45 @@ void TracedSession::serve_tasks() {
             trail_.add_warning("a process that changed hands may be missing repeated accesses: " +
                                renewed.error().message);
     }
+}
+
+// Where accesses are not refused, strict mode kills, as ever.
+void TracedSession::open_window() {
+    if (std::exchange(window_asked_, true) || !broker_.connected()) return;
+    if (broker_.coverage().family != broker::Family::lsm) return;
+    auto fd = broker_.window(call_deadline());
+    if (!broker_.connected()) return lose_broker();
+    auto window = fd ? RefusalWindow::map(*fd) : Result<RefusalWindow>(fd.error());
+    if (!window)
+        return trail_.add_warning("strict mode: undeclared accesses are not refused but kill: " +
+                                  window.error().message);
+    window_.emplace(std::move(*window));
+    trail_.refuse_in_place();
+}
+
+void TracedSession::serve_refusals() {
+    if (trail_.wants_refusals()) open_window();
+    if (!window_) return;
+    for (const auto& change : trail_.take_refusals()) {
+        if (change.table.empty()) {
+            window_->withdraw(change.task);
+        } else if (auto published = window_->publish(change.task, change.table);
+                   !published && !std::exchange(cannot_refuse_, true)) {
+            trail_.add_warning("strict mode: not all that is undeclared is refused: " +
+                               published.error().message);
+        }
+    }
+    const auto assignments = trail_.take_assignments();
+    for (const auto& [process, task] : assignments) {
+        if (!broker_.connected()) return;  // who is not refused is killed
+        auto assigned = broker_.assign(process.host_pid, process.process.start_ns, window_->word_of(task),
+                                       call_deadline());
+        if (!broker_.connected()) return lose_broker();
+        if (!assigned && assigned.error().code != ESRCH && !std::exchange(cannot_refuse_, true))
+            trail_.add_warning("strict mode: not all that is undeclared is refused: " +
+                               assigned.error().message);
+    }
+    if (!assignments.empty()) trail_.assigned(boot_time_ns());
 }
 
 void TracedSession::hold_if_needed() {

@@ -15,6 +15,7 @@
 #include "shim/recorder/decode.h"
 #include "shim/recorder/freezer.h"
 #include "shim/recorder/log.h"
+#include "shim/recorder/refusal_window.h"
 #include "shim/recorder/resumption.h"
 #include "shim/recorder/ring.h"
 #include "signal/trail.h"
@@ -112,6 +113,9 @@ private:
     void take_what_is_there();
     // What tasks ask for: processes to be killed, and such whose reports the kernel is to forget.
     void serve_tasks();
+    // Hands the kernel side what it is to refuse. When this returns, it does.
+    void serve_refusals();
+    void open_window();
     void grow_if_needed();
     void hold_if_needed();
     void release_if_drained();
@@ -141,7 +145,9 @@ private:
     bool may_grow_ = true;
     bool just_grown_ = false;
     bool cannot_renew_ = false, cannot_kill_ = false;  // told
-    bool lost_broker_ = false;                         // for good
+    bool window_asked_ = false, cannot_refuse_ = false;
+    std::optional<RefusalWindow> window_;
+    bool lost_broker_ = false;  // for good
     std::optional<Resumption> away_;
     unsigned broker_generation_ = 0;
     bool settled_ = false;                         // the counters are final

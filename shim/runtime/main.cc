@@ -1,5 +1,5 @@
-// spoor-runtime: what shim/front, which container managers call as spoor, does not do itself. Ends in execve of the
-// wrapped runtime for every verb; nothing of spoor stays in the process tree of the container.
+// spoor-runtime: what shim/front, which container managers call as spoor, does not do itself. Ends in execve
+// of the wrapped runtime for every verb; nothing of spoor stays in the process tree of the container.
 #include <fcntl.h>
 #include <unistd.h>
 

@@ -3,7 +3,7 @@
 namespace spoor {
 namespace {
 
-constexpr const char* whole_project = "{projectRoot}/**/*";
+constexpr const char* all_of_project = "{projectRoot}/**/*";
 
 std::vector<std::string> not_used(const PatternSet& set) {
     std::vector<std::string> paths;
@@ -30,7 +30,7 @@ std::vector<PatternFault> Declaration::add_inputs(std::span<const std::string> p
         only_exceptions_ = inputs_.is_exception(i);
     // For as long as nothing else is declared.
     if (only_exceptions_ && inputs_.size() > before) {
-        const std::vector<std::string> whole{whole_project};
+        const std::vector<std::string> whole{all_of_project};
         project_ = PatternSet(context_);
         project_.add(whole);
         std::vector<std::string> exceptions;
@@ -53,7 +53,7 @@ bool Declaration::declares_input(std::string_view path) {
     const bool declared = inputs_.mark(path).matched;
     const bool of_dependency = dependencies_outputs_.mark(path).matched;
     if (declared || of_dependency) return true;
-    return only_exceptions_ && !inputs_.empty() && project_.match(path).matched;
+    return whole_project_counts() && project_.match(path).matched;
 }
 
 bool Declaration::declares_output(std::string_view path) { return outputs_.mark(path).matched; }

@@ -38,6 +38,14 @@ public:
     [[nodiscard]] std::vector<std::string> inputs_not_read() const;
     [[nodiscard]] std::vector<std::string> outputs_not_written() const;
 
+    // The lists, for who compiles them: inputs, outputs of dependencies, what stands in for inputs while
+    // those are exceptions alone, outputs.
+    [[nodiscard]] const PatternSet& inputs() const { return inputs_; }
+    [[nodiscard]] const PatternSet& dependencies_outputs() const { return dependencies_outputs_; }
+    [[nodiscard]] const PatternSet& whole_project() const { return project_; }
+    [[nodiscard]] bool whole_project_counts() const { return only_exceptions_ && !inputs_.empty(); }
+    [[nodiscard]] const PatternSet& outputs() const { return outputs_; }
+
     [[nodiscard]] const PatternContext& context() const { return context_; }
     // The path relative to the workspace ("." for the root itself), or nothing if it lies outside.
     [[nodiscard]] std::optional<std::string_view> in_workspace(std::string_view path) const;

@@ -62,11 +62,15 @@ public:
     [[nodiscard]] bool excludes_read(std::string_view path);
     [[nodiscard]] bool excludes_write(std::string_view path);
 
-private:
     struct Sets {
         PatternSet everywhere;
-        PatternSet outside;
+        PatternSet outside;  // asked about paths outside the workspace only
     };
+    // For who compiles them.
+    [[nodiscard]] const Sets& reads() const { return reads_; }
+    [[nodiscard]] const Sets& writes() const { return writes_; }
+
+private:
     [[nodiscard]] bool excludes(Sets& sets, std::string_view path) const;
     static void add(Sets& sets, const std::vector<std::string>& patterns, std::vector<std::string>& faults);
 

@@ -341,18 +341,22 @@ uint32_t NameAutomaton::step(uint32_t from, uint8_t byte) {
     return to;
 }
 
-uint32_t NameAutomaton::classify(std::string_view name) {
+// Makes the state of a name's end, if there is none yet.
+void NameAutomaton::begin() {
     if (!prepared_) prepare();
-    if (met_.empty() || round_ > UINT32_MAX - 8192) {
-        prepare();
-        ++round_;
-        holding_.clear();
-        settled_ = 0;
-        hold(0);
-        settle();
-        meet();
-        at_end_ = holding_;
-    }
+    if (!met_.empty() && round_ <= UINT32_MAX - 8192) return;
+    prepare();
+    ++round_;
+    holding_.clear();
+    settled_ = 0;
+    hold(0);
+    settle();
+    meet();
+    at_end_ = holding_;
+}
+
+uint32_t NameAutomaton::classify(std::string_view name) {
+    begin();
     uint32_t at = 0;
     for (size_t i = name.size(); i-- > 0;) {
         const auto byte = static_cast<uint8_t>(name[i]);
@@ -360,6 +364,22 @@ uint32_t NameAutomaton::classify(std::string_view name) {
         at = next != none ? next : step(at, byte);
     }
     return met_[at].name_class;
+}
+
+Result<NameAutomaton::Complete> NameAutomaton::complete(size_t most_states) {
+    const Error too_many{E2BIG, "the wildcards make more than " + std::to_string(most_states) + " states"};
+    begin();
+    const uint64_t generation = generation_;
+    for (uint32_t state = 0; state < met_.size(); ++state) {
+        for (unsigned byte = 1; byte < 256; ++byte) {
+            if (byte == '/' || steps_[state * byte_classes_ + byte_class_[byte]] != none) continue;
+            step(state, static_cast<uint8_t>(byte));
+            if (met_.size() > most_states || generation_ != generation) return too_many;
+        }
+    }
+    Complete all{byte_class_, byte_classes_, steps_, {}, classes_.size()};
+    for (const Met& met : met_) all.class_of.push_back(met.name_class);
+    return all;
 }
 
 }  // namespace spoor

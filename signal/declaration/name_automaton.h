@@ -49,6 +49,18 @@ public:
     // Counts up whenever classes are forgotten.
     [[nodiscard]] uint64_t generation() const { return generation_; }
 
+    // All of the deterministic automaton: state 0 is where every name's end is. A name never holds a NUL
+    // or a slash. Valid until add() or classify().
+    struct Complete {
+        std::array<uint8_t, 256> column_of;  // of a byte
+        size_t columns;
+        std::span<const uint32_t> steps;  // rows of `columns`: the state one byte to the left
+        std::vector<uint32_t> class_of;   // of a state
+        size_t classes;
+    };
+    // E2BIG: there are more states than that.
+    Result<Complete> complete(size_t most_states);
+
 private:
     using State = uint32_t;
     struct Edge {
@@ -95,6 +107,7 @@ private:
 
     void clear_cache();
     void prepare();
+    void begin();
     void hold(State state);
     void settle();
     uint32_t meet();

@@ -76,21 +76,6 @@ void PathTree::note(Hits& hits, bool mark, Found& found) {
     hits.marked = true;
 }
 
-// Calls `take` with the children of `node` behind wildcards that are among `members`.
-template <class Take>
-void PathTree::for_matching(const Node& node, uint32_t node_id, std::span<const uint32_t> members,
-                            Take take) const {
-    if (members.size() < node.globs.size()) {
-        for (const uint32_t glob : members)
-            if (const auto next = glob_children_.find(uint64_t{node_id} << 32 | glob);
-                next != glob_children_.end())
-                take(next->second);
-        return;
-    }
-    for (const auto& [glob, next] : node.globs)
-        if (std::binary_search(members.begin(), members.end(), glob)) take(next);
-}
-
 uint32_t PathTree::place_of(Ids nodes, Ids passed) {
     // What stands at a node stands behind its ** as well, for that may be nothing.
     for (size_t i = 0; i < nodes.size(); ++i)

@@ -49,6 +49,7 @@ public:
     Found find(std::string_view path, bool mark);
 
 private:
+    friend class PathTableBuilder;
     using Ids = std::vector<uint32_t>;
     struct Hits {
         Ids patterns;
@@ -119,5 +120,20 @@ private:
     uint32_t last_place_ = 0;
     size_t remembered_bytes_ = 0;
 };
+
+// Calls `take` with the children of `node` behind wildcards that are among `members`.
+template <class Take>
+void PathTree::for_matching(const Node& node, uint32_t node_id, std::span<const uint32_t> members,
+                            Take take) const {
+    if (members.size() < node.globs.size()) {
+        for (const uint32_t glob : members)
+            if (const auto next = glob_children_.find(uint64_t{node_id} << 32 | glob);
+                next != glob_children_.end())
+                take(next->second);
+        return;
+    }
+    for (const auto& [glob, next] : node.globs)
+        if (std::binary_search(members.begin(), members.end(), glob)) take(next);
+}
 
 }  // namespace spoor

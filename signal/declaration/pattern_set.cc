@@ -5,9 +5,8 @@
 #include <utility>
 
 #include "signal/declaration/braces.h"
-#include "signal/declaration/name_automaton.h"
 #include "signal/declaration/name_glob.h"
-#include "signal/declaration/path_tree.h"
+#include "signal/declaration/pattern_set_impl.h"
 
 namespace spoor {
 namespace {
@@ -73,39 +72,12 @@ std::string escape_pattern(std::string_view text) {
     return out;
 }
 
-class PatternSet::Impl {
-public:
-    explicit Impl(PatternContext given)
-        : context(std::move(given)), names(most_states), tree(names, patterns) {
-        for (const std::string_view name : names_of(context.workspace_root)) root.emplace_back(name);
-        while (context.project_root.starts_with("./")) context.project_root.erase(0, 2);
-        if (context.project_root.empty()) context.project_root = ".";
-    }
-    Impl(const Impl&) = delete;
-
-    struct Expansion {
-        std::vector<Part> parts;
-        bool beneath = false;
-        bool plain = true;
-    };
-
-    Status add(const std::string& pattern);
-    // Without `!` and with the context's words replaced.
-    [[nodiscard]] std::string body_of(std::string_view pattern, bool& exception) const;
-    Result<Expansion> parse(std::string_view text);
-    [[nodiscard]] std::vector<Part> as_spelled(std::string_view text) const;
-
-    PatternContext context;
-    std::vector<std::string> root;
-    NameAutomaton names;
-    std::vector<PathTree::Pattern> patterns;
-    PathTree tree;
-    std::vector<std::string> texts;
-    std::vector<bool> literals;
-    size_t expansions = 0;
-    size_t bytes = 0;
-    size_t work_left = 2'000'000'000;
-};
+PatternSet::Impl::Impl(PatternContext given)
+    : context(std::move(given)), names(most_states), tree(names, patterns) {
+    for (const std::string_view name : names_of(context.workspace_root)) root.emplace_back(name);
+    while (context.project_root.starts_with("./")) context.project_root.erase(0, 2);
+    if (context.project_root.empty()) context.project_root = ".";
+}
 
 Result<PatternSet::Impl::Expansion> PatternSet::Impl::parse(std::string_view text) {
     Expansion out;
@@ -128,14 +100,16 @@ Result<PatternSet::Impl::Expansion> PatternSet::Impl::parse(std::string_view tex
                 out.parts.push_back({Part::Kind::any_depth, {}, 0});
             continue;
         }
-        if (name.find_first_of("*?[(\\") == std::string_view::npos) {
+        const bool floats =
+            spell_by_automaton && !out.parts.empty() && out.parts.back().kind == Part::Kind::any_depth;
+        if (!floats && name.find_first_of("*?[(\\") == std::string_view::npos) {
             out.parts.push_back({Part::Kind::name, std::string(name), 0});
             continue;
         }
         auto parsed = parse_name_glob(name);
         if (!parsed) return std::move(parsed).error();
         std::string literal;
-        if (literal_name(*parsed, literal)) {
+        if (!floats && literal_name(*parsed, literal)) {
             out.parts.push_back({Part::Kind::name, std::move(literal), 0});
             continue;
         }

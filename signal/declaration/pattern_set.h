@@ -84,6 +84,7 @@ public:
     [[nodiscard]] std::optional<std::string> literal_path(size_t pattern) const;
 
 private:
+    friend class PathTableBuilder;
     class Impl;
     std::unique_ptr<Impl> impl_;
 };

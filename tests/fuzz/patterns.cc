@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/path_table.h"
+#include "signal/declaration/path_table.h"
 #include "signal/declaration/pattern_set.h"
 
 namespace {
@@ -16,6 +18,21 @@ void require(bool holds) {
 }
 
 constexpr size_t most_patterns = 8;
+
+void compare_with_table(spoor::PatternSet& set, const spoor::PatternContext& context,
+                        const std::string& path) {
+    const spoor::PatternSet* const lists[] = {&set};
+    auto table = spoor::compile_path_table(
+        context, lists, [](spoor::ListMatches matches) { return spoor::list_matches(matches, 0) ? 1u : 0u; },
+        {.bytes = 64 * 1024, .name_states = 128, .places = 256, .work = 1'000});
+    if (!table) return require(table.error().code == E2BIG);
+    // No path in the kernel holds a NUL.
+    if (path.find('\0') != std::string::npos) return;
+    static std::vector<uint8_t> window(SPOOR_WINDOW_BYTES);
+    std::copy(table->begin(), table->end(), window.begin());
+    if (std::count(path.begin(), path.end(), '/') > ptrdiff_t{SPOOR_PATH_NAMES_MAX}) return;
+    require((spoor::walk_path_table(window, 0, path) == 1) == set.match(path).matched);
+}
 
 }  // namespace
 
@@ -56,6 +73,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const auto again = set.mark(path);
     require(again.matched == answer.matched && again.pattern == answer.pattern);
     require(!answer.pattern || set.marked(*answer.pattern));
+    compare_with_table(set, context, path);
     const std::vector<std::string> more{"/elsewhere/*"};
     set.add(more);
     require(set.match(path).matched == answer.matched);

@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
-PARTS = ["package", "service", "rootful", "matrix", "rootless", "containerd", "systemd", "fentry", "syscall-exit", "neighbours"]
+PARTS = ["package", "service", "rootful", "matrix", "rootless", "containerd", "systemd", "fentry", "syscall-exit", "neighbours", "strict"]
 # The matrix with the best hook family that the kernel has, and with families that spoord is told.
 MATRIX_PARTS = ["matrix", "fentry", "syscall-exit"]
 # Where spoor is to say that the kernel is too old.
@@ -36,7 +36,7 @@ def make_payload(directory, package, programs, cases):
     shutil.copytree(HERE / "payload", directory)
     shutil.copy(package, directory / "spoor.deb")
     shutil.copy(programs / "neighbour", directory)
-    for program in ("ops", "matrix"):
+    for program in ("ops", "matrix", "strict"):
         image = directory / "images" / program
         image.mkdir(parents=True)
         shutil.copy(programs / program, image)

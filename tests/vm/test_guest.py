@@ -3,6 +3,7 @@
 Run by `run` with SPOOR_VM_RESULTS, SPOOR_VM_KERNEL and SPOOR_VM_PARTS.
 """
 
+import errno
 import json
 import os
 import re
@@ -31,6 +32,7 @@ STEPS = {
     "matrix": ["import", "main", "matrix-main.ended", "cut", "matrix-cut.ended"],
     "rootless": ["import", "run", "ended"],
     "containerd": ["ready", "run", "ended"],
+    "strict": ["import", "ready", "other", "agent", "ended", "strict-other.ended"],
     "systemd": ["rootful", "rootless", "containerd"],
     "neighbours": ["import", "before", *(f"neighbours-{family}.{step}" for family in ("auto", "fentry", "syscall-exit")
                                          for step in ("doctor", "start", "calls", "end", "ended")), "after"],
@@ -119,6 +121,39 @@ if "matrix" in PARTS:
 
     def test_the_family_is_the_best_that_the_kernel_has():
         assert suite.family(RESULTS, "matrix") == TABLE[KERNEL.facts]["family"]
+
+
+if "strict" in PARTS:
+    REFUSED = {"guarded.secret", "guarded.secret.again", "guarded.create", "guarded.truncate", "guarded.rename",
+               "guarded.symlink", "child.secret"}
+
+    def strict_results(step):
+        return {name: int(value) for name, value in (line.split() for line in output(step).splitlines())}
+
+    def strict_trace(name):
+        return json.loads((RESULTS / "volumes/strict/trace" / name).read_text())
+
+    def test_a_strict_task_is_refused_what_it_has_not_declared():
+        found = strict_results("strict.agent")
+        if strict_trace("session.json")["family"] != "lsm":
+            assert found["guarded.status"] == 9, "what cannot be refused kills"
+            return
+        assert {name for name, result in found.items() if result == errno.EACCES} == REFUSED
+        assert (found["guarded.absent"], found["guarded.created"]) == (errno.ENOENT, errno.ENOENT), "nothing was made"
+        rest = set(found) - REFUSED - {"guarded.absent", "guarded.created", "cost.strict", "cost.warn"}
+        assert {name: found[name] for name in rest} == dict.fromkeys(rest, 0)
+        print(f"an open of a declared file: {found['cost.strict']} ns, {found['cost.warn']} ns without refusal")
+        own = strict_trace("tasks/t:guarded.json")["spoor"]
+        assert {(entry["op"], entry["path"]) for entry in own["refused"]} == {
+            ("read", "src/secret"), ("create", "src/made"), ("truncate", "src/declared"), ("create", "src/moved"),
+            ("symlink", "src/link")}
+        assert own["failedBy"]["refused"] and own["failedBy"]["path"] == "src/secret"
+        lines = [json.loads(line) for line in (RESULTS / "volumes/strict/trace/violations.jsonl").read_text().splitlines()]
+        assert {line["taskId"] for line in lines} == {"t:guarded"} and all(line["refused"] for line in lines)
+        assert "refused" not in strict_trace("tasks/t:neighbour.json")["spoor"]
+
+    def test_another_container_is_not_refused():
+        assert strict_results("strict.other") == {"other.secret": 0}
 
 
 FORCED = [part for part in PARTS if part in ("fentry", "syscall-exit")]

@@ -136,7 +136,7 @@ TEST_F(AuditLog, ALineSaysWhoWhatAndWhy) {
         line,
         R"({"schema":"spoor.audit/1","time":"1970-01-01T00:00:01.000005Z","event":"request","request":"arm",)"
         R"("outcome":"refused","code":"quota","limit":"containers","reason":"too many","uid":1000,"gid":100,)"
-        R"("pid":42,"tenant":"ci","container":"c1","cgroupId":77,"cgroup":"/a/b","counters":{"records":5,)"
+        R"("pid":42,"tenant":"ci","container":"c1","cgroupId":77,"cgroup":"/a/b","counters":{"records":5,"refused":0,)"
         R"("lost":{"ringFull":0,"scratch":0,"processes":0,"fault":2,"scopes":0}}})"
         "\n");
 }

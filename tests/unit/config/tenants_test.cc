@@ -116,7 +116,7 @@ TEST(Tenants, FaultsAreToldWithTheirPlace) {
         {"tenants: [{name: a, annotations: [x]}]\n", "not a list"},
         {"tenants: [{name: a, contianers: 1}]\n",
          "unknown key 'tenants[1].contianers'; did you mean 'tenants[1].containers'?"},
-        {"audit: {file: relative}\n", "'audit.file' wants an absolute path, or stderr"},
+        {"audit: {file: relative}\n", "'audit.file' wants an absolute path, stderr, journal"},
         {"audit: {keep: 1001}\n", "'audit.keep' is at most 1000"},
         {"metrics: {listen: \"0.0.0.0:9\"}\n", "'metrics.listen' wants 127.0.0.1:PORT"},
         {"metrics: {listen: \"127.0.0.1:0\"}\n", "'metrics.listen'"},

@@ -105,14 +105,14 @@ with tempfile.TemporaryDirectory() as top:
         report = strict((trace / "tasks" / "web:build.json").read_bytes().decode())
         check("report", report, "tasks/web:build.json")
         described = set(validators["report"].schema["properties"]["spoor"]["properties"])
-        only_elsewhere = {"omittedAccesses", "omittedProcesses", "outputsBytes", "expectedInputsNotReadBytes",
+        only_elsewhere = {"refused", "omittedAccesses", "omittedProcesses", "outputsBytes", "expectedInputsNotReadBytes",
                           "expectedOutputsNotWrittenBytes"}
         assert described - set(report["spoor"]) == only_elsewhere, described - set(report["spoor"])
         assert report["unexpectedReads"] and report["unexpectedWrites"], report
         violations = [strict(line) for line in (trace / "violations.jsonl").read_bytes().decode().splitlines()]
         for violation in violations:
             check("violation", violation, "violations.jsonl")
-        assert set().union(*violations) == set(validators["violation"].schema["properties"])
+        assert set().union(*violations) | {"refused"} == set(validators["violation"].schema["properties"])
 
 access = {"time": "2024-05-01T10:00:00.000123Z", "pid": 7, "start": 1, "op": "read", "path": "/a"}
 valid("access", access, "access")

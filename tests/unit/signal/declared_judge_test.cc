@@ -3,6 +3,10 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
+#include "base/path_table.h"
+#include "signal/declaration/path_table.h"
 #include "tests/unit/signal/support.h"
 
 namespace spoor {
@@ -46,6 +50,57 @@ TEST(DeclaredJudge, JudgesByPatterns) {
     EXPECT_EQ(made.judge->write("/ws/x.log"), Verdict::undeclared);
     EXPECT_THAT(made.judge->inputs_not_read(), ElementsAre("/ws/tsconfig.json"));
     EXPECT_THAT(made.judge->outputs_not_written(), IsEmpty());
+}
+
+TEST(DeclaredJudge, TheTableRefusesWhatIsUndeclared) {
+    for (const char* workspace : {"/ws", "/tmp/odd [name]", "/"}) {
+        TaskContext context = web();
+        context.workspace_root = workspace;
+        auto made = declared_judge({})(context);
+        made.judge->declare(
+            declared({"{projectRoot}/src/**/*.ts", "tsconfig.json", "!**/*.spec.ts", "/srv/x"},
+                     {"dist/{projectName}"}));
+        auto table = made.judge->refusals(true, true);
+        ASSERT_TRUE(table) << table.error().message;
+        EXPECT_LT(table->size(), 64u * 1024);
+        std::vector<uint8_t> window(SPOOR_WINDOW_BYTES);
+        std::copy(table->begin(), table->end(), window.begin() + 64);
+        size_t refused = 0;
+        const std::string root = workspace == std::string("/") ? "" : workspace;
+        for (const std::string& path : {root + "/apps/web/src/a/b.ts",
+                                        root + "/apps/web/src/a.spec.ts",
+                                        root + "/apps/web/x.ts",
+                                        root + "/tsconfig.json",
+                                        root + "/dist/web/main.js",
+                                        root + "/dist/lib/x.js",
+                                        root + "/node_modules/a/b.js",
+                                        root + "/node_modules/.cache/x",
+                                        root + "/.git/HEAD",
+                                        root + "/.nx/cache/x",
+                                        std::string("/usr/lib/x.so"),
+                                        std::string("/tmp/x"),
+                                        std::string("/etc/x"),
+                                        std::string("/srv/x"),
+                                        std::string("/srv/y"),
+                                        std::string("/home/me/.npmrc"),
+                                        std::string("/home/me/.cache/x"),
+                                        std::string("/home/me/x"),
+                                        std::string("/"),
+                                        root + "/x"}) {
+            const bool read = made.judge->read(path) != Verdict::undeclared;
+            const bool write = made.judge->write(path) != Verdict::undeclared;
+            const unsigned want = (read || write ? 0u : unsigned{SPOOR_REFUSE_READ}) |
+                                  (write ? 0u : unsigned{SPOOR_REFUSE_WRITE});
+            EXPECT_EQ(walk_path_table(window, 64, path), want) << path << " in " << workspace;
+            refused += want != 0;
+        }
+        EXPECT_GT(refused, 5u);
+        // Without outputs nobody knows what the task has written itself.
+        table = made.judge->refusals(true, false);
+        ASSERT_TRUE(table);
+        std::copy(table->begin(), table->end(), window.begin() + 64);
+        EXPECT_EQ(walk_path_table(window, 64, root + "/apps/web/x.ts"), 0u);
+    }
 }
 
 TEST(DeclaredJudge, SaysWhatIsWrongWithPatterns) {

@@ -50,6 +50,9 @@ public:
     Verdict write(std::string_view path) override { return verdict(path, outputs_); }
     std::vector<std::string> inputs_not_read() const override { return unused(inputs_); }
     std::vector<std::string> outputs_not_written() const override { return unused(outputs_); }
+    Result<std::vector<uint8_t>> refusals(bool reads, bool writes) const override {
+        return std::vector<uint8_t>{reads, writes};
+    }
     std::string pattern_for(std::string_view path) const override { return std::string(path); }
     TaskSuggestions suggest(const Undeclared& of) const override {
         TaskSuggestions made;
@@ -500,6 +503,59 @@ TEST_F(TaskBookTest, StrictKillsTheTasksProcessesAndNobodyElses) {
     EXPECT_EQ(report("t")["spoor"]["failedBy"]["pid"], 3);
     signal("end", "ok");
     EXPECT_FALSE(report("ok")["spoor"].contains("failedBy"));
+}
+
+TEST_F(TaskBookTest, StrictHandsOutTablesAndWhoTheyHoldFor) {
+    begin();
+    fork(2);
+    EXPECT_FALSE(trail->wants_refusals());
+    start("t", 2, R"("mode":"strict","declared":{"inputs":["src"]})");
+    EXPECT_FALSE(trail->wants_refusals()) << "what it writes itself is not known";
+    signal("outputs", "t", R"("declared":{"outputs":["dist"]})");
+    ASSERT_TRUE(trail->wants_refusals());
+    trail->refuse_in_place();
+    EXPECT_FALSE(trail->wants_refusals());
+    auto tables = trail->take_refusals();
+    ASSERT_EQ(tables.size(), 1u);
+    EXPECT_THAT(tables[0].table, ElementsAre(1, 1));  // of reads and of writes
+    auto assigned = trail->take_assignments();
+    ASSERT_EQ(assigned.size(), 1u);
+    EXPECT_EQ(assigned[0].process.host_pid, 1002u);
+    EXPECT_EQ(assigned[0].task, tables[0].task);
+
+    // A worker that changes hands, and the end of a task.
+    signal("start", "w", R"("mode":"warn","workspaceRoot":"/ws")");
+    signal("pid", "w", R"("pid":2)");
+    assigned = trail->take_assignments();
+    ASSERT_FALSE(assigned.empty());
+    EXPECT_EQ(assigned.back().task, 0u);
+    signal("end", "t");
+    tables = trail->take_refusals();
+    ASSERT_EQ(tables.size(), 1u);
+    EXPECT_TRUE(tables[0].table.empty());
+}
+
+TEST_F(TaskBookTest, WhatWasRefusedIsToldAndKillsNobody) {
+    begin();
+    fork(2);
+    start("t", 2, R"("mode":"strict","declared":{"inputs":["src"],"outputs":["dist"]})");
+    for (int i = 0; i < 2; ++i) {
+        AccessEvent event = test::access(Op::read, "/ws/secret", 2, flag_refused);
+        event.error = EACCES;
+        event.process = key(2);
+        trail->on(event, ++now);
+    }
+    EXPECT_THAT(trail->take_kills(), IsEmpty());
+    ASSERT_EQ(violations().size(), 1u);
+    EXPECT_EQ(violations()[0]["refused"], true);
+    EXPECT_EQ(violations()[0]["kind"], "read");
+    signal("end", "t");
+    const Json own = report("t")["spoor"];
+    ASSERT_EQ(own["refused"].size(), 1u);
+    EXPECT_EQ(own["refused"][0]["path"], "secret");
+    EXPECT_EQ(own["failedBy"]["path"], "secret");
+    EXPECT_EQ(own["failedBy"]["refused"], true);
+    EXPECT_THAT(report("t")["filesRead"], IsEmpty());
 }
 
 TEST_F(TaskBookTest, ModesAreBoundedByTheContainers) {

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Refusal in place, for tasks in strict mode where BPF LSM is active: an access that the task's declaration does not
+ * have fails with EACCES before it has happened, and a record tells of it.
+ *
+ * The declaration is a table (base/path_table.h) in the session's window, a map that the recorder writes to through
+ * mmap(2): the tenant's own, so nothing in it is believed, and nothing that it says reaches further than to the
+ * session's own processes. Which table holds for a process stands in its entry (spoor_process.refusal). Who is not
+ * refused here, for whatever reason, is judged by the recorder afterwards, as without BPF LSM.
+ */
+#pragma once
+
+#include "base/path_table.h"
+
+struct refusal_window {
+    char bytes[SPOOR_WINDOW_BYTES];
+};
+
+struct spoor_window {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(key_size, sizeof(__u32));
+    __uint(value_size, sizeof(struct refusal_window));
+};
+
+/* session -> its window */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+    __uint(max_entries, 4096);
+    __type(key, __u64);
+    __array(values, struct spoor_window);
+} windows SEC(".maps");
+
+/* Where the names of the path are kept between its two readings: behind the base, where no name stands. */
+#define NAMES_AT BASE_END
+_Static_assert(8 * SPOOR_PATH_NAMES_MAX <= SPOOR_NAME_MAX && BASE_END % 8 == 0, "the names fit");
+
+struct name_walk {
+    struct scratch *scratch;
+    const char *window;
+    struct spoor_name_reading reading;
+    __u32 length; /* of the path */
+    __u32 names;
+    __u32 in_name;
+    __u32 failed;
+};
+
+static long name_walk_step(__u32 index, struct name_walk *walk)
+{
+    struct scratch *scratch = walk->scratch;
+    __u32 names = walk->names;
+    unsigned char byte;
+
+    if (index >= walk->length || index >= SPOOR_BASE_MAX)
+        return 1;
+    byte = scratch->bytes[BASE_END - 1 - index];
+    if (byte != '/') {
+        spoor_read_byte(&walk->reading, walk->window, byte);
+        walk->in_name = 1;
+        return 0;
+    }
+    if (walk->in_name) {
+        barrier_var(names); /* what is checked is what is used */
+        if (names >= SPOOR_PATH_NAMES_MAX) {
+            walk->failed = 1;
+            return 1;
+        }
+        *(__u64 *)&scratch->bytes[NAMES_AT + 8 * names] = spoor_name_read(&walk->reading, walk->window);
+        walk->names = names + 1;
+    }
+    spoor_begin_name(&walk->reading);
+    walk->in_name = 0;
+    return 0;
+}
+
+struct place_walk {
+    struct scratch *scratch;
+    const char *window;
+    struct spoor_place_walk at;
+    __u32 names; /* left */
+    __u32 reserved;
+};
+
+static long place_walk_step(__u32 index, struct place_walk *walk)
+{
+    __u32 names = walk->names - 1;
+
+    barrier_var(names);
+    if (names >= SPOOR_PATH_NAMES_MAX)
+        return 1;
+    spoor_enter_name(&walk->at, walk->window, *(__u64 *)&walk->scratch->bytes[NAMES_AT + 8 * names]);
+    walk->names = names;
+    return 0;
+}
+
+#define SLOT_FIELD(window, slot, field)                                                                            \
+    spoor_window_u32(window, (slot) * sizeof(struct spoor_refusal_slot) + offsetof(struct spoor_refusal_slot, field))
+
+/* What of the path in the scratch the process is refused: enum spoor_verdict. */
+GLOBAL int refused_of(struct scratch *scratch, const struct spoor_process *process)
+{
+    struct name_walk names = {.scratch = scratch};
+    struct place_walk places = {.scratch = scratch};
+    __u32 slot, generation, sequence, table, verdict, zero = 0;
+    struct refusal_window *window;
+    __u64 session;
+    void *map;
+
+    if (!scratch || !process)
+        return 0;
+    session = process->session;
+    slot = process->refusal % SPOOR_REFUSAL_SLOTS;
+    generation = process->refusal / SPOOR_REFUSAL_SLOTS;
+    map = bpf_map_lookup_elem(&windows, &session);
+    if (!map)
+        return 0;
+    window = bpf_map_lookup_elem(map, &zero);
+    if (!window)
+        return 0;
+    sequence = SLOT_FIELD(window->bytes, slot, sequence);
+    table = SLOT_FIELD(window->bytes, slot, table);
+    if (!table || SLOT_FIELD(window->bytes, slot, generation) != generation)
+        return 0;
+
+    names.window = window->bytes;
+    names.length = BASE_END - scratch->base_start;
+    names.names = names.in_name = names.failed = UNKNOWN_ZERO;
+    spoor_begin_names(&names.reading, window->bytes, table);
+    names.reading.state = UNKNOWN_ZERO;
+    names.reading.hash += UNKNOWN_ZERO;
+    bpf_loop(SPOOR_BASE_MAX, name_walk_step, &names, 0);
+    if (names.failed)
+        return 0;
+
+    places.window = window->bytes;
+    places.names = names.names;
+    spoor_begin_places(&places.at, window->bytes, table);
+    bpf_loop(SPOOR_PATH_NAMES_MAX, place_walk_step, &places, 0);
+    verdict = spoor_verdict_here(&places.at, window->bytes) & (SPOOR_REFUSE_READ | SPOOR_REFUSE_WRITE);
+    if (!verdict)
+        return 0;
+    /* The table may have been replaced under our feet. The exchange keeps what was read in front of it. */
+    __sync_fetch_and_add((__u32 *)&window->bytes[slot * sizeof(struct spoor_refusal_slot) +
+                                                 offsetof(struct spoor_refusal_slot, reserved)],
+                         0);
+    if (SLOT_FIELD(window->bytes, slot, sequence) != sequence ||
+        SLOT_FIELD(window->bytes, slot, generation) != generation)
+        return 0;
+    return verdict;
+}
+
+static __always_inline bool is_judged(const struct scratch *scratch)
+{
+    return !(scratch->flags & (SPOOR_F_UNREACHABLE | SPOOR_F_DELETED | SPOOR_F_TRUNCATED | SPOOR_F_MEMORY));
+}
+
+static __always_inline int refuse(struct scratch *scratch, const struct spoor_process *process, __u32 op)
+{
+    emit_access(scratch, process, op, SPOOR_F_REFUSED, EACCES);
+    COUNT(process->session, refused);
+    return -EACCES;
+}
+
+/* Opening counts as doing. What is opened for reading and writing may yet be only read, or only written. */
+static __noinline int refuse_open(struct spoor_process *process, struct file *file)
+{
+    __u32 mode = (__u32)BPF_CORE_READ(file, f_mode), flags = BPF_CORE_READ(file, f_flags), refused;
+    bool reads = mode & FMODE_IS_READ, truncates = flags & O_TRUNC;
+    bool writes = (mode & FMODE_IS_WRITE) || truncates;
+    struct inode *inode = BPF_CORE_READ(file, f_inode);
+    struct scratch *scratch;
+    int result = 0;
+
+    if ((!reads && !writes) || (BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFREG || is_kernel_internal(inode))
+        return 0;
+    scratch = claim_hook_scratch();
+    if (!scratch)
+        return 0;
+    set_file(scratch, file);
+    refused = is_judged(scratch) ? refused_of(scratch, process) : 0;
+    if (writes && (refused & SPOOR_REFUSE_WRITE) && (!reads || truncates || (refused & SPOOR_REFUSE_READ)))
+        result = refuse(scratch, process, truncates ? SPOOR_OP_TRUNCATE : SPOOR_OP_WRITE);
+    else if (!writes && (refused & SPOOR_REFUSE_READ))
+        result = refuse(scratch, process, flags & FMODE_IS_EXEC ? SPOOR_OP_EXEC : SPOOR_OP_READ);
+    release_scratch(scratch);
+    return result;
+}
+
+/* A name that comes to stand for something: made, or the target of a rename or link. */
+static __noinline int refuse_name(struct spoor_process *process, __u64 mount, struct dentry *dentry, __u32 op)
+{
+    struct scratch *scratch = claim_hook_scratch();
+    int result = 0;
+
+    if (!scratch)
+        return 0;
+    clear_path(scratch);
+    set_base(scratch, mount, address_of(scratch, dentry));
+    if (is_judged(scratch) && (refused_of(scratch, process) & SPOOR_REFUSE_WRITE))
+        result = refuse(scratch, process, op);
+    release_scratch(scratch);
+    return result;
+}
+
+static __always_inline int refuse_child(const struct path *dir, struct dentry *dentry, __u32 op)
+{
+    struct spoor_process *process = current_process();
+
+    if (!process || !process->refusal)
+        return 0;
+    return refuse_name(process, (__u64)BPF_CORE_READ(dir, mnt), dentry, op);
+}
+
+SEC("?lsm/file_open")
+int BPF_PROG(refuse_file_open, struct file *file)
+{
+    struct spoor_process *process = current_process();
+
+    if (!process || !process->refusal)
+        return 0;
+    return refuse_open(process, file);
+}
+
+SEC("?lsm/path_truncate")
+int BPF_PROG(refuse_path_truncate, const struct path *path)
+{
+    return refuse_child(path, BPF_CORE_READ(path, dentry), SPOOR_OP_TRUNCATE);
+}
+
+/* Also when open(2) makes a file. */
+SEC("?lsm/path_mknod")
+int BPF_PROG(refuse_path_mknod, const struct path *dir, struct dentry *dentry)
+{
+    return refuse_child(dir, dentry, SPOOR_OP_CREATE);
+}
+
+SEC("?lsm/path_symlink")
+int BPF_PROG(refuse_path_symlink, const struct path *dir, struct dentry *dentry)
+{
+    return refuse_child(dir, dentry, SPOOR_OP_SYMLINK);
+}
+
+SEC("?lsm/path_link")
+int BPF_PROG(refuse_path_link, struct dentry *old, const struct path *dir, struct dentry *dentry)
+{
+    return refuse_child(dir, dentry, SPOOR_OP_CREATE);
+}
+
+SEC("?lsm/path_rename")
+int BPF_PROG(refuse_path_rename, const struct path *old_dir, struct dentry *old, const struct path *new_dir,
+             struct dentry *dentry)
+{
+    return refuse_child(new_dir, dentry, SPOOR_OP_CREATE);
+}
