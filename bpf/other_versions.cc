@@ -111,7 +111,11 @@ void OtherVersions::adopt(const Pins& pins, std::vector<Tracer::Adopted>& adopte
         }
         if (versions_.size() == versions_max) break;
         auto version = OtherVersion::open(std::move(other));
-        auto sessions = version ? version->take_inventory() : std::move(version).error();
+        if (!version) {
+            send_message(path + " is left alone: " + version.error().message);
+            continue;
+        }
+        auto sessions = version->take_inventory();
         if (!sessions) {
             send_message(path + " is left alone: " + sessions.error().message);
             continue;

@@ -142,7 +142,7 @@ struct Tracer::State {
         } else if (sizes.ring_bytes != limits.ring_bytes) {
             auto ring = make_ring(sizes.ring_bytes);
             auto placed = ring ? put_inner_maps(rings(), {{taken[0].armed.session, ring->get()}})
-                               : Status(std::move(ring).error());
+                               : Status(ring.error());
             if (!placed) {
                 retire(taken[0].armed.session);
                 return std::move(placed).error();

@@ -58,12 +58,18 @@ bool ControlServer::answer(int connection, const Status& outcome) {
     return sent;
 }
 
-void ControlServer::serve_waiting(const std::function<void(int connection, const ControlRequest&)>& serve) {
-    accept();
+std::vector<int> ControlServer::serve_waiting(
+    const std::function<void(int connection, const ControlRequest&)>& serve) {
+    std::vector<int> silent = accept();
     std::vector<int> open;
     for (const UniqueFd& connection : connections_) open.push_back(connection.get());
-    for (int connection : open)
-        if (auto request = read(connection)) serve(connection, *request);
+    for (int connection : open) {
+        auto request = read(connection);
+        if (!request && request.error().code == EAGAIN) continue;
+        std::erase(silent, connection);
+        if (request) serve(connection, *request);
+    }
+    return silent;
 }
 
 void ControlServer::drop(int connection) {

@@ -28,8 +28,9 @@ public:
     // Returns false when the peer has not waited for it.
     bool answer(int connection, const Status& outcome);
     // What is still unread from connections and the listener, in turn: for the moment before the
-    // recorder decides that nobody asks for anything any more.
-    void serve_waiting(const std::function<void(int connection, const ControlRequest&)>& serve);
+    // recorder decides that nobody asks for anything any more. Returns new connections that have not said
+    // anything yet: whoever goes on has to watch them.
+    std::vector<int> serve_waiting(const std::function<void(int connection, const ControlRequest&)>& serve);
 
 private:
     explicit ControlServer(UniqueFd listener) : listener_(std::move(listener)) {}

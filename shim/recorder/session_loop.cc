@@ -237,9 +237,10 @@ void SessionLoop::on_signal() {
 void SessionLoop::on_runtime_ended() {
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, runtime_.get(), nullptr);
     runtime_ended_ = true;
-    // A hook may have asked just before.
-    control_->serve_waiting(
+    // A hook may have asked just before, or be about to ask.
+    const auto silent = control_->serve_waiting(
         [this](int connection, const ControlRequest& request) { serve(connection, request); });
+    for (int connection : silent) [[maybe_unused]] auto watched = watch(connection, EPOLLIN);
     if (phase_ == Phase::waiting) {
         log_.info("the runtime ended without a container");
         conclude(SessionState::degraded, {});

@@ -97,12 +97,13 @@ public:
     explicit BorrowedMemory(const std::function<void()>& work) : work_(work) {}
 
     Status run() {
+        // To return from the function is to end the process.
         const pid_t between = spawn(0, [](void* self) -> int {
             const pid_t process = static_cast<BorrowedMemory*>(self)->spawn(1, [](void* same) -> int {
                 static_cast<BorrowedMemory*>(same)->work_();
-                ::_exit(0);
+                return 0;
             });
-            ::_exit(process < 0 ? errno : 0);
+            return process < 0 ? errno : 0;
         });
         if (between < 0) return errno_error("fork");
         return wait_for(between);

@@ -823,12 +823,15 @@ TEST_F(SessionLoopTest, AGrownRingThatWasNotToldOfIsFound) {
     start_and_arm();
     emit_exec();
     spoord->hang_up_at(broker::Request::grow);
-    spoord->set_silent(true);
     int path = 0;
-    for (; spoord->ring().fill() <= spoord->ring().size() * 3 / 4; ++path)
-        emit_read("/ws/" + std::to_string(path), 3000 + static_cast<uint64_t>(path));
-    spoord->set_silent(false);
-    ASSERT_TRUE(eventually([&] { return spoord->rings_handed_out() >= 2; }));  // a second growth is possible
+    // Again if the recorder was awake and has emptied it meanwhile; it may also have asked twice in the end.
+    ASSERT_TRUE(eventually([&] {
+        spoord->set_silent(true);
+        for (; spoord->ring().fill() <= spoord->ring().size() * 3 / 4; ++path)
+            emit_read("/ws/" + std::to_string(path), 3000 + static_cast<uint64_t>(path));
+        spoord->set_silent(false);
+        return spoord->rings_handed_out() >= 2;
+    }));
     emit_read("/ws/in-the-new-one");
     EXPECT_TRUE(eventually([&] { return accesses().find("in-the-new-one") != std::string::npos; }));
     EXPECT_TRUE(finish());
