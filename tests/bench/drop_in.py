@@ -74,7 +74,7 @@ def main():
             "create, traced": (["create", "-b", str(scratch / "traced"), "traced"], settings["traced"]),
             "run, traced": (["run", "-b", str(scratch / "traced"), "traced"], settings["traced"]),
         }
-        print(f"{options.pairs} pairs, ms  {'crun':>8}{'spoor':>8}{'minima':>15}{'ratio':>7}{'more':>8}{'limit':>7}")
+        print(f"{options.pairs} pairs, ms   {'crun':>8}{'spoor':>8}{'minima':>15}{'ratio':>7}{'more':>8}{'limit':>7}")
         for name, (arguments, environment) in cases.items():
             turns = []
             for turn in range(options.pairs + 3):
@@ -90,7 +90,7 @@ def main():
                 plain, shimmed = (statistics.median(times) for times in zip(*pairs))
                 least = " / ".join(f"{min(times):.2f}" for times in zip(*pairs))
                 more = statistics.median(b - a for a, b in pairs)
-                print(f"{name:14}{clock:4}{plain:8.2f}{shimmed:8.2f}{least:>15}{shimmed / plain:6.2f}x{more:+8.2f}"
+                print(f"{name:15}{clock:4}{plain:8.2f}{shimmed:8.2f}{least:>15}{shimmed / plain:6.2f}x{more:+8.2f}"
                       f"{LIMITS[name]:+7.1f}")
                 if clock == "wall" and more > LIMITS[name]:
                     broken.append(name)
