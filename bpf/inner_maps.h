@@ -17,8 +17,8 @@ Result<UniqueFd> make_ring(uint32_t bytes);
 // `entries`: a power of two, at least one set of them (state.h).
 Result<UniqueFd> make_seen_table(uint32_t entries);
 
-// SPOOR_WINDOW_BYTES of zeros (base/path_table.h) that mmap(2) can write to.
-// Put into the map of maps `outer`; as put_inner_maps().
+// SPOOR_WINDOW_BYTES of zeros (base/path_table.h) that mmap(2) can write to, put into the map of maps
+// `outer` as by put_inner_maps().
 Result<UniqueFd> put_window(int outer, uint64_t session);
 
 struct InnerMap {

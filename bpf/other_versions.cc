@@ -111,11 +111,8 @@ void OtherVersions::adopt(const Pins& pins, std::vector<Tracer::Adopted>& adopte
         }
         if (versions_.size() == versions_max) break;
         auto version = OtherVersion::open(std::move(other));
-        if (!version) {
-            send_message(path + " is left alone: " + version.error().message);
-            continue;
-        }
-        auto sessions = version->take_inventory();
+        auto sessions =
+            version ? version->take_inventory() : Result<std::vector<Tracer::Adopted>>(version.error());
         if (!sessions) {
             send_message(path + " is left alone: " + sessions.error().message);
             continue;

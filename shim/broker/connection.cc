@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/descriptor_passing.h"
 #include "base/path_table.h"
 #include "shim/broker/cgroup_claim.h"
 #include "shim/broker/mode_claim.h"
@@ -56,23 +57,10 @@ std::optional<Received> receive(int socket) {
 }
 
 bool send_reply(int socket, const ReplyMessage& reply, int fd) {
-    ReplyMessage copy = reply;
-    iovec part{&copy, sizeof copy};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr header{};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    if (fd >= 0) {
-        header.msg_control = control;
-        header.msg_controllen = sizeof control;
-        cmsghdr* rights = CMSG_FIRSTHDR(&header);
-        rights->cmsg_level = SOL_SOCKET;
-        rights->cmsg_type = SCM_RIGHTS;
-        rights->cmsg_len = CMSG_LEN(sizeof fd);
-        std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
-    }
+    const auto passed = fd < 0 ? std::span<const int>() : std::span<const int>(&fd, 1);
     // A peer that does not read its answers is dropped, never waited for.
-    return ::sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(sizeof copy);
+    return send_with_descriptors(socket, &reply, sizeof reply, passed, MSG_NOSIGNAL | MSG_DONTWAIT) ==
+           static_cast<ssize_t>(sizeof reply);
 }
 
 // As arm has them; nullopt: not well formed.

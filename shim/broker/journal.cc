@@ -10,6 +10,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/descriptor_passing.h"
 #include "base/files.h"
 
 namespace spoor::broker {
@@ -45,24 +46,10 @@ Status send_message(int socket, const std::string& path, std::string_view bytes,
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path.copy(address.sun_path, sizeof address.sun_path - 1);
-    iovec part{const_cast<char*>(bytes.data()), bytes.size()};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
-    msghdr header{};
-    header.msg_name = &address;
-    header.msg_namelen = sizeof address;
-    if (fd < 0) {
-        header.msg_iov = &part;
-        header.msg_iovlen = 1;
-    } else {
-        header.msg_control = control;
-        header.msg_controllen = sizeof control;
-        cmsghdr* rights = CMSG_FIRSTHDR(&header);
-        rights->cmsg_level = SOL_SOCKET;
-        rights->cmsg_type = SCM_RIGHTS;
-        rights->cmsg_len = CMSG_LEN(sizeof fd);
-        std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
-    }
-    if (::sendmsg(socket, &header, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) return errno_error("the journal");
+    const auto passed = fd < 0 ? std::span<const int>() : std::span<const int>(&fd, 1);
+    if (send_with_descriptors(socket, bytes.data(), bytes.size(), passed, MSG_NOSIGNAL | MSG_DONTWAIT,
+                              &address) < 0)
+        return errno_error("the journal");
     return {};
 }
 

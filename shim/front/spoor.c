@@ -2,9 +2,9 @@
  * spoor, as container managers call it: what of it needs no parser, in front of spoor-runtime.
  *
  * A manager calls its runtime some five times for a container, and the runtime calls spoor's two hooks. Most of
- * these calls are passed on as they came. A start of glibc reads the processor's description with about a
- * hundred CPUID instructions, each of which a virtual machine's host has to answer: 0.8 ms where they are slow. musl
- * has no need of them.
+ * these calls are passed on as they came. A start of glibc reads the processor's description with many CPUID
+ * instructions, each of which a virtual machine's host has to answer (`./dev bench drop-in` prints what that
+ * comes to). musl has no need of them.
  *
  * Whatever is unusual here (an option, a configuration that might name another runtime, an answer that is no
  * success, a failed call) is left to spoor-runtime, which then sees what this program saw: the same arguments,

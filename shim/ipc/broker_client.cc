@@ -10,6 +10,7 @@
 #include <climits>
 #include <cstring>
 
+#include "base/descriptor_passing.h"
 #include "base/files.h"
 
 namespace spoor::broker {
@@ -94,22 +95,9 @@ RequestMessage message_for(Request request) {
 }
 
 bool send_request(int socket, const RequestMessage& request, const int (&fds)[2]) {
-    RequestMessage copy = request;
-    iovec part{&copy, sizeof copy};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof fds)] = {};
-    msghdr header{};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    if (fds[0] >= 0) {
-        header.msg_control = control;
-        header.msg_controllen = sizeof control;
-        cmsghdr* rights = CMSG_FIRSTHDR(&header);
-        rights->cmsg_level = SOL_SOCKET;
-        rights->cmsg_type = SCM_RIGHTS;
-        rights->cmsg_len = CMSG_LEN(sizeof fds);
-        std::memcpy(CMSG_DATA(rights), fds, sizeof fds);
-    }
-    return ::sendmsg(socket, &header, MSG_NOSIGNAL) == static_cast<ssize_t>(sizeof copy);
+    const auto passed = fds[0] < 0 ? std::span<const int>() : std::span<const int>(fds);
+    return send_with_descriptors(socket, &request, sizeof request, passed, MSG_NOSIGNAL) ==
+           static_cast<ssize_t>(sizeof request);
 }
 
 }  // namespace

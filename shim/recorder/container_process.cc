@@ -6,8 +6,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <charconv>
 #include <csignal>
 #include <string_view>
@@ -15,6 +13,7 @@
 
 #include "base/files.h"
 #include "base/process.h"
+#include "config/choices.h"
 #include "shim/ipc/broker_protocol.h"
 #include "shim/recorder/outbox.h"
 #include "signal/declared_judge.h"
@@ -66,9 +65,10 @@ std::vector<uint64_t> numbers_of(uint32_t host_pid) {
 
 // As spoord is told of them.
 uint32_t modes_of(const Job& job) {
-    constexpr std::array<std::string_view, 3> words{"off", "warn", "strict"};
-    const auto number = [&words](std::string_view word) {
-        return static_cast<uint32_t>(std::ranges::find(words, word) - words.begin());
+    // A word that is none becomes a number that spoord refuses.
+    const auto number = [](std::string_view word) {
+        const auto mode = parse_mode(word);
+        return mode ? static_cast<uint32_t>(*mode) : static_cast<uint32_t>(Mode::strict) + 1;
     };
     uint32_t tasks = 0;
     for (const std::string& mode : job.task_modes) tasks |= 1u << number(mode);

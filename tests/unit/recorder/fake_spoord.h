@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/descriptor_passing.h"
 #include "base/unique_fd.h"
 #include "shim/ipc/broker_protocol.h"
 #include "tests/unit/recorder/fake_ring.h"
@@ -34,22 +35,7 @@ inline UniqueFd listen_seqpacket(const std::string& path) {
 }
 
 inline void send_packet(int socket, const void* bytes, size_t size, const std::vector<int>& fds = {}) {
-    iovec part{const_cast<void*>(bytes), size};
-    alignas(cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))] = {};
-    msghdr header{};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    if (!fds.empty()) {
-        const size_t payload = fds.size() * sizeof(int);
-        header.msg_control = control;
-        header.msg_controllen = CMSG_SPACE(payload);
-        cmsghdr* rights = CMSG_FIRSTHDR(&header);
-        rights->cmsg_level = SOL_SOCKET;
-        rights->cmsg_type = SCM_RIGHTS;
-        rights->cmsg_len = CMSG_LEN(payload);
-        std::memcpy(CMSG_DATA(rights), fds.data(), payload);
-    }
-    ::sendmsg(socket, &header, MSG_NOSIGNAL);
+    send_with_descriptors(socket, bytes, size, fds, MSG_NOSIGNAL);
 }
 
 class FakeSpoord {
