@@ -41,6 +41,7 @@ def is_whole(user, volume):
     assert (found["state"], found["complete"], found["lost"]) == ("finished", True, 0), found
     accesses = user("cat", volume / "trace" / "accesses.jsonl").out
     assert '"/proc/version"' in accesses, accesses
+    return found
 
 
 def test_at_once(users):
@@ -55,7 +56,8 @@ def test_at_once(users):
         for user, volume in pool.map(one, jobs):
             is_whole(user, volume)
     for user in users:
-        granted = {line["session"]: line for line in audit(event="request", request="arm", outcome="granted", uid=user.uid)}
+        granted = {line["session"]: line for line in
+                   audit(at_least=AT_ONCE, event="request", request="arm", outcome="granted", uid=user.uid)}
         ended = audit(at_least=len(granted), event="end", uid=user.uid)
         whole = [line for line in ended if line["counters"]["records"] and not any(line["counters"]["lost"].values())]
         assert len(whole) >= AT_ONCE and {granted[line["session"]]["tenant"] for line in whole} == {user.name}
@@ -75,7 +77,7 @@ def test_what_the_other_one_has(users):
         reply = client.arm(directory, process)
         assert reply.code == peer.NOT_OWNER and not reply.fds, (reply.code, reply.text)
         client.close()
-    told = audit(event="request", request="arm", outcome="refused", code="not_owner", uid=first.uid)
+    told = audit(at_least=2, event="request", request="arm", outcome="refused", code="not_owner", uid=first.uid)
     assert len(told) == 2 and {line["tenant"] for line in told} == {"first"}
     assert {line["cgroupId"] for line in told} == {os.fstat(directory).st_ino}
     # Who has no session there reads, grows and ends none; who has no token resumes none.

@@ -25,10 +25,11 @@ def death_of_the_parent(t):
     t.note_file("out")
 
 
-# Waits until another than a shell is its parent, and leaves the name.
+# Waits until another than a shell is its parent, and leaves the name. A parent may be gone before it is asked for its name.
 ORPHAN = """
-until parent=$(busybox sed -n 's/^PPid:\\t//p' /proc/$$/status); [ "$(busybox cat /proc/$parent/comm)" != sh ]; do :; done
-busybox cat /proc/$parent/comm >/adopted
+until parent=$(busybox sed -n 's/^PPid:\\t//p' /proc/$$/status); name=$(busybox cat /proc/$parent/comm 2>/dev/null)
+      [ -n "$name" ] && [ "$name" != sh ]; do :; done
+echo "$name" >/adopted
 """
 
 
