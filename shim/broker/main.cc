@@ -214,7 +214,8 @@ int main(int argc, char** argv) {
                    "largest ring of any container, in bytes,\nwhatever the rules say")
         ->capture_default_str()
         ->check(CLI::Range(65536u, 1u << 30));
-    app.add_option("--max-processes", limits.processes, "processes recorded at once")->capture_default_str();
+    app.add_option("--max-processes", limits.processes,
+                   "processes recorded at once (default: as many as the\nmachine can have, 32768 to 262144)");
     app.add_option("--family", family,
                    "hook family: lsm, fentry or syscall-exit;\nauto: the first of them that the kernel takes")
         ->capture_default_str()
