@@ -17,7 +17,7 @@ Tenant tenant_of(int socket, uid_t uid, gid_t gid);
 // its hierarchy on: that of the process `pid`, which is in it or beneath it, as the kernel tells. A
 // descriptor's own name (/proc/self/fd) would not do: a tenant's mounts decide what it says. Nothing
 // is opened; the inode's number is compared. Nothing if the process is elsewhere.
-// `proc` is where procfs is mounted.
+// `proc` is where procfs is mounted. Remembers the cgroup mounts: to be called on one thread.
 std::optional<std::string> cgroup_path_of(int directory, uint64_t id, uint32_t pid,
                                           const std::string& proc = "/proc");
 
