@@ -6,7 +6,7 @@ import threading
 import pytest
 
 import twin
-from harness import ROOTFUL, until
+from harness import PATIENCE, ROOTFUL, until
 from twin import scenario
 
 RUN = ["run", "--rm", "--network=none", "--hostname=h"]
@@ -231,7 +231,7 @@ def ready(t):
     heard = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(t.box / "notify"))
-        listener.settimeout(10)
+        listener.settimeout(10 * PATIENCE)
 
         def listen():
             while not any(line.startswith("READY") for line in heard):
