@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "base/path_table.h"
 #include "bpf/inner_maps.h"
 #include "bpf/process_entry.h"
 #include "bpf/state.h"
@@ -236,12 +237,15 @@ Result<Inventory> take_inventory(const SessionMaps& maps, const Pins& pins) {
         adopted.owner.cgroup.assign(owner.cgroup, ::strnlen(owner.cgroup, sizeof owner.cgroup));
         adopted.cgroup_id = entry.root_cgroup_id;
         adopted.sizes = {ring->second, owner.seen_entries};
+        uint32_t window = 0;  // the number of the map
+        if (maps.windows >= 0 && bpf_map_lookup_elem(maps.windows, &session, &window) == 0)
+            adopted.window_bytes = SPOOR_WINDOW_BYTES;
         adopted.abi_version = pins.abi_version();
         inventory.sessions.push_back(std::move(adopted));
     });
     const auto dead = [&live](uint64_t session) { return !live.contains(session); };
     forget(maps, dead);
-    for (int map : {maps.sessions, maps.owners, maps.task_keys, maps.rings, maps.seen})
+    for (int map : {maps.sessions, maps.owners, maps.task_keys, maps.rings, maps.seen, maps.windows})
         if (map >= 0) delete_keys<uint64_t>(map, dead);
     for (const auto& [session, bytes] : *rings)
         if (dead(session)) pins.unpin(name_of({session, bytes}));

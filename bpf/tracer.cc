@@ -84,7 +84,7 @@ struct Tracer::State {
     [[nodiscard]] SessionMaps maps() const {
         const auto& all = skeleton->maps;
         return {scopes(), session_map(), bpf_map__fd(all.processes), task_keys(), bpf_map__fd(all.owners),
-                rings(),  seen()};
+                rings(),  seen(),        bpf_map__fd(all.windows)};
     }
     [[nodiscard]] int scopes() const { return bpf_map__fd(skeleton->maps.scopes); }
     [[nodiscard]] int session_map() const { return bpf_map__fd(skeleton->maps.sessions); }

@@ -105,7 +105,8 @@ public:
         SessionOwner owner;
         uint64_t cgroup_id = 0;
         SessionSizes sizes;
-        uint32_t abi_version = 0;  // of its records
+        uint32_t window_bytes = 0;  // 0: none, or not known, of another version
+        uint32_t abi_version = 0;   // of its records
     };
     // The sessions that were there at load(), those of other versions too: what is not asked of the programs
     // (arm, renew) can be asked for these as well.

@@ -7,16 +7,20 @@
 #pragma once
 
 struct uring_pending {
+    __u64 session; /* whose request it is */
     struct plan plan;
     char name[SPOOR_NAME_MAX];
     char name2[SPOOR_NAME_MAX];
 };
 
+/* Of a session at once, so that one that never lets its requests end has its own left out first. */
+#define URING_REQUESTS_MAX 1024
+
 /* Requests under way that name files, by the address of their io_kiocb. Memory is taken only while
  * there are any. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 8192);
+    __uint(max_entries, 64 * URING_REQUESTS_MAX);
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __type(key, __u64);
     __type(value, struct uring_pending);
@@ -133,11 +137,28 @@ static __always_inline void copy_address(char *to, const struct plan *plan, bool
     read_bytes(to, length, (void *)plan->name, !user);
 }
 
+static __always_inline void drop_request(__u64 key)
+{
+    struct uring_pending *pending = bpf_map_lookup_elem(&uring_requests, &key);
+    struct spoor_session *session;
+    __u64 id;
+
+    if (!pending)
+        return;
+    id = pending->session;
+    if (bpf_map_delete_elem(&uring_requests, &key))
+        return;
+    session = bpf_map_lookup_elem(&sessions, &id);
+    if (session)
+        __sync_fetch_and_add(&session->requests, -1);
+}
+
 SEC("tp_btf/io_uring_submit_req")
 int BPF_PROG(on_uring_submit, struct io_kiocb *request)
 {
     struct spoor_process *process = current_process();
     struct uring_pending *pending;
+    struct spoor_session *session;
     struct scratch *scratch;
     struct plan plan = {};
     __u64 key = (__u64)request;
@@ -147,10 +168,19 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *request)
     make_uring_plan(&plan, request);
     if (plan.kind == PLAN_NONE)
         return 0;
+    drop_request(key); /* one at the same address, whose end nobody saw */
+    session = bpf_map_lookup_elem(&sessions, &process->session);
+    if (!session)
+        return 0;
+    if (session->requests >= URING_REQUESTS_MAX) {
+        COUNT(process->session, lost_scratch);
+        return 0;
+    }
     scratch = claim_scratch(process->session);
     if (!scratch)
         return 0;
     pending = (struct uring_pending *)scratch->bytes;
+    pending->session = process->session;
     pending->plan = plan;
     pending->name[0] = pending->name2[0] = 0;
     if (plan.kind != PLAN_SOCKET)
@@ -161,6 +191,8 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *request)
         bpf_probe_read_kernel_str(pending->name2, sizeof(pending->name2), (void *)plan.name2);
     if (bpf_map_update_elem(&uring_requests, &key, pending, BPF_ANY))
         COUNT(process->session, lost_scratch);
+    else
+        __sync_fetch_and_add(&session->requests, 1);
     release_scratch(scratch);
     return 0;
 }
@@ -205,7 +237,7 @@ static __always_inline int uring_done(struct spoor_process *process, struct io_k
             run_plan(scratch, process, &plan, result);
         release_scratch(scratch);
     }
-    bpf_map_delete_elem(&uring_requests, &key);
+    drop_request(key);
     return 0;
 }
 

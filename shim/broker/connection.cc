@@ -344,8 +344,8 @@ ReplyMessage Connection::resume(const RequestMessage& request, UniqueFd& ring) {
     subject_.ring_bytes = session->sizes.ring_bytes;
     abi_version_ = session->abi_version;
     // It was granted before: today's rules do not end it.
-    holding_.emplace(
-        desk_.ledger().keep(subject_.tenant, session->sizes.ring_bytes, session->sizes.seen_entries));
+    holding_.emplace(desk_.ledger().keep(subject_.tenant, session->sizes.ring_bytes,
+                                         session->sizes.seen_entries, session->window_bytes));
     since_ = std::chrono::steady_clock::now();
     if (auto now = tracer_.counters(session->session)) counted_ = *now;
     armed_ = true;

@@ -12,7 +12,8 @@
 
 namespace spoor::broker {
 
-// SO_PEERCRED's uid and gid, and the groups of SO_PEERGROUPS: as of the moment it connected.
+// `uid` (of SO_PEERCRED, or whose subordinate that is) and gid, and the groups of SO_PEERGROUPS: as of the
+// moment it connected.
 Tenant tenant_of(int socket, uid_t uid, gid_t gid);
 
 // Where a cgroup lies.
