@@ -113,7 +113,6 @@ public:
     [[nodiscard]] const TenantRule& rule_for(const Tenant& tenant) const {
         return policy_for(rules_, tenant);
     }
-    [[nodiscard]] bool needs_cgroup() const { return depends_on_cgroup(rules_); }
 
     void replace(std::vector<TenantRule> rules);
     // Every account that holds something.

@@ -3,9 +3,12 @@
 is what a caller waits; processor time is of the runtime and what it waits for, not of the recorder, and is the one to look at
 on a machine that does other work as well.
 
-Runs inside `./dev shell`, with its spoord. Exit status 1 if a limit of docs/drop-in.md is broken by --check.
+Bundles lie in memory: spoor removes the directory that was made to mount the volume on, and what that costs is the disk's
+affair (1 to 3 ms on an ext4 that discards what is freed at once, as `--disk` shows on such a machine).
 
-Usage: drop_in.py [--pairs N] [--check]
+Runs inside `./dev shell`, with its spoord. Exit status 1 if a limit of docs/drop-in.md is broken.
+
+Usage: drop_in.py [--pairs N] [--disk]
 """
 
 import argparse
@@ -55,10 +58,12 @@ def timed(program, arguments, environment):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--pairs", type=int, default=60)
-    parser.add_argument("--check", action="store_true", help="fail beyond the limits")
+    parser.add_argument("--disk", action="store_true", help="bundles in /tmp")
     options = parser.parse_args()
     broken = []
-    with tempfile.TemporaryDirectory() as scratch:
+    # As state roots do.
+    memory = os.environ.get("XDG_RUNTIME_DIR") or "/run"
+    with tempfile.TemporaryDirectory(dir=None if options.disk else memory) as scratch:
         scratch = pathlib.Path(scratch)
         settings = {}
         for name in ("traced", "untraced", "sleeper"):
@@ -81,6 +86,8 @@ def main():
         for name, (arguments, environment) in cases.items():
             turns = []
             for turn in range(options.pairs + 3):
+                if arguments[0] in ("run", "create"):
+                    arguments = [*arguments[:-1], f"container{turn}"]  # each has a name of its own, as with a manager
                 ours = WITHOUT_FRONT if name == "without front" else SPOOR
                 both = [CRUN, ours] if turn % 2 else [ours, CRUN]
                 times = {}
@@ -101,7 +108,7 @@ def main():
         subprocess.run([CRUN, "delete", "-f", "sleeper"], check=True)
     for name in broken:
         print(f"more than the limit: {name}", file=sys.stderr)
-    sys.exit(1 if broken and options.check else 0)
+    sys.exit(1 if broken else 0)
 
 
 main()

@@ -181,7 +181,6 @@ TEST(Quota, TheCgroupDecidesToo) {
     pods.cgroups = {"/kubepods/*"};
     pods.containers.value = 1;
     Ledger ledger({pods});
-    EXPECT_TRUE(ledger.needs_cgroup());
     const Tenant in_pod{0, {}, "/kubepods/a"}, elsewhere{0, {}, "/system/a"};
     auto first = ledger.hold(in_pod, mib);
     ASSERT_TRUE(first);
