@@ -66,6 +66,9 @@ static __always_inline __s32 call_number(struct pt_regs *regs)
     return BPF_CORE_READ((struct pt_regs___of_arm64 *)regs, syscallno);
 }
 
+/* A function of its own, so that the verifier sees the number that is compared be the one that is the index. */
+static __noinline __s64 arm_call(__u64 nr) { return nr < 512 ? arm_native[nr] - 1 : -1; }
+
 /* The current call: its native number, or -1, and its arguments. The result takes the first one's register. 32-bit
  * programs pass theirs in the same registers' lower halves, but have another table. */
 static __always_inline __s64 current_call(struct pt_regs *given, __u64 *a, bool *compat)
@@ -83,7 +86,7 @@ static __always_inline __s64 current_call(struct pt_regs *given, __u64 *a, bool 
     if (*compat) {
         for (int i = 0; i < 6; i++)
             a[i] = (__u32)a[i];
-        return nr >= 0 && nr < 512 ? arm_native[nr] - 1 : -1;
+        return arm_call(nr);
     }
     return nr < NR_FIRST_COMPAT_ONLY ? nr : -1;
 }

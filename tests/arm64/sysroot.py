@@ -34,14 +34,19 @@ def stay_inside(root):
                 path.symlink_to(target)
 
 
+def unpack(root, packages, scratch):
+    """arm64 packages of Debian 12, with what they depend on, not configured."""
+    sources = scratch / "sources.list"
+    sources.write_text("".join(map(debian.source_line, SUITES)))
+    run("mmdebstrap", "--quiet", "--architectures=arm64", "--variant=extract", "--aptopt=Acquire::Languages \"none\"",
+        "--aptopt=Acquire::Retries \"3\"", f"--include={','.join(packages)}", "bookworm", root, sources)
+
+
 def main():
     directory = Path(sys.argv[1]).resolve()
 
     def make(where):
-        sources = where / "sources.list"
-        sources.write_text("".join(map(debian.source_line, SUITES)))
-        run("mmdebstrap", "--quiet", "--architectures=arm64", "--variant=extract", "--aptopt=Acquire::Languages \"none\"",
-            "--aptopt=Acquire::Retries \"3\"", f"--include={','.join(PACKAGES)}", "bookworm", where / "tree", sources)
+        unpack(where / "tree", PACKAGES, where)
         stay_inside(where / "tree")
 
     with only_one(directory):
@@ -52,4 +57,5 @@ def main():
             link.symlink_to(os.path.relpath(tree, directory))
 
 
-main()
+if __name__ == "__main__":
+    main()

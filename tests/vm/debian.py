@@ -39,13 +39,14 @@ def source_line(suite):
 class Archive:
     """apt with the lists of some suites."""
 
-    def __init__(self, directory, suites):
+    def __init__(self, directory, suites, architecture="amd64"):
         self.directory = directory
         for part in ("lists/partial", "cache/archives/partial"):
             (directory / part).mkdir(parents=True, exist_ok=True)
         self.sources = directory / "sources.list"
         text = "".join(source_line(suite) for suite in suites)
-        self.options = ["-o", f"Dir::Etc::sourcelist={self.sources}", "-o", "Dir::Etc::sourceparts=-",
+        self.options = ["-o", f"APT::Architecture={architecture}", "-o", f"APT::Architectures={architecture}",
+                        "-o", f"Dir::Etc::sourcelist={self.sources}", "-o", "Dir::Etc::sourceparts=-",
                         "-o", "Dir::Etc::preferences=-", "-o", "Dir::Etc::preferencesparts=-",
                         "-o", f"Dir::State::lists={directory}/lists", "-o", f"Dir::Cache={directory}/cache",
                         "-o", "Acquire::Languages=none", "-o", "Acquire::Retries=3",
@@ -82,9 +83,9 @@ def series_is_split(series):
     return (major, minor) >= (6, 19)
 
 
-def kernel(build, archive, series):
+def kernel(build, archive, series, flavour="cloud-amd64"):
     """A directory with the unpacked kernel: its modules, and what image_of() finds."""
-    packages = archive.kernel_packages(series)
+    packages = archive.kernel_packages(series, flavour)
 
     def make(directory):
         archive.fetch(packages, directory)
