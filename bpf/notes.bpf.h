@@ -36,7 +36,7 @@ static __always_inline __u64 call_key(void)
 {
     struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
 
-    return (__u32)BPF_CORE_READ(regs, orig_ax) + 1ull;
+    return (__u32)call_number(regs) + 1ull;
 }
 
 static __always_inline void forget_note(bool second)

@@ -25,6 +25,7 @@
 #include "maps.bpf.h"
 #include "path.bpf.h"
 #include "emit.bpf.h"
+#include "registers.bpf.h"
 #include "notes.bpf.h"
 #include "process.bpf.h"
 #include "resolve.bpf.h"

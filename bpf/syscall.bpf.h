@@ -240,52 +240,6 @@ static __noinline int note_base(struct spoor_process *process, int dirfd, const 
     return 0;
 }
 
-#if defined(__TARGET_ARCH_x86)
-/* The arguments of a call by an i386 program, as its native counterpart has them. Returns the native
- * number, or -1 for a call that does nothing to a file. */
-static __noinline __s64 i386_call(struct pt_regs *regs, __s64 nr, __u64 *a)
-{
-    __u32 in_memory[6] = {};
-
-    a[0] = (__u32)regs->bx;
-    a[1] = (__u32)regs->cx;
-    a[2] = (__u32)regs->dx;
-    a[3] = (__u32)regs->si;
-    a[4] = (__u32)regs->di;
-    a[5] = (__u32)regs->bp;
-    if (nr == I386_mmap || nr == I386_socketcall) {
-        __u64 call = a[0];
-
-        if (bpf_probe_read_user(in_memory, sizeof(in_memory), (void *)(nr == I386_mmap ? a[0] : a[1])))
-            return -1; /* so could not the kernel */
-#pragma unroll
-        for (int i = 0; i < 6; i++)
-            a[i] = in_memory[i];
-        if (nr == I386_mmap)
-            return NR_mmap;
-        return call < 32 ? i386_socketcall[call] - 1 : -1;
-    }
-    return nr >= 0 && nr < 512 ? i386_native[nr] - 1 : -1;
-}
-#endif
-
-/* The current call: its native number, or -1, and its arguments. */
-static __always_inline __s64 current_call(struct pt_regs *regs, __u64 *a, bool *compat)
-{
-#if defined(__TARGET_ARCH_x86)
-    *compat = bpf_get_current_task_btf()->thread_info.status & 2 /* TS_COMPAT */;
-    if (*compat)
-        return i386_call(regs, regs->orig_ax, a);
-    a[0] = regs->di;
-    a[1] = regs->si;
-    a[2] = regs->dx;
-    a[3] = regs->r10;
-    a[4] = regs->r8;
-    a[5] = regs->r9;
-    return regs->orig_ax;
-#endif
-}
-
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 {
@@ -299,6 +253,9 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
     case NR_rename: case NR_renameat: case NR_renameat2: case NR_chroot:
 #if defined(__TARGET_ARCH_x86)
     case I386_rename: case I386_renameat: case I386_renameat2: case I386_chroot:
+#elif defined(__TARGET_ARCH_arm64)
+    /* ARM's rename has the number of renameat. */
+    case ARM_renameat: case ARM_renameat2: case ARM_chroot:
 #endif
         break;
     default:

@@ -69,6 +69,8 @@ enum { I386_rename = 38, I386_chroot = 61, I386_renameat = 302, I386_renameat2 =
 const volatile __u16 i386_socketcall[32] = {
     [2] = NR_bind + 1, [3] = NR_connect + 1, [11] = NR_sendto + 1, [16] = NR_sendmsg + 1, [20] = NR_sendmmsg + 1,
 };
+#elif defined(__TARGET_ARCH_arm64)
+#include "syscall_numbers_arm64.bpf.h"
 #else
 #error "no system call numbers for this architecture"
 #endif

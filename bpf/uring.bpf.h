@@ -26,11 +26,6 @@ struct {
     __type(value, struct uring_pending);
 } uring_requests SEC(".maps");
 
-static __always_inline __u64 name_of(struct filename *filename)
-{
-    return (__u64)BPF_CORE_READ(filename, name);
-}
-
 static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *request)
 {
     void *cmd = request;
@@ -39,7 +34,7 @@ static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *reques
     case IORING_OP_OPENAT: case IORING_OP_OPENAT2: {
         struct io_open *open = cmd;
 
-        plan_open(plan, BPF_CORE_READ(open, dfd), name_of(BPF_CORE_READ(open, filename)),
+        plan_open(plan, BPF_CORE_READ(open, dfd), URING_NAME(io_open, open, filename),
                   BPF_CORE_READ(open, how.flags));
         plan->file_slot = BPF_CORE_READ(open, file_slot);
         if (BPF_CORE_READ(open, how.resolve) & RESOLVE_IN_ROOT)
@@ -49,7 +44,7 @@ static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *reques
     case IORING_OP_STATX: {
         struct io_statx *statx = cmd;
 
-        plan_name(plan, SPOOR_OP_PROBE, BPF_CORE_READ(statx, dfd), name_of(BPF_CORE_READ(statx, filename)),
+        plan_name(plan, SPOOR_OP_PROBE, BPF_CORE_READ(statx, dfd), URING_NAME(io_statx, statx, filename),
                   nofollow_of(BPF_CORE_READ(statx, flags)));
         break;
     }
@@ -57,13 +52,13 @@ static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *reques
         struct io_unlink *unlink = cmd;
 
         plan_name(plan, BPF_CORE_READ(unlink, flags) & AT_REMOVEDIR ? SPOOR_OP_RMDIR : SPOOR_OP_DELETE,
-                  BPF_CORE_READ(unlink, dfd), name_of(BPF_CORE_READ(unlink, filename)), SPOOR_F_NOFOLLOW);
+                  BPF_CORE_READ(unlink, dfd), URING_NAME(io_unlink, unlink, filename), SPOOR_F_NOFOLLOW);
         break;
     }
     case IORING_OP_MKDIRAT: {
         struct io_mkdir *mkdir = cmd;
 
-        plan_name(plan, SPOOR_OP_MKDIR, BPF_CORE_READ(mkdir, dfd), name_of(BPF_CORE_READ(mkdir, filename)),
+        plan_name(plan, SPOOR_OP_MKDIR, BPF_CORE_READ(mkdir, dfd), URING_NAME(io_mkdir, mkdir, filename),
                   SPOOR_F_NOFOLLOW);
         break;
     }
@@ -72,14 +67,14 @@ static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *reques
 
         plan_name(plan,
                   BPF_CORE_READ(request, opcode) == IORING_OP_SETXATTR ? SPOOR_OP_METADATA : SPOOR_OP_PROBE, AT_FDCWD,
-                  name_of(BPF_CORE_READ(xattr, filename)), 0);
+                  URING_NAME(io_xattr, xattr, filename), 0);
         break;
     }
     case IORING_OP_RENAMEAT: {
         struct io_rename *rename = cmd;
 
-        plan_names(plan, SPOOR_OP_RENAME, BPF_CORE_READ(rename, old_dfd), name_of(BPF_CORE_READ(rename, oldpath)),
-                   BPF_CORE_READ(rename, new_dfd), name_of(BPF_CORE_READ(rename, newpath)));
+        plan_names(plan, SPOOR_OP_RENAME, BPF_CORE_READ(rename, old_dfd), URING_NAME(io_rename, rename, oldpath),
+                   BPF_CORE_READ(rename, new_dfd), URING_NAME(io_rename, rename, newpath));
         if (BPF_CORE_READ(rename, flags) & RENAME_EXCHANGE)
             plan->flags |= SPOOR_F_EXCHANGE;
         break;
@@ -87,8 +82,8 @@ static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *reques
     case IORING_OP_LINKAT: {
         struct io_link *link = cmd;
 
-        plan_names(plan, SPOOR_OP_LINK, BPF_CORE_READ(link, old_dfd), name_of(BPF_CORE_READ(link, oldpath)),
-                   BPF_CORE_READ(link, new_dfd), name_of(BPF_CORE_READ(link, newpath)));
+        plan_names(plan, SPOOR_OP_LINK, BPF_CORE_READ(link, old_dfd), URING_NAME(io_link, link, oldpath),
+                   BPF_CORE_READ(link, new_dfd), URING_NAME(io_link, link, newpath));
         if (BPF_CORE_READ(link, flags) & AT_SYMLINK_FOLLOW)
             plan->flags &= ~SPOOR_F_NOFOLLOW;
         break;
@@ -96,8 +91,8 @@ static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *reques
     case IORING_OP_SYMLINKAT: {
         struct io_link *link = cmd; /* oldpath is the text */
 
-        plan_names(plan, SPOOR_OP_SYMLINK, BPF_CORE_READ(link, new_dfd), name_of(BPF_CORE_READ(link, newpath)),
-                   AT_FDCWD, name_of(BPF_CORE_READ(link, oldpath)));
+        plan_names(plan, SPOOR_OP_SYMLINK, BPF_CORE_READ(link, new_dfd), URING_NAME(io_link, link, newpath),
+                   AT_FDCWD, URING_NAME(io_link, link, oldpath));
         plan->kind = PLAN_TEXT;
         break;
     }

@@ -45,6 +45,19 @@ CgroupPlace place_at(const std::string& mount_point, const std::string& path) {
     return place;
 }
 
+std::optional<CgroupPlace> place_among(const std::vector<CgroupMount>& mounts,
+                                       const std::vector<CgroupEntry>& entries, dev_t device, uint64_t id) {
+    for (const CgroupMount& mount : mounts) {
+        if (mount.root != "/") continue;
+        for (const CgroupEntry& entry : entries) {
+            if (!same_hierarchy(entry, mount) || !entry.path.starts_with('/')) continue;
+            if (auto found = at_or_above(mount.mount_point, entry.path, device, id))
+                return place_at(mount.mount_point, *found);
+        }
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 Tenant tenant_of(int socket, uid_t uid, gid_t gid) {
@@ -59,20 +72,19 @@ Tenant tenant_of(int socket, uid_t uid, gid_t gid) {
 
 std::optional<CgroupPlace> place_of_cgroup(int directory, uint64_t id, uint32_t pid,
                                            const std::string& proc) {
+    // Those seen last, as the list of all mounts is long and this is asked for each container. What they show
+    // is checked by device and number, so that old ones can only be in vain; then they are read again.
+    static std::vector<CgroupMount> known;
     struct stat st {};
     if (::fstat(directory, &st) < 0) return std::nullopt;
-    const auto entries = read_file(proc + "/" + std::to_string(pid) + "/cgroup", largest_cgroup_file);
+    const auto text = read_file(proc + "/" + std::to_string(pid) + "/cgroup", largest_cgroup_file);
+    if (!text) return std::nullopt;
+    const auto entries = parse_cgroup_entries(*text);
+    if (auto place = place_among(known, entries, st.st_dev, id)) return place;
     const auto mounts = read_file(proc + "/self/mountinfo", largest_mountinfo);
-    if (!entries || !mounts) return std::nullopt;
-    for (const CgroupMount& mount : parse_cgroup_mounts(*mounts)) {
-        if (mount.root != "/") continue;
-        for (const CgroupEntry& entry : parse_cgroup_entries(*entries)) {
-            if (!same_hierarchy(entry, mount) || !entry.path.starts_with('/')) continue;
-            if (auto found = at_or_above(mount.mount_point, entry.path, st.st_dev, id))
-                return place_at(mount.mount_point, *found);
-        }
-    }
-    return std::nullopt;
+    if (!mounts) return std::nullopt;
+    known = parse_cgroup_mounts(*mounts);
+    return place_among(known, entries, st.st_dev, id);
 }
 
 }  // namespace spoor::broker

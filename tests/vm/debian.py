@@ -39,13 +39,14 @@ def source_line(suite):
 class Archive:
     """apt with the lists of some suites."""
 
-    def __init__(self, directory, suites):
+    def __init__(self, directory, suites, architecture="amd64"):
         self.directory = directory
         for part in ("lists/partial", "cache/archives/partial"):
             (directory / part).mkdir(parents=True, exist_ok=True)
         self.sources = directory / "sources.list"
         text = "".join(source_line(suite) for suite in suites)
-        self.options = ["-o", f"Dir::Etc::sourcelist={self.sources}", "-o", "Dir::Etc::sourceparts=-",
+        self.options = ["-o", f"APT::Architecture={architecture}", "-o", f"APT::Architectures={architecture}",
+                        "-o", f"Dir::Etc::sourcelist={self.sources}", "-o", "Dir::Etc::sourceparts=-",
                         "-o", "Dir::Etc::preferences=-", "-o", "Dir::Etc::preferencesparts=-",
                         "-o", f"Dir::State::lists={directory}/lists", "-o", f"Dir::Cache={directory}/cache",
                         "-o", "Acquire::Languages=none", "-o", "Acquire::Retries=3",
@@ -70,7 +71,7 @@ class Archive:
             raise RuntimeError(f"no linux-image-{series}.*-{flavour} in {self.sources.read_text()}")
         newest = max(versions, key=lambda version: [int(number) for number in re.findall(r"\d+", version)])
         there = set(self.names("linux-") if series_is_split(series) else [])
-        more = [f"linux-{part}-{newest}-{flavour}" for part in ("binary", "modules")]
+        more = [f"linux-{part}-{newest}-{flavour}" for part in ("base", "binary", "modules")]
         return [f"linux-image-{newest}-{flavour}", *(name for name in more if name in there)]
 
     def fetch(self, packages, directory):
@@ -82,9 +83,9 @@ def series_is_split(series):
     return (major, minor) >= (6, 19)
 
 
-def kernel(build, archive, series):
-    """A directory with the unpacked kernel: boot/vmlinuz-*, lib/modules/*."""
-    packages = archive.kernel_packages(series)
+def kernel(build, archive, series, flavour="cloud-amd64"):
+    """A directory with the unpacked kernel: its modules, and what image_of() finds."""
+    packages = archive.kernel_packages(series, flavour)
 
     def make(directory):
         archive.fetch(packages, directory)
@@ -95,6 +96,11 @@ def kernel(build, archive, series):
         run("depmod", "-b", modules.parent.parent, next(modules.iterdir()).name)
 
     return made(build / "kernels" / series, packages[0], make)
+
+
+def image_of(kernel):
+    """What is booted; newer releases keep it beside the modules."""
+    return next(path for where in ("boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz") for path in kernel.glob(where))
 
 
 def debootstrap(directory, release, packages, scratch):

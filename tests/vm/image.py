@@ -68,7 +68,7 @@ def plain(path):
     return data
 
 
-def initramfs(build, kernel, series):
+def initramfs(build, kernel, series, busybox=Path("/bin/busybox")):
     modules = next(path for path in (kernel / "lib/modules", kernel / "usr/lib/modules") if path.is_dir())
 
     def make(directory):
@@ -76,7 +76,7 @@ def initramfs(build, kernel, series):
         (tree / "modules").mkdir(parents=True)
         for name in ("bin", "dev", "proc", "sys", "root"):
             (tree / name).mkdir()
-        shutil.copy("/bin/busybox", tree / "bin/busybox")
+        shutil.copy(busybox, tree / "bin/busybox")
         shutil.copy(HERE / "guest/init", tree / "init")
         (tree / "init").chmod(0o755)
         files = module_files(next(modules.iterdir()))

@@ -194,19 +194,20 @@ CASE(fork, "read", "fork: the child's access is the child's", (.setup = with_fil
     reap(child);
 }
 
+static int child_executes(void *unused)
+{
+    (void)unused;
+    shared->pids[1] = (int)SYS(getpid);
+    return (int)-execve_("prog");
+}
+
 CASE(vfork_exec, "exec", "vfork and execve", (.setup = with_program, .processes = 1),
      ({.op = "exec", .path = "prog", .who = 1},
       {.op = "absent", .path = "after-exec", .error = "ENOENT", .flags = "lexical", .who = 1}, ))
 {
     /* The child shares the memory and a stack of its own, as posix_spawn(3) has it. */
     static char stack[65536] __attribute__((aligned(16)));
-    int start(void *unused)
-    {
-        (void)unused;
-        shared->pids[1] = (int)SYS(getpid);
-        return (int)-execve_("prog");
-    }
-    int child = clone(start, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+    int child = clone(child_executes, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
 
     OK(child);
     reap(child);
@@ -265,5 +266,5 @@ CASE(thread_exec, "exec", "execve by a thread that is not the leader", (.setup =
     OK(SYS(faccessat, AT_FDCWD, "prog", 0));
     start_thread(thread_executes);
     for (;;)
-        SYS(pause);
+        SYS(ppoll, NULL, 0, NULL, NULL, 0);
 }

@@ -145,7 +145,7 @@ CASE(pidfd_getfd, "read", "pidfd_getfd",
     if (child == 0) {
         number = open_file("file", O_RDONLY);
         OK(SYS(write, ready[1], &number, sizeof(number)));
-        SYS(pause);
+        SYS(ppoll, NULL, 0, NULL, NULL, 0);
     }
     OK(SYS(read, ready[0], &number, sizeof(number)));
     OK(SYS(read, (int)OK(SYS(pidfd_getfd, (int)OK(SYS(pidfd_open, child, 0)), number, 0)), buffer, 4L));
