@@ -6,6 +6,7 @@ of the operation matrix, which read the recorded run instead of making one.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -99,6 +100,8 @@ def neighbour_costs(results):
 
 def figures(results, parts):
     """What was measured, as lines for people."""
+    for name, times in re.findall(r"name (\S+).*?recursion_misses (\d+)", (results / "programs").read_text()):
+        yield f"the kernel left {name} out {times} times"
     if "neighbours" in parts:
         costs = neighbour_costs(results)
         plain = costs["no session"]
