@@ -104,9 +104,9 @@ def figures(results, parts):
         yield f"the kernel left {name} out {times} times"
     if "neighbours" in parts:
         costs = neighbour_costs(results)
-        plain = costs["no session"]
+        plain = {name: min(ns, costs["no session, again"][name]) for name, ns in costs["no session"].items()}
         yield f"{'a call costs':20}" + "".join(f"{name:>24}" for name in plain)
-        yield f"{'no session':20}" + "".join(f"{ns:>21} ns" for ns in plain.values())
+        yield f"{'the least':20}" + "".join(f"{ns:>21} ns" for ns in plain.values())
         for who, found in costs.items():
             yield f"{who:20}" + "".join(f"{found[name] / plain[name]:24.2f}" for name in plain)
     if "strict" in parts:
