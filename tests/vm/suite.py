@@ -6,6 +6,7 @@ of the operation matrix, which read the recorded run instead of making one.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -99,11 +100,13 @@ def neighbour_costs(results):
 
 def figures(results, parts):
     """What was measured, as lines for people."""
+    for name, times in re.findall(r"name (\S+).*?recursion_misses (\d+)", (results / "programs").read_text()):
+        yield f"the kernel left {name} out {times} times"
     if "neighbours" in parts:
         costs = neighbour_costs(results)
-        plain = costs["no session"]
+        plain = {name: min(ns, costs["no session, again"][name]) for name, ns in costs["no session"].items()}
         yield f"{'a call costs':20}" + "".join(f"{name:>24}" for name in plain)
-        yield f"{'no session':20}" + "".join(f"{ns:>21} ns" for ns in plain.values())
+        yield f"{'the least':20}" + "".join(f"{ns:>21} ns" for ns in plain.values())
         for who, found in costs.items():
             yield f"{who:20}" + "".join(f"{found[name] / plain[name]:24.2f}" for name in plain)
     if "strict" in parts:
