@@ -127,7 +127,7 @@ struct spoor_counters {
     SPOOR_U64 lost_scratch;     /* no buffer to build a record in */
     SPOOR_U64 lost_processes;   /* the process table was full: a process is not traced */
     SPOOR_U64 lost_fault;       /* what a call named could not be read */
-    SPOOR_U64 lost_scopes;      /* the cgroup table was full: a child cgroup is not traced */
+    SPOOR_U64 lost_scopes;      /* none; earlier releases had a table of child cgroups, which could be full */
     SPOOR_U64 refused;          /* accesses refused in place: no loss */
     SPOOR_U64 reserved;
 };

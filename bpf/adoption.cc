@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "base/path_table.h"
 #include "bpf/inner_maps.h"
 #include "bpf/process_entry.h"
 #include "bpf/state.h"
@@ -78,7 +79,8 @@ public:
         });
         for (const auto& [key, session] : found) {
             spoor_session entry{};
-            if (entries_.read(session, entry) && lives(entry.outer))
+            // Beneath the outer session's root it needs no entry, but for programs of another version.
+            if (maps_.names_children && entries_.read(session, entry) && lives(entry.outer))
                 bpf_map_update_elem(maps_.scopes, &key, &entry.outer, BPF_EXIST);
             else
                 bpf_map_delete_elem(maps_.scopes, &key);
@@ -152,14 +154,19 @@ Result<std::map<uint64_t, uint32_t>> settle_rings(const SessionMaps& maps, const
 }  // namespace
 
 Result<uint64_t> outer_session_of(const SessionMaps& maps, const ScopeRoot& root, uint32_t uid) {
-    const spoor_scope_key key{root.cgroup_id, root.hierarchy, 0};
+    const auto scope_of = [&maps, &root](uint64_t cgroup_id) {
+        const spoor_scope_key key{cgroup_id, root.hierarchy, 0};
+        uint64_t session = 0;
+        return bpf_map_lookup_elem(maps.scopes, &key, &session) == 0 ? session : 0;
+    };
     uint64_t outer = 0;
-    if (bpf_map_lookup_elem(maps.scopes, &key, &outer) != 0) return uint64_t{0};
+    for (size_t i = 0; outer == 0 && i < root.above.size(); ++i) outer = scope_of(root.above[i]);
     spoor_session entry{};
     spoor_owner owner{};
+    const bool own = scope_of(root.cgroup_id) != 0;
+    if (outer == 0 && !own) return outer;
     const bool known = Values(maps.sessions).read(outer, entry) && Values(maps.owners).read(outer, owner);
-    const bool own = entry.root_cgroup_id == root.cgroup_id && entry.root_hierarchy == root.hierarchy;
-    if (!known || own || entry.outer != 0 || (uid != 0 && uid != owner.uid))
+    if (own || !known || entry.outer != 0 || (uid != 0 && uid != owner.uid))
         return errno_error("enter the cgroup", EEXIST);
     return outer;
 }
@@ -230,12 +237,15 @@ Result<Inventory> take_inventory(const SessionMaps& maps, const Pins& pins) {
         adopted.owner.cgroup.assign(owner.cgroup, ::strnlen(owner.cgroup, sizeof owner.cgroup));
         adopted.cgroup_id = entry.root_cgroup_id;
         adopted.sizes = {ring->second, owner.seen_entries};
+        uint32_t window = 0;  // the number of the map
+        if (maps.windows >= 0 && bpf_map_lookup_elem(maps.windows, &session, &window) == 0)
+            adopted.window_bytes = SPOOR_WINDOW_BYTES;
         adopted.abi_version = pins.abi_version();
         inventory.sessions.push_back(std::move(adopted));
     });
     const auto dead = [&live](uint64_t session) { return !live.contains(session); };
     forget(maps, dead);
-    for (int map : {maps.sessions, maps.owners, maps.task_keys, maps.rings, maps.seen})
+    for (int map : {maps.sessions, maps.owners, maps.task_keys, maps.rings, maps.seen, maps.windows})
         if (map >= 0) delete_keys<uint64_t>(map, dead);
     for (const auto& [session, bytes] : *rings)
         if (dead(session)) pins.unpin(name_of({session, bytes}));

@@ -18,6 +18,9 @@ struct SessionMaps {
     int owners = -1;
     int rings = -1;
     int seen = -1;
+    int windows = -1;
+    // Of another version, whose programs may want an entry in `scopes` for each cgroup beneath a root.
+    bool names_children = false;
 };
 
 struct Inventory {

@@ -5,6 +5,10 @@
  *
  * Without an entry of its own: before 6.8 the frames of calls are rounded up to 32 bytes each, 512 in all. So steps
  * of loops that lie deep get a chain of calls to themselves (finish_loop in syscall.bpf.h).
+ *
+ * 7.2 (not 6.18) finds out beforehand which bytes of a stack are still read, and refuses a read that it has not found
+ * ("slot poisoned by dead code elimination"). It does not find what a callback's callee's callee reads through a pointer
+ * to the callback's stack. So run_absent_socket, below message_step, gets values.
  */
 #pragma once
 
@@ -30,6 +34,35 @@ static __always_inline long uring_result(struct bpf_raw_tracepoint_args *ctx)
         return BPF_CORE_READ((struct io_uring_cqe *)ctx->args[2], res);
     return (__s32)ctx->args[3];
 }
+
+/* In 7.2 (not 6.18) what io_uring's requests name files by is a struct with the same pointer in it. */
+struct delayed_filename___7_2 {
+    struct filename *__incomplete_filename;
+} __attribute__((preserve_access_index));
+
+#define NAMED_IN_7_2(type, ...)                                                                                    \
+    struct type##___7_2 {                                                                                          \
+        struct delayed_filename___7_2 __VA_ARGS__;                                                                 \
+    } __attribute__((preserve_access_index))
+NAMED_IN_7_2(io_open, filename);
+NAMED_IN_7_2(io_statx, filename);
+NAMED_IN_7_2(io_unlink, filename);
+NAMED_IN_7_2(io_mkdir, filename);
+NAMED_IN_7_2(io_xattr, filename);
+NAMED_IN_7_2(io_rename, oldpath, newpath);
+NAMED_IN_7_2(io_link, oldpath, newpath);
+
+/* The string's address in the kernel. */
+#define URING_NAME(type, request, field)                                                                           \
+    ({                                                                                                             \
+        struct filename *name_;                                                                                    \
+                                                                                                                   \
+        if (bpf_core_field_exists(struct type##___7_2, field.__incomplete_filename))                               \
+            name_ = BPF_CORE_READ((struct type##___7_2 *)(request), field.__incomplete_filename);                  \
+        else                                                                                                       \
+            name_ = BPF_CORE_READ(request, field);                                                                 \
+        (__u64)BPF_CORE_READ(name_, name);                                                                         \
+    })
 
 /* Before 6.13 io_uring's table of direct descriptors has the files themselves, with flags in the low bits. */
 struct io_fixed_file___6_12 {

@@ -4,10 +4,10 @@
  */
 #pragma once
 
-/* cgroup -> session. Written by the loader for a session's root and by cgroup_mkdir below it. */
+/* Root of a session -> session. Cgroups beneath have no entry, so that nobody fills it by making some. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 16384);
+    __uint(max_entries, 4096);
     __type(key, struct spoor_scope_key);
     __type(value, __u64);
 } scopes SEC(".maps");
@@ -19,10 +19,12 @@ struct {
     __type(value, struct spoor_session);
 } sessions SEC(".maps");
 
-/* tgid -> process. Preallocated: an entry is taken on the fork path. */
+/* tgid -> process. It has room for all the processes that the machine can have, so that no tenant's leave none
+ * to others; memory is taken for those that there are. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 32768); /* loader */
+    __uint(map_flags, BPF_F_NO_PREALLOC);
     __type(key, __u32);
     __type(value, struct spoor_process);
 } processes SEC(".maps");

@@ -2,13 +2,19 @@
 
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <sys/mman.h>
 #include <sys/random.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <charconv>
 #include <cstdarg>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <utility>
 
+#include "base/files.h"
 #include "base/kernel_floor.h"
 #include "bpf/fit_kernel.h"
 #include "bpf/hooks.h"
@@ -41,6 +47,27 @@ int print_to_log(libbpf_print_level level, const char* format, va_list arguments
     return 0;
 }
 
+// Bounded: when a session ends, all buckets of the table are looked at.
+uint32_t processes_of_machine() {
+    uint32_t most = UINT32_MAX;
+    for (const char* limit : {"/proc/sys/kernel/threads-max", "/proc/sys/kernel/pid_max"})
+        if (auto text = read_file(limit, 64)) {
+            uint32_t number = 0;
+            std::from_chars(text->data(), text->data() + text->size(), number);
+            if (number != 0) most = std::min(most, number);
+        }
+    return std::clamp(most, 32768u, 262144u);
+}
+
+// The object file is a part of the program, a megabyte that is read once. Its pages are clean: whoever reads
+// them again gets them from the file.
+void forget_file(const bpf_object_skeleton& object) {
+    const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const auto data = reinterpret_cast<uintptr_t>(object.data);
+    const uintptr_t begin = (data + page - 1) & ~(page - 1), end = (data + object.data_sz) & ~(page - 1);
+    if (begin < end) (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 }  // namespace
 
 void send_messages_to(Tracer::Log log) {
@@ -65,7 +92,8 @@ Result<Object> open_object(const TracerLimits& limits) {
         return errno_error("getrandom");
     skeleton->rodata->hash_seed_a = seeds[0];
     skeleton->rodata->hash_seed_b = seeds[1];
-    bpf_map__set_max_entries(skeleton->maps.processes, limits.processes);
+    bpf_map__set_max_entries(skeleton->maps.processes,
+                             limits.processes != 0 ? limits.processes : processes_of_machine());
     bpf_map__set_max_entries(skeleton->maps.open_files, limits.open_files);
     int processors = libbpf_num_possible_cpus();
     if (processors < 1) return errno_error("count the processors", -processors);
@@ -83,6 +111,7 @@ Status load_object(spoor_bpf* skeleton) {
         if (error == -EPERM) failure.message += " (needs CAP_BPF and CAP_PERFMON)";
         return failure;
     }
+    forget_file(*skeleton->skeleton);
     return {};
 }
 

@@ -2,6 +2,7 @@
 
 #include <bpf/bpf.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 
@@ -53,6 +54,7 @@ Result<UniqueFd> open_map(const Pins& pins, const WantedMap& wanted) {
 
 Result<OtherVersion> OtherVersion::open(Pins pins) {
     OtherVersion version(std::move(pins));
+    version.maps_.names_children = true;
     for (const WantedMap& wanted : wanted_maps) {
         auto fd = open_map(version.pins_, wanted);
         if (!fd) return std::move(fd).error();
@@ -70,9 +72,12 @@ Result<std::vector<Tracer::Adopted>> OtherVersion::take_inventory() {
 }
 
 bool OtherVersion::traces(const ScopeRoot& root) const {
-    const spoor_scope_key key{root.cgroup_id, root.hierarchy, 0};
-    uint64_t session = 0;
-    return bpf_map_lookup_elem(maps_.scopes, &key, &session) == 0;
+    const auto has_entry = [this, &root](uint64_t cgroup_id) {
+        const spoor_scope_key key{cgroup_id, root.hierarchy, 0};
+        uint64_t session = 0;
+        return bpf_map_lookup_elem(maps_.scopes, &key, &session) == 0;
+    };
+    return has_entry(root.cgroup_id) || std::ranges::any_of(root.above, has_entry);
 }
 
 Result<UniqueFd> OtherVersion::ring(const Tracer::Adopted& session) const {

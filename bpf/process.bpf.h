@@ -18,35 +18,52 @@ static __always_inline struct spoor_process *current_process(void)
     return bpf_map_lookup_elem(&processes, &tgid);
 }
 
-static __always_inline __u64 *scope_of_cgroup(struct cgroup *cgroup)
+/* How many cgroups up a session's root is looked for. */
+#define SCOPE_LEVELS_MAX 64
+#define SCOPE_TOO_DEEP (~0ull) /* no session's number; what is above is not known */
+
+/* The session of the cgroup at `address`: that of the nearest root at or above it. 0: none. */
+GLOBAL __u64 scope_of(__u64 address)
 {
-    struct spoor_scope_key key = {
-        .cgroup_id = BPF_CORE_READ(cgroup, kn, id),
-        .hierarchy = BPF_CORE_READ(cgroup, root, hierarchy_id),
-    };
-    return bpf_map_lookup_elem(&scopes, &key);
+    struct cgroup *cgroup = (struct cgroup *)address;
+    struct spoor_scope_key key = {.hierarchy = BPF_CORE_READ(cgroup, root, hierarchy_id)};
+
+    for (int i = 0; i < SCOPE_LEVELS_MAX; i++) {
+        struct cgroup_subsys_state *above;
+        __u64 *session;
+
+        key.cgroup_id = BPF_CORE_READ(cgroup, kn, id);
+        session = bpf_map_lookup_elem(&scopes, &key);
+        if (session)
+            return *session;
+        above = BPF_CORE_READ(cgroup, self.parent);
+        if (!above)
+            return 0;
+        cgroup = (void *)above - bpf_core_field_offset(struct cgroup, self);
+    }
+    return SCOPE_TOO_DEEP;
 }
 
-static __always_inline __u64 *scope_of_v1(struct task_struct *task, __u32 subsystem)
+static __always_inline __u64 scope_of_v1(struct task_struct *task, __u32 subsystem)
 {
     struct css_set *css_set = BPF_CORE_READ(task, cgroups);
     struct cgroup_subsys_state *css = NULL;
 
     bpf_probe_read_kernel(&css, sizeof(css), (void *)css_set + bpf_core_field_offset(struct css_set, subsys) +
                                                  subsystem * sizeof(css));
-    return css ? scope_of_cgroup(BPF_CORE_READ(css, cgroup)) : NULL;
+    return css ? scope_of((__u64)BPF_CORE_READ(css, cgroup)) : 0;
 }
 
 /* The session of the task's cgroup: in the v2 hierarchy, else in v1's pids or freezer one. */
 static __noinline __u64 session_of(struct task_struct *task)
 {
-    __u64 *session = scope_of_cgroup(BPF_CORE_READ(task, cgroups, dfl_cgrp));
+    __u64 session = scope_of((__u64)BPF_CORE_READ(task, cgroups, dfl_cgrp));
 
     if (!session && bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
         session = scope_of_v1(task, bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id));
     if (!session && bpf_core_enum_value_exists(enum cgroup_subsys_id, freezer_cgrp_id))
         session = scope_of_v1(task, bpf_core_enum_value(enum cgroup_subsys_id, freezer_cgrp_id));
-    return session ? *session : 0;
+    return session;
 }
 
 static __always_inline __u32 pid_level(struct task_struct *leader)
@@ -133,7 +150,8 @@ static __noinline int follows(const struct spoor_process *parent, __u64 other)
 {
     struct spoor_session *session;
 
-    if (other == parent->session)
+    /* Nobody hides in the depth: who was traced stays so. */
+    if (other == parent->session || other == SCOPE_TOO_DEEP)
         return 1;
     if (!other)
         return 0;
@@ -204,26 +222,6 @@ int BPF_PROG(on_exit, struct task_struct *task)
         record.value = BPF_CORE_READ(task, group_leader, exit_code);
     record.time_ns = bpf_ktime_get_boot_ns();
     emit_plain(&last, &record);
-    return 0;
-}
-
-SEC("tp_btf/cgroup_mkdir")
-int BPF_PROG(on_cgroup_mkdir, struct cgroup *cgroup, const char *path)
-{
-    struct cgroup_subsys_state *above = BPF_CORE_READ(cgroup, self.parent);
-    struct cgroup *parent = (void *)above - bpf_core_field_offset(struct cgroup, self);
-    __u64 *session = above ? scope_of_cgroup(parent) : NULL;
-    struct spoor_scope_key key = {
-        .cgroup_id = BPF_CORE_READ(cgroup, kn, id),
-        .hierarchy = BPF_CORE_READ(cgroup, root, hierarchy_id),
-    };
-    __u64 id;
-
-    if (!session)
-        return 0;
-    id = *session;
-    if (bpf_map_update_elem(&scopes, &key, &id, BPF_ANY))
-        COUNT(id, lost_scopes);
     return 0;
 }
 

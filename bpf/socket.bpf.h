@@ -11,16 +11,20 @@ static __always_inline long read_address(void *to, __u32 size, const struct plan
     return read_bytes(to, size, (const void *)(plan->name + offset), plan->name_flags & NAME_KERNEL);
 }
 
-/* A unix socket that is not there: its path, like any other name. */
-static __noinline int run_absent_socket(struct scratch *scratch, struct spoor_process *process,
-                                        const struct plan *plan, int error)
+/*
+ * A unix socket that is not there: its path, like any other name. `room`: bytes that the address has for it, and
+ * ROOM_IN_KERNEL. Values, not the plan: drift.bpf.h has why.
+ */
+#define ROOM_IN_KERNEL (1u << 31)
+
+static __noinline int run_absent_socket(struct scratch *scratch, struct spoor_process *process, __u64 path, __u32 room,
+                                        int error)
 {
     char *name = &scratch->bytes[BASE_END];
-    const char *path = (const char *)(plan->name + SUN_PATH);
-    __u32 room = plan->length - SUN_PATH;
     long length;
 
-    length = read_string(name, SUN_PATH_MAX + 1, path, plan->name_flags & NAME_KERNEL);
+    length = read_string(name, SUN_PATH_MAX + 1, (const char *)path, room & ROOM_IN_KERNEL);
+    room &= ~ROOM_IN_KERNEL;
     if (length <= 1)
         return 0;
     length--;
@@ -68,7 +72,8 @@ static __noinline int run_socket(struct scratch *scratch, struct spoor_process *
         if (first && first != '/')
             set_dir_base(scratch, AT_FDCWD);
         if (first && is_absence(error))
-            return run_absent_socket(scratch, process, plan, error);
+            return run_absent_socket(scratch, process, plan->name + SUN_PATH,
+                                     (length - SUN_PATH) | (plan->name_flags & NAME_KERNEL ? ROOM_IN_KERNEL : 0), error);
         if (first)
             scratch->flags |= SPOOR_F_LEXICAL;
     }

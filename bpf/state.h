@@ -16,7 +16,7 @@
  * - the maps `scopes`, `sessions`, `processes`, `owners` and `rings`, hashes by these names, and their keys;
  * - in their values the fields that are here now, where they are. More may be added, at the end.
  * Of the other maps nothing is asked. */
-#define SPOOR_STATE_VERSION 5
+#define SPOOR_STATE_VERSION 6
 #ifdef SPOOR_TEST_NEXT_RELEASE /* tests/broker: another version, whose values have grown */
 #undef SPOOR_STATE_VERSION
 #define SPOOR_STATE_VERSION 2001
@@ -43,6 +43,7 @@ struct spoor_session {
     SPOOR_U32 pid_level;      /* level of the pid namespace whose numbers are reported */
     struct spoor_counters counters;
     SPOOR_U64 outer; /* the session that its root is beneath, which is told everything as well; 0: none */
+    SPOOR_U64 requests; /* of io_uring that are under way and noted (uring.bpf.h) */
     SPOOR_ADDED
 };
 
@@ -95,7 +96,7 @@ struct spoor_task_keys {
 };
 
 SPOOR_ASSERT(sizeof(struct spoor_scope_key) == 16, "no hidden padding");
-SPOOR_ASSERT(sizeof(struct spoor_session) == 32 + sizeof(struct spoor_counters) + SPOOR_ADDED_BYTES, "no hidden padding");
+SPOOR_ASSERT(sizeof(struct spoor_session) == 40 + sizeof(struct spoor_counters) + SPOOR_ADDED_BYTES, "no hidden padding");
 SPOOR_ASSERT(sizeof(struct spoor_owner) == 800 + SPOOR_ADDED_BYTES, "no hidden padding");
 SPOOR_ASSERT(sizeof(struct spoor_process) == 56 + SPOOR_ADDED_BYTES, "no hidden padding");
 

@@ -35,7 +35,8 @@ inline constexpr size_t task_keys_max = 8;
 inline constexpr size_t task_key_bytes_max = 47;
 
 struct TracerLimits {
-    uint32_t processes = 32768;  // recorded at once, all sessions together
+    // Recorded at once, all sessions together. 0: as many as the machine can have, 32768 to 262144.
+    uint32_t processes = 0;
     uint32_t open_files = 32768;
     uint32_t spare_rings = 4;          // held ready, each with a dedupe table, for each size of tables
     uint32_t ring_bytes = 512 * 1024;  // size of a spare ring
@@ -55,6 +56,8 @@ struct SessionSizes {
 struct ScopeRoot {
     uint64_t cgroup_id = 0;  // st_ino of the cgroup's directory
     uint32_t hierarchy = 0;  // 0: cgroup v2; else the number in /proc/cgroups
+    // Of the cgroups that it is beneath, the root of the hierarchy not among them.
+    std::vector<uint64_t> above;
 };
 
 // Whose session it is: kept beside it, for a Tracer that adopts it.
@@ -102,7 +105,8 @@ public:
         SessionOwner owner;
         uint64_t cgroup_id = 0;
         SessionSizes sizes;
-        uint32_t abi_version = 0;  // of its records
+        uint32_t window_bytes = 0;  // 0: none, or not known, of another version
+        uint32_t abi_version = 0;   // of its records
     };
     // The sessions that were there at load(), those of other versions too: what is not asked of the programs
     // (arm, renew) can be asked for these as well.

@@ -7,25 +7,24 @@
 #pragma once
 
 struct uring_pending {
+    __u64 session; /* whose request it is */
     struct plan plan;
     char name[SPOOR_NAME_MAX];
     char name2[SPOOR_NAME_MAX];
 };
 
+/* Of a session at once, so that one that never lets its requests end has its own left out first. */
+#define URING_REQUESTS_MAX 1024
+
 /* Requests under way that name files, by the address of their io_kiocb. Memory is taken only while
  * there are any. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 8192);
+    __uint(max_entries, 64 * URING_REQUESTS_MAX);
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __type(key, __u64);
     __type(value, struct uring_pending);
 } uring_requests SEC(".maps");
-
-static __always_inline __u64 name_of(struct filename *filename)
-{
-    return (__u64)BPF_CORE_READ(filename, name);
-}
 
 static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *request)
 {
@@ -35,7 +34,7 @@ static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *reques
     case IORING_OP_OPENAT: case IORING_OP_OPENAT2: {
         struct io_open *open = cmd;
 
-        plan_open(plan, BPF_CORE_READ(open, dfd), name_of(BPF_CORE_READ(open, filename)),
+        plan_open(plan, BPF_CORE_READ(open, dfd), URING_NAME(io_open, open, filename),
                   BPF_CORE_READ(open, how.flags));
         plan->file_slot = BPF_CORE_READ(open, file_slot);
         if (BPF_CORE_READ(open, how.resolve) & RESOLVE_IN_ROOT)
@@ -45,7 +44,7 @@ static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *reques
     case IORING_OP_STATX: {
         struct io_statx *statx = cmd;
 
-        plan_name(plan, SPOOR_OP_PROBE, BPF_CORE_READ(statx, dfd), name_of(BPF_CORE_READ(statx, filename)),
+        plan_name(plan, SPOOR_OP_PROBE, BPF_CORE_READ(statx, dfd), URING_NAME(io_statx, statx, filename),
                   nofollow_of(BPF_CORE_READ(statx, flags)));
         break;
     }
@@ -53,13 +52,13 @@ static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *reques
         struct io_unlink *unlink = cmd;
 
         plan_name(plan, BPF_CORE_READ(unlink, flags) & AT_REMOVEDIR ? SPOOR_OP_RMDIR : SPOOR_OP_DELETE,
-                  BPF_CORE_READ(unlink, dfd), name_of(BPF_CORE_READ(unlink, filename)), SPOOR_F_NOFOLLOW);
+                  BPF_CORE_READ(unlink, dfd), URING_NAME(io_unlink, unlink, filename), SPOOR_F_NOFOLLOW);
         break;
     }
     case IORING_OP_MKDIRAT: {
         struct io_mkdir *mkdir = cmd;
 
-        plan_name(plan, SPOOR_OP_MKDIR, BPF_CORE_READ(mkdir, dfd), name_of(BPF_CORE_READ(mkdir, filename)),
+        plan_name(plan, SPOOR_OP_MKDIR, BPF_CORE_READ(mkdir, dfd), URING_NAME(io_mkdir, mkdir, filename),
                   SPOOR_F_NOFOLLOW);
         break;
     }
@@ -68,14 +67,14 @@ static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *reques
 
         plan_name(plan,
                   BPF_CORE_READ(request, opcode) == IORING_OP_SETXATTR ? SPOOR_OP_METADATA : SPOOR_OP_PROBE, AT_FDCWD,
-                  name_of(BPF_CORE_READ(xattr, filename)), 0);
+                  URING_NAME(io_xattr, xattr, filename), 0);
         break;
     }
     case IORING_OP_RENAMEAT: {
         struct io_rename *rename = cmd;
 
-        plan_names(plan, SPOOR_OP_RENAME, BPF_CORE_READ(rename, old_dfd), name_of(BPF_CORE_READ(rename, oldpath)),
-                   BPF_CORE_READ(rename, new_dfd), name_of(BPF_CORE_READ(rename, newpath)));
+        plan_names(plan, SPOOR_OP_RENAME, BPF_CORE_READ(rename, old_dfd), URING_NAME(io_rename, rename, oldpath),
+                   BPF_CORE_READ(rename, new_dfd), URING_NAME(io_rename, rename, newpath));
         if (BPF_CORE_READ(rename, flags) & RENAME_EXCHANGE)
             plan->flags |= SPOOR_F_EXCHANGE;
         break;
@@ -83,8 +82,8 @@ static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *reques
     case IORING_OP_LINKAT: {
         struct io_link *link = cmd;
 
-        plan_names(plan, SPOOR_OP_LINK, BPF_CORE_READ(link, old_dfd), name_of(BPF_CORE_READ(link, oldpath)),
-                   BPF_CORE_READ(link, new_dfd), name_of(BPF_CORE_READ(link, newpath)));
+        plan_names(plan, SPOOR_OP_LINK, BPF_CORE_READ(link, old_dfd), URING_NAME(io_link, link, oldpath),
+                   BPF_CORE_READ(link, new_dfd), URING_NAME(io_link, link, newpath));
         if (BPF_CORE_READ(link, flags) & AT_SYMLINK_FOLLOW)
             plan->flags &= ~SPOOR_F_NOFOLLOW;
         break;
@@ -92,8 +91,8 @@ static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *reques
     case IORING_OP_SYMLINKAT: {
         struct io_link *link = cmd; /* oldpath is the text */
 
-        plan_names(plan, SPOOR_OP_SYMLINK, BPF_CORE_READ(link, new_dfd), name_of(BPF_CORE_READ(link, newpath)),
-                   AT_FDCWD, name_of(BPF_CORE_READ(link, oldpath)));
+        plan_names(plan, SPOOR_OP_SYMLINK, BPF_CORE_READ(link, new_dfd), URING_NAME(io_link, link, newpath),
+                   AT_FDCWD, URING_NAME(io_link, link, oldpath));
         plan->kind = PLAN_TEXT;
         break;
     }
@@ -138,11 +137,28 @@ static __always_inline void copy_address(char *to, const struct plan *plan, bool
     read_bytes(to, length, (void *)plan->name, !user);
 }
 
+static __always_inline void drop_request(__u64 key)
+{
+    struct uring_pending *pending = bpf_map_lookup_elem(&uring_requests, &key);
+    struct spoor_session *session;
+    __u64 id;
+
+    if (!pending)
+        return;
+    id = pending->session;
+    if (bpf_map_delete_elem(&uring_requests, &key))
+        return;
+    session = bpf_map_lookup_elem(&sessions, &id);
+    if (session)
+        __sync_fetch_and_add(&session->requests, -1);
+}
+
 SEC("tp_btf/io_uring_submit_req")
 int BPF_PROG(on_uring_submit, struct io_kiocb *request)
 {
     struct spoor_process *process = current_process();
     struct uring_pending *pending;
+    struct spoor_session *session;
     struct scratch *scratch;
     struct plan plan = {};
     __u64 key = (__u64)request;
@@ -152,10 +168,19 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *request)
     make_uring_plan(&plan, request);
     if (plan.kind == PLAN_NONE)
         return 0;
+    drop_request(key); /* one at the same address, whose end nobody saw */
+    session = bpf_map_lookup_elem(&sessions, &process->session);
+    if (!session)
+        return 0;
+    if (session->requests >= URING_REQUESTS_MAX) {
+        COUNT(process->session, lost_scratch);
+        return 0;
+    }
     scratch = claim_scratch(process->session);
     if (!scratch)
         return 0;
     pending = (struct uring_pending *)scratch->bytes;
+    pending->session = process->session;
     pending->plan = plan;
     pending->name[0] = pending->name2[0] = 0;
     if (plan.kind != PLAN_SOCKET)
@@ -166,6 +191,8 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *request)
         bpf_probe_read_kernel_str(pending->name2, sizeof(pending->name2), (void *)plan.name2);
     if (bpf_map_update_elem(&uring_requests, &key, pending, BPF_ANY))
         COUNT(process->session, lost_scratch);
+    else
+        __sync_fetch_and_add(&session->requests, 1);
     release_scratch(scratch);
     return 0;
 }
@@ -210,7 +237,7 @@ static __always_inline int uring_done(struct spoor_process *process, struct io_k
             run_plan(scratch, process, &plan, result);
         release_scratch(scratch);
     }
-    bpf_map_delete_elem(&uring_requests, &key);
+    drop_request(key);
     return 0;
 }
 

@@ -1,8 +1,9 @@
 #include <bpf/libbpf.h>
 
+#include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "bpf/object.h"
@@ -11,16 +12,21 @@
 namespace spoor::bpf {
 namespace {
 
-// From the line that the kernel ends its log with: "processed N insns (limit …) … total_states N …".
+// The number behind the last `word`.
+std::optional<uint64_t> number_after(std::string_view word, std::string_view log) {
+    const size_t at = log.rfind(word);
+    if (at == std::string_view::npos) return std::nullopt;
+    // The log ends with a NUL, which is behind the view.
+    return std::strtoull(log.data() + at + word.size(), nullptr, 10);
+}
+
+// From the line that the kernel ends its log with: "processed N insns (limit …) … total_states N …". One
+// before it may have the program's functions by themselves: "insns processed N+N…" (7.2).
 std::optional<VerifierCost> cost_in(const char* program, const char* log) {
-    const char* processed = std::strstr(log, "processed ");
-    const char* states = std::strstr(log, "total_states ");
-    if (!processed || !states) return std::nullopt;
-    VerifierCost cost;
-    cost.program = program;
-    cost.instructions = std::strtoull(processed + std::strlen("processed "), nullptr, 10);
-    cost.states = std::strtoull(states + std::strlen("total_states "), nullptr, 10);
-    return cost;
+    const auto instructions = number_after("processed ", log);
+    const auto states = number_after("total_states ", log);
+    if (!instructions || !states) return std::nullopt;
+    return VerifierCost{.program = program, .instructions = *instructions, .states = *states};
 }
 
 }  // namespace

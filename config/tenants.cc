@@ -70,9 +70,4 @@ const TenantRule& policy_for(const std::vector<TenantRule>& rules, const Tenant&
     return found == rules.end() ? built_in : *found;
 }
 
-bool depends_on_cgroup(const std::vector<TenantRule>& rules) {
-    return std::any_of(rules.begin(), rules.end(),
-                       [](const TenantRule& rule) { return !rule.cgroups.empty(); });
-}
-
 }  // namespace spoor

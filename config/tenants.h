@@ -84,7 +84,4 @@ struct Tenant {
 // matches nobody whose cgroup is not known. Lives as long as `rules` (the built-in one for ever).
 const TenantRule& policy_for(const std::vector<TenantRule>& rules, const Tenant& tenant);
 
-// Whether it takes a cgroup to know which rule applies.
-[[nodiscard]] bool depends_on_cgroup(const std::vector<TenantRule>& rules);
-
 }  // namespace spoor

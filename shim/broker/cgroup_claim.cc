@@ -7,12 +7,12 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
+#include <algorithm>
 #include <charconv>
 #include <sstream>
 
 #include "base/files.h"
 #include "base/unique_fd.h"
-#include "shim/broker/tenant.h"
 
 #ifndef SO_PEERPIDFD  // Linux 6.5
 #define SO_PEERPIDFD 77
@@ -67,9 +67,14 @@ Result<uint32_t> hierarchy_number(const std::string& subsystem, const std::strin
     return Error{EINVAL, "no hierarchy for the controller " + subsystem};
 }
 
+bool owns_one_above(const CgroupPlace& place, uid_t uid) {
+    return std::ranges::any_of(place.above, [uid](const auto& above) { return above.owner == uid; });
+}
+
 }  // namespace
 
-Result<bpf::ScopeRoot> claim_cgroup(int directory, uid_t peer_uid, uint32_t init, const std::string& proc) {
+Result<bpf::ScopeRoot> claim_cgroup(int directory, uid_t peer_uid, const CgroupPlace* place,
+                                    const std::string& proc) {
     struct stat st {};
     struct statfs fs {};
     if (::fstat(directory, &st) < 0 || ::fstatfs(directory, &fs) < 0)
@@ -78,12 +83,14 @@ Result<bpf::ScopeRoot> claim_cgroup(int directory, uid_t peer_uid, uint32_t init
     if (!S_ISDIR(st.st_mode) || (!v2 && fs.f_type != CGROUP_SUPER_MAGIC))
         return Error{ENOTDIR, "the descriptor is not a cgroup directory"};
     if (peer_uid != 0 && st.st_uid != peer_uid &&
-        (!v2 || st.st_uid == 0 || !owns_cgroup_above(directory, st.st_ino, init, peer_uid, proc)))
+        (!v2 || st.st_uid == 0 || place == nullptr || !owns_one_above(*place, peer_uid)))
         return Error{EACCES, "uid " + std::to_string(peer_uid) +
                                  " owns neither the cgroup nor one above it (its owner is uid " +
                                  std::to_string(st.st_uid) + ")"};
     if (st.st_ino == 1) return Error{EPERM, "the root of a hierarchy is not a container's cgroup"};
-    bpf::ScopeRoot root{st.st_ino, 0};
+    bpf::ScopeRoot root{st.st_ino, 0, {}};
+    if (place != nullptr)
+        for (const auto& above : place->above) root.above.push_back(above.id);
     if (v2) return root;
     auto subsystem = subsystem_of_device(st.st_dev, proc);
     if (!subsystem) return std::move(subsystem).error();

@@ -6,6 +6,7 @@
 
 #include "base/result.h"
 #include "bpf/tracer.h"
+#include "shim/broker/tenant.h"
 
 namespace spoor::broker {
 
@@ -15,10 +16,10 @@ namespace spoor::broker {
 //
 // Root's is every cgroup. Anybody else's is what they own and, on v2, what is beneath a cgroup that they
 // own (a delegated one), unless root kept it for itself: a container's root may have another uid than who
-// runs it. What is beneath what is asked of the kernel by `init` (0: not known), a process that is in
-// the cgroup: a descriptor's ".." would be where the tenant's mounts say.
+// runs it. What is beneath what is asked of the kernel (place_of_cgroup(); null: not known): a descriptor's
+// ".." would be where the tenant's mounts say.
 // `proc` is where procfs is mounted (tests pass another).
-Result<bpf::ScopeRoot> claim_cgroup(int directory, uid_t peer_uid, uint32_t init,
+Result<bpf::ScopeRoot> claim_cgroup(int directory, uid_t peer_uid, const CgroupPlace* place,
                                     const std::string& proc = "/proc");
 
 // The process of a pidfd, as numbered in this process's pid namespace. ESRCH: it has ended, or is

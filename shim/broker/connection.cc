@@ -275,21 +275,23 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     if (auto there = peer_lives(socket_.get(), subject_.peer.pid); !there)
         return refusal(Code::bad_process, there.error().message);
     auto init = pid_of_pidfd(fds[1].get());
-    auto root = claim_cgroup(fds[0].get(), subject_.peer.uid, init ? *init : 0);
+    struct stat directory {};
+    std::optional<CgroupPlace> place;
+    if (::fstat(fds[0].get(), &directory) == 0 && init)
+        place = place_of_cgroup(fds[0].get(), directory.st_ino, *init);
+    auto root = claim_cgroup(fds[0].get(), subject_.peer.uid, place ? &*place : nullptr);
     if (!root) {
         const Code code = code_of(root.error());
-        struct stat st {};
         // Whose cgroup somebody was after is worth knowing.
-        if (code == Code::not_owner && ::fstat(fds[0].get(), &st) == 0) subject_.cgroup_id = st.st_ino;
+        if (code == Code::not_owner) subject_.cgroup_id = directory.st_ino;
         return refusal(code, root.error().message);
     }
     subject_.cgroup_id = root->cgroup_id;
     if (!init) return refusal(Code::bad_process, init.error().message);
-    auto path = cgroup_path_of(fds[0].get(), root->cgroup_id, *init);
-    // Who hides where the cgroup is must not get what another rule allows.
-    if (!path && desk_.ledger().needs_cgroup())
-        return refusal(Code::bad_process, "the process is not in the cgroup");
-    subject_.tenant.cgroup = path.value_or("");
+    // Who hides where the cgroup is must not get what another rule allows, nor a cgroup that is beneath
+    // somebody else's session.
+    if (!place) return refusal(Code::bad_process, "the process is not in the cgroup");
+    subject_.tenant.cgroup = place->path;
     const auto claim = parse_mode_claim(request.pid);
     if (!claim) return refusal(Code::bad_request, "the modes are malformed");
     if (*claim) subject_.mode = to_string((*claim)->container);
@@ -342,8 +344,8 @@ ReplyMessage Connection::resume(const RequestMessage& request, UniqueFd& ring) {
     subject_.ring_bytes = session->sizes.ring_bytes;
     abi_version_ = session->abi_version;
     // It was granted before: today's rules do not end it.
-    holding_.emplace(
-        desk_.ledger().keep(subject_.tenant, session->sizes.ring_bytes, session->sizes.seen_entries));
+    holding_.emplace(desk_.ledger().keep(subject_.tenant, session->sizes.ring_bytes,
+                                         session->sizes.seen_entries, session->window_bytes));
     since_ = std::chrono::steady_clock::now();
     if (auto now = tracer_.counters(session->session)) counted_ = *now;
     armed_ = true;

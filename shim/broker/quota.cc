@@ -155,10 +155,11 @@ Granted<Ledger::Holding> Ledger::hold(const Tenant& tenant, uint32_t ring_bytes)
     return keep(tenant, ring_bytes, entries);
 }
 
-Ledger::Holding Ledger::keep(const Tenant& tenant, uint32_t ring_bytes, uint32_t dedupe_entries) {
+Ledger::Holding Ledger::keep(const Tenant& tenant, uint32_t ring_bytes, uint32_t dedupe_entries,
+                             uint32_t window_bytes) {
     const uint64_t id = next_++;
     const Account account = account_of(rule_for(tenant), tenant);
-    add(held_.emplace(id, Held{tenant, ring_bytes, dedupe_entries, account}).first->second);
+    add(held_.emplace(id, Held{tenant, ring_bytes, dedupe_entries, account, window_bytes}).first->second);
     return Holding(this, id);
 }
 
@@ -183,6 +184,7 @@ Granted<void> Ledger::Holding::add_window(uint32_t bytes) {
     Held& held = ledger_->held_.at(id_);
     const TenantRule& rule = ledger_->rule_for(held.tenant);
     Use& use = ledger_->accounts_.at(held.account);
+    if (held.window_bytes >= bytes) return {};
     if (use.ring_bytes + bytes > rule.ring_bytes.value)
         return overrun(Limit::ring_bytes, rule, held.tenant, std::to_string(use.ring_bytes),
                        std::to_string(rule.ring_bytes.value) + " bytes of rings, and asked for a window of " +

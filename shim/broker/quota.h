@@ -82,7 +82,8 @@ public:
         ~Holding();
         // The ring has `ring_bytes` from now on.
         Granted<void> grow(uint32_t ring_bytes);
-        // A window of `bytes` beside the ring; counted as the tenant's bytes of rings.
+        // A window of `bytes` beside the ring, in the place of the one that there may be; counted as the
+        // tenant's bytes of rings.
         Granted<void> add_window(uint32_t bytes);
 
     private:
@@ -102,7 +103,8 @@ public:
     Granted<Holding> hold(const Tenant& tenant, uint32_t ring_bytes);
 
     // As hold(), for a container that was granted before, by a spoord that is gone: never refused.
-    Holding keep(const Tenant& tenant, uint32_t ring_bytes, uint32_t dedupe_entries);
+    Holding keep(const Tenant& tenant, uint32_t ring_bytes, uint32_t dedupe_entries,
+                 uint32_t window_bytes = 0);
 
     // The largest ring that the tenant may have.
     [[nodiscard]] uint32_t largest_ring(const Tenant& tenant) const;
@@ -113,7 +115,6 @@ public:
     [[nodiscard]] const TenantRule& rule_for(const Tenant& tenant) const {
         return policy_for(rules_, tenant);
     }
-    [[nodiscard]] bool needs_cgroup() const { return depends_on_cgroup(rules_); }
 
     void replace(std::vector<TenantRule> rules);
     // Every account that holds something.

@@ -11,6 +11,7 @@
 #include <csignal>
 #include <unordered_map>
 
+#include "shim/broker/subordinate_ids.h"
 #include "shim/broker/tenant.h"
 
 namespace spoor::broker {
@@ -72,6 +73,7 @@ private:
     Desk& desk_;
     Orphans orphans_;
     const ServerOptions& options_;
+    SubordinateIds subordinates_ = SubordinateIds::read();
     UniqueFd epoll_;
     std::unordered_map<int, std::unique_ptr<Connection>> connections_;
     std::vector<int> parked_;  // peers with a request, over their rate: not watched until their turn
@@ -171,6 +173,7 @@ void Server::reload() {
                                    [](const auto& entry) { return entry.second->armed(); }));
         desk_.ledger().replace(std::move(*rules));
         tracer_.keep_ready(desk_.ledger().dedupe_sizes());
+        subordinates_ = SubordinateIds::read();
         desk_.told("reload", true, "");
     } else {
         spdlog::error("the rules for tenants stay as they were: {}", rules.error().message);
@@ -198,7 +201,7 @@ void Server::accept_peer(UniqueFd socket) {
     Subject subject;
     socklen_t size = sizeof subject.peer;
     if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &subject.peer, &size) < 0) return;
-    subject.tenant = tenant_of(socket.get(), subject.peer.uid, subject.peer.gid);
+    subject.tenant = tenant_of(socket.get(), subordinates_.owner_of(subject.peer.uid), subject.peer.gid);
     const auto refuse = [&](const Overrun& overrun) {
         desk_.refused(subject, nullptr, overrun);
         Connection::turn_away(socket.get(), overrun.text);

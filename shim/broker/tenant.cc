@@ -36,23 +36,23 @@ std::optional<std::string> at_or_above(const std::string& mount_point, std::stri
     return std::nullopt;
 }
 
-struct Place {
-    std::string mount_point;
-    std::string path;  // from there
-};
+CgroupPlace place_at(const std::string& mount_point, const std::string& path) {
+    CgroupPlace place{path, {}};
+    for (std::string above = path; above.resize(above.rfind('/')), !above.empty();) {
+        struct stat st {};
+        if (::lstat((mount_point + above).c_str(), &st) == 0) place.above.push_back({st.st_ino, st.st_uid});
+    }
+    return place;
+}
 
-std::optional<Place> place_of(int directory, uint64_t id, uint32_t pid, const std::string& proc) {
-    struct stat st {};
-    if (::fstat(directory, &st) < 0) return std::nullopt;
-    const auto entries = read_file(proc + "/" + std::to_string(pid) + "/cgroup", largest_cgroup_file);
-    const auto mounts = read_file(proc + "/self/mountinfo", largest_mountinfo);
-    if (!entries || !mounts) return std::nullopt;
-    for (const CgroupMount& mount : parse_cgroup_mounts(*mounts)) {
+std::optional<CgroupPlace> place_among(const std::vector<CgroupMount>& mounts,
+                                       const std::vector<CgroupEntry>& entries, dev_t device, uint64_t id) {
+    for (const CgroupMount& mount : mounts) {
         if (mount.root != "/") continue;
-        for (const CgroupEntry& entry : parse_cgroup_entries(*entries)) {
+        for (const CgroupEntry& entry : entries) {
             if (!same_hierarchy(entry, mount) || !entry.path.starts_with('/')) continue;
-            if (auto found = at_or_above(mount.mount_point, entry.path, st.st_dev, id))
-                return Place{mount.mount_point, *found};
+            if (auto found = at_or_above(mount.mount_point, entry.path, device, id))
+                return place_at(mount.mount_point, *found);
         }
     }
     return std::nullopt;
@@ -70,20 +70,21 @@ Tenant tenant_of(int socket, uid_t uid, gid_t gid) {
     return tenant;
 }
 
-std::optional<std::string> cgroup_path_of(int directory, uint64_t id, uint32_t pid, const std::string& proc) {
-    auto place = place_of(directory, id, pid, proc);
-    if (!place) return std::nullopt;
-    return std::move(place->path);
-}
-
-bool owns_cgroup_above(int directory, uint64_t id, uint32_t pid, uid_t uid, const std::string& proc) {
-    auto place = pid != 0 ? place_of(directory, id, pid, proc) : std::nullopt;
-    if (!place) return false;
-    for (std::string path = place->path; path.resize(path.rfind('/')), !path.empty();) {
-        struct stat st {};
-        if (::lstat((place->mount_point + path).c_str(), &st) == 0 && st.st_uid == uid) return true;
-    }
-    return false;
+std::optional<CgroupPlace> place_of_cgroup(int directory, uint64_t id, uint32_t pid,
+                                           const std::string& proc) {
+    // Those seen last, as the list of all mounts is long and this is asked for each container. What they show
+    // is checked by device and number, so that old ones can only be in vain; then they are read again.
+    static std::vector<CgroupMount> known;
+    struct stat st {};
+    if (::fstat(directory, &st) < 0) return std::nullopt;
+    const auto text = read_file(proc + "/" + std::to_string(pid) + "/cgroup", largest_cgroup_file);
+    if (!text) return std::nullopt;
+    const auto entries = parse_cgroup_entries(*text);
+    if (auto place = place_among(known, entries, st.st_dev, id)) return place;
+    const auto mounts = read_file(proc + "/self/mountinfo", largest_mountinfo);
+    if (!mounts) return std::nullopt;
+    known = parse_cgroup_mounts(*mounts);
+    return place_among(known, entries, st.st_dev, id);
 }
 
 }  // namespace spoor::broker

@@ -1,15 +1,17 @@
 #include "shim/runtime/detached.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <memory>
+
+#include "shim/runtime/read_pipe.h"
 
 namespace spoor {
 namespace {
@@ -130,17 +132,10 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
 
 Result<int> Detached::confirm(int deadline_ms) {
     int words[2] = {0, 0};  // pid, and errno if execve failed
-    size_t size = 0;
-    while (size < sizeof words) {
-        pollfd item{status_.get(), POLLIN, 0};
-        const int ready = ::poll(&item, 1, deadline_ms);
-        if (ready < 0 && errno == EINTR) continue;
-        if (ready <= 0) return Error{ETIMEDOUT, "it did not start in time"};
-        const ssize_t got = ::read(status_.get(), reinterpret_cast<char*>(words) + size, sizeof words - size);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) break;
-        size += static_cast<size_t>(got);
-    }
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(deadline_ms);
+    const auto [text, in_time] = read_pipe(status_.get(), end, sizeof words);
+    if (!in_time) return Error{ETIMEDOUT, "it did not start in time"};
+    const size_t size = text.copy(reinterpret_cast<char*>(words), sizeof words);
     if (size == sizeof words) return errno_error("execute it", words[1]);
     if (size < sizeof words[0]) return Error{0, "it ended before it began"};
     return words[0];

@@ -1,29 +1,19 @@
 #include "shim/runtime/recorder_process.h"
 
 #include <fcntl.h>
-#include <poll.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstdlib>
 
 #include "base/files.h"
 #include "base/process.h"
 #include "shim/ipc/control.h"
+#include "shim/runtime/read_pipe.h"
 
 namespace spoor {
 namespace {
 
 constexpr size_t largest_answer = 16 * 1024;
-
-Result<UniqueFd> job_descriptor(const Job& job) {
-    UniqueFd fd(::memfd_create("spoor-job", MFD_CLOEXEC));
-    if (!fd) return errno_error("memfd_create");
-    SPOOR_TRY(write_all(fd.get(), to_json(job)));
-    if (::lseek(fd.get(), 0, SEEK_SET) != 0) return errno_error("rewind the job");
-    return fd;
-}
 
 std::vector<std::string> recorder_environment() {
     std::vector<std::string> environment;
@@ -55,8 +45,9 @@ Result<Ready> make_ready(bool announce) {
 
 }  // namespace
 
-Result<RecorderProcess> RecorderProcess::start(const std::string& program, const Job& job, bool announce) {
-    const auto job_fd = job_descriptor(job);
+Result<RecorderProcess> RecorderProcess::start(const std::string& program, const std::string& job,
+                                               bool announce) {
+    const auto job_fd = open_file(job, O_RDONLY);
     if (!job_fd) return job_fd.error();
     const auto pidfd = open_pidfd(::getpid());
     if (!pidfd) return pidfd.error();
@@ -76,20 +67,8 @@ Result<int> RecorderProcess::confirm(std::chrono::milliseconds deadline) {
 }
 
 Status RecorderProcess::wait_until_ready(std::chrono::steady_clock::time_point end) {
-    std::string line;
-    while (line.size() < largest_answer && line.find('\n') == std::string::npos) {
-        const auto left =
-            std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
-        pollfd item{ready_.get(), POLLIN, 0};
-        const int events = left.count() <= 0 ? 0 : ::poll(&item, 1, static_cast<int>(left.count()));
-        if (events < 0 && errno == EINTR) continue;
-        if (events <= 0) return Error{ETIMEDOUT, "the recorder was not ready within setup_deadline"};
-        std::array<char, 4096> buffer;
-        const ssize_t got = ::read(ready_.get(), buffer.data(), buffer.size());
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) break;
-        line.append(buffer.data(), static_cast<size_t>(got));
-    }
+    const auto [line, in_time] = read_pipe(ready_.get(), end, largest_answer, '\n');
+    if (!in_time) return Error{ETIMEDOUT, "the recorder was not ready within setup_deadline"};
     if (line.empty()) return Error{ECONNRESET, "the recorder ended before it was ready"};
     return parse_control_answer(line.substr(0, line.find('\n')));
 }

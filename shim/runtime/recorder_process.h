@@ -6,7 +6,6 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "shim/ipc/job.h"
 #include "shim/runtime/detached.h"
 
 namespace spoor {
@@ -15,8 +14,9 @@ namespace spoor {
 // ends before the createRuntime hook has called, there will be no container, and it cleans up.
 class RecorderProcess {
 public:
-    // With `announce` it says whether tracing is possible; see wait_until_ready.
-    static Result<RecorderProcess> start(const std::string& program, const Job& job, bool announce);
+    // `job` is the file that has its job (shim/ipc/job.h). With `announce` it says whether tracing is
+    // possible; see wait_until_ready.
+    static Result<RecorderProcess> start(const std::string& program, const std::string& job, bool announce);
 
     // Waits until the program runs; gives its pid.
     Result<int> confirm(std::chrono::milliseconds deadline);

@@ -1,40 +1,20 @@
 #include "shim/runtime/runtime_features.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 
 #include "base/unique_fd.h"
 #include "shim/runtime/detached.h"
+#include "shim/runtime/read_pipe.h"
 
 namespace spoor {
 namespace {
 
 constexpr size_t largest_list = 256 * 1024;
 constexpr std::string_view needed_hook = "createRuntime";
-
-// What is written into `fd` until its other ends are closed, or until `end`.
-std::string read_until(int fd, std::chrono::steady_clock::time_point end) {
-    std::string text;
-    while (text.size() < largest_list) {
-        const auto left =
-            std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
-        pollfd item{fd, POLLIN, 0};
-        const int events = left.count() <= 0 ? 0 : ::poll(&item, 1, static_cast<int>(left.count()));
-        if (events < 0 && errno == EINTR) continue;
-        if (events <= 0) break;
-        std::array<char, 4096> buffer;
-        const ssize_t got = ::read(fd, buffer.data(), buffer.size());
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) break;
-        text.append(buffer.data(), static_cast<size_t>(got));
-    }
-    return text;
-}
 
 }  // namespace
 
@@ -62,7 +42,7 @@ Status ask_for_hooks(const std::string& runtime, std::chrono::milliseconds deadl
         ::execl(runtime.c_str(), runtime.c_str(), "features", nullptr);
     }));
     theirs.reset();
-    return calls_create_runtime(runtime, read_until(ours.get(), end));
+    return calls_create_runtime(runtime, read_pipe(ours.get(), end, largest_list).text);
 }
 
 }  // namespace spoor

@@ -235,7 +235,7 @@ Status start_recorder(const Config& config, const CommandLine& line, const Job& 
     const auto end = std::chrono::steady_clock::now() + config.setup_deadline;
     if (!is_known(config.runtime)) SPOOR_TRY(ask_for_hooks(config.runtime, config.setup_deadline / 2));
     const std::string program = find_program(config.recorder, "spoor-recorder", own);
-    auto started = RecorderProcess::start(program, job, refuses(config));
+    auto started = RecorderProcess::start(program, job.state_dir + "/" + job_file, refuses(config));
     if (!started) return std::move(started).error().context("start the recorder");
     auto pid = started->confirm(config.setup_deadline);
     if (!pid) return std::move(pid).error().context("start the recorder " + program);

@@ -70,6 +70,11 @@ def nest(broker, box, tmp_path):  # noqa: F811
     return one
 
 
+def move(pid, cgroup):
+    with open(cgroup + "/cgroup.procs", "w") as procs:
+        procs.write(str(pid))
+
+
 def counts(client, reader):
     last = client.ask(peer.request(peer.DISARM))
     reader.read()
@@ -134,10 +139,15 @@ def test_one_level_and_one_owner(nest):
     deeper = nest.path + "/deeper"
     os.mkdir(deeper)
     fd = os.open(deeper, os.O_RDONLY | os.O_DIRECTORY)
+    elsewhere = nest.spoord.connect().arm(fd, nest.pidfd)
+    move(nest.pid, deeper)
     refused = nest.spoord.connect().arm(fd, nest.pidfd)
+    move(nest.pid, nest.path)
     os.close(fd)
     os.rmdir(deeper)
     assert refused.code == peer.ALREADY_TRACED
+    # What it is beneath is known of the process alone.
+    assert elsewhere.code == peer.BAD_PROCESS
     inner.close()
     nest.run()
 

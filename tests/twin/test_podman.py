@@ -6,7 +6,7 @@ import threading
 import pytest
 
 import twin
-from harness import ROOTFUL, until
+from harness import PATIENCE, ROOTFUL, until
 from twin import scenario
 
 RUN = ["run", "--rm", "--network=none", "--hostname=h"]
@@ -133,7 +133,7 @@ def life(t):
     t.podman("update", "--memory=1g", "twin")
     t.podman("checkpoint", "twin")
     t.podman("kill", "twin", "--signal=NOSUCH")
-    t.podman("stop", "-t", "5", "twin")
+    t.podman("stop", "-t", "30", "twin")
     t.podman("wait", "twin")
     t.podman("restart", "-t", "0", "twin")
     t.podman("rm", "-f", "-t", "0", "twin")
@@ -231,7 +231,7 @@ def ready(t):
     heard = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(t.box / "notify"))
-        listener.settimeout(10)
+        listener.settimeout(10 * PATIENCE)
 
         def listen():
             while not any(line.startswith("READY") for line in heard):

@@ -181,12 +181,35 @@ TEST(Quota, TheCgroupDecidesToo) {
     pods.cgroups = {"/kubepods/*"};
     pods.containers.value = 1;
     Ledger ledger({pods});
-    EXPECT_TRUE(ledger.needs_cgroup());
     const Tenant in_pod{0, {}, "/kubepods/a"}, elsewhere{0, {}, "/system/a"};
     auto first = ledger.hold(in_pod, mib);
     ASSERT_TRUE(first);
     EXPECT_FALSE(ledger.hold(in_pod, mib));
     EXPECT_TRUE(ledger.hold(elsewhere, mib));
+}
+
+TEST(Quota, AWindowCountsAsBytesOfRings) {
+    Ledger ledger({small_rule()});
+    auto first = ledger.hold(alice, 2 * mib);
+    auto second = ledger.hold(alice, mib);
+    ASSERT_TRUE(first && second);
+    EXPECT_TRUE(first->add_window(mib));
+    EXPECT_TRUE(first->add_window(mib)) << "another one replaces it";
+    EXPECT_EQ(ledger.in_use().begin()->second.ring_bytes, 4 * mib);
+    EXPECT_FALSE(second->add_window(mib));
+    { auto ended = std::move(*first); }
+    EXPECT_TRUE(second->add_window(mib));
+    EXPECT_EQ(ledger.in_use().begin()->second.ring_bytes, 2 * mib);
+}
+
+TEST(Quota, AWindowOfBeforeIsCounted) {
+    Ledger ledger({small_rule()});
+    auto kept = ledger.keep(alice, 2 * mib, 1024, mib);
+    EXPECT_EQ(ledger.in_use().begin()->second.ring_bytes, 3 * mib);
+    EXPECT_TRUE(kept.add_window(mib)) << "the recorder asks again, for the same one";
+    EXPECT_EQ(ledger.in_use().begin()->second.ring_bytes, 3 * mib);
+    EXPECT_FALSE(ledger.hold(alice, 2 * mib));
+    EXPECT_TRUE(ledger.hold(alice, mib));
 }
 
 }  // namespace

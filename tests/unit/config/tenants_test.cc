@@ -58,8 +58,6 @@ TEST(Tenants, TheFirstRuleThatMatchesApplies) {
     EXPECT_EQ(name_for(rules, {0, {0}, "/machine.slice/libpod-1.scope"}), "pods");
     EXPECT_EQ(name_for(rules, {0, {0}, "/system.slice"}), "default");
     EXPECT_EQ(name_for(rules, {0, {50}, ""}), "staff") << "a cgroup that is not known matches no glob";
-    EXPECT_TRUE(depends_on_cgroup(rules));
-    EXPECT_FALSE(depends_on_cgroup({}));
 }
 
 TEST(Tenants, WithoutAMatchTheBuiltInRuleApplies) {
