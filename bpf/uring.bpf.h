@@ -152,7 +152,7 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *request)
     make_uring_plan(&plan, request);
     if (plan.kind == PLAN_NONE)
         return 0;
-    scratch = claim_scratch(process->session);
+    scratch = claim_scratch(process);
     if (!scratch)
         return 0;
     pending = (struct uring_pending *)scratch->bytes;
@@ -200,7 +200,7 @@ static __always_inline int uring_done(struct spoor_process *process, struct io_k
     if (!pending)
         return 0;
     plan = pending->plan;
-    scratch = claim_scratch(process->session);
+    scratch = claim_scratch(process);
     if (scratch) {
         plan.name = address_of(scratch, pending->name);
         plan.name2 = address_of(scratch, pending->name2);
