@@ -2,9 +2,12 @@
 
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <sys/mman.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <cstdarg>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -58,6 +61,15 @@ Object open_skeleton(KernelLevel level) {
     return owner;
 }
 
+// The object file is a part of the program, a megabyte that is read once. Its pages are clean: whoever reads
+// them again gets them from the file.
+void forget_file(const bpf_object_skeleton& object) {
+    const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const auto data = reinterpret_cast<uintptr_t>(object.data);
+    const uintptr_t begin = (data + page - 1) & ~(page - 1), end = (data + object.data_sz) & ~(page - 1);
+    if (begin < end) (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 }  // namespace
 
 void send_messages_to(Tracer::Log log) {
@@ -101,6 +113,7 @@ Status load_object(spoor_bpf* skeleton) {
         if (error == -EPERM) failure.message += " (needs CAP_BPF and CAP_PERFMON)";
         return failure;
     }
+    forget_file(*skeleton->skeleton);
     return {};
 }
 

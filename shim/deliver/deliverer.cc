@@ -12,7 +12,7 @@ constexpr uint64_t retry_after_max_ms = 3'600'000;
 
 }  // namespace
 
-Deliverer::Deliverer(Spool& spool, Http& http, DeliverLog log, Clock clock, Chance chance)
+Deliverer::Deliverer(Spool& spool, Http& http, Log log, Clock clock, Chance chance)
     : spool_(spool),
       http_(http),
       log_(std::move(log)),

@@ -14,7 +14,7 @@
 #include <string>
 
 #include "shim/deliver/delivery.h"
-#include "shim/deliver/log.h"
+#include "shim/ipc/log.h"
 
 namespace spoor {
 
@@ -24,7 +24,7 @@ public:
     using Chance = std::function<double()>;  // evenly from 0 to 1
 
     // `spool` and `http` stay the caller's.
-    Deliverer(Spool& spool, Http& http, DeliverLog log, Clock clock, Chance chance);
+    Deliverer(Spool& spool, Http& http, Log log, Clock clock, Chance chance);
 
     // Tries what is due, `all` what there is. Returns when the next is due; nothing: the spool is empty.
     // An error: the spool cannot be read.
@@ -51,7 +51,7 @@ private:
 
     Spool& spool_;
     Http& http_;
-    DeliverLog log_;
+    Log log_;
     Clock clock_;
     Chance chance_;
     std::map<std::string, Known> items_;

@@ -163,7 +163,8 @@ int main(int argc, char** argv) {
     const auto settings = spool->settings();
     std::mt19937_64 random(std::random_device{}());
     std::uniform_real_distribution<double> chance;
-    Deliverer deliverer(*spool, **http, settings ? DeliverLog::open(*settings) : DeliverLog(), now_ms,
-                        [&] { return chance(random); });
+    Deliverer deliverer(*spool, **http,
+                        settings ? Log::open(settings->log_file, settings->log_level, "deliver") : Log(),
+                        now_ms, [&] { return chance(random); });
     return drain(*spool, std::move(*lock), deliverer, once);
 }

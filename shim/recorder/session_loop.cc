@@ -46,7 +46,7 @@ SessionLoop::SessionLoop(Job job, UniqueFd runtime, UniqueFd ready, SessionEnvir
       runtime_(std::move(runtime)),
       ready_(std::move(ready)),
       environment_(std::move(environment)),
-      log_(Log::open(job_)) {}
+      log_(Log::open(job_.log_file, job_.log_level, "recorder " + job_.container_id)) {}
 
 SessionLoop::~SessionLoop() = default;
 

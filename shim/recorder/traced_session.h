@@ -12,9 +12,9 @@
 
 #include "base/result.h"
 #include "shim/ipc/broker_client.h"
+#include "shim/ipc/log.h"
 #include "shim/recorder/decode.h"
 #include "shim/recorder/freezer.h"
-#include "shim/recorder/log.h"
 #include "shim/recorder/refusal_window.h"
 #include "shim/recorder/resumption.h"
 #include "shim/recorder/ring.h"

@@ -1,9 +1,13 @@
 #!/usr/bin/python3
 """What spoord costs with many sessions: resident memory, the time to arm, and whether any ring is mapped.
 
-Usage: broker.py SPOORD [SESSIONS]      (as root)
+Usage: broker.py SPOORD [SESSIONS] [--limit MS]      (as root)
+
+With a limit it exits with 1 if arming takes longer in the median, at a pace or in a burst, if more than 8 MiB are resident
+with 100 sessions, or if a ring is mapped.
 """
 
+import argparse
 import os
 import pathlib
 import resource
@@ -18,6 +22,7 @@ import conftest  # noqa: E402
 import peer  # noqa: E402
 
 RING_BYTES = 512 * 1024
+RESIDENT_KIB_MAX = 8 * 1024
 PACE_S = 0.02  # between two containers; a burst is measured as well
 
 
@@ -52,13 +57,29 @@ def show(name, values):
     print(f"{name:22} ms: min {min(values):.2f}  median {statistics.median(values):.2f}  max {max(values):.2f}")
 
 
+def judge(limit_ms, medians, resident, mapped):
+    faults = [f"arming took {median:.2f} ms in the median" for median in medians if median > limit_ms]
+    if resident > RESIDENT_KIB_MAX:
+        faults.append(f"{resident} KiB are resident")
+    if mapped:
+        faults.append(f"{mapped} rings are mapped")
+    for fault in faults:
+        print(f"over the limit: {fault}")
+    return 1 if faults else 0
+
+
 def main():
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else 100
+    parser = argparse.ArgumentParser()
+    parser.add_argument("spoord")
+    parser.add_argument("sessions", type=int, nargs="?", default=100)
+    parser.add_argument("--limit", type=float, metavar="MS", help="judge: arming in the median")
+    options = parser.parse_args()
+    count, status = options.sessions, 0
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65536), hard))
     with tempfile.TemporaryDirectory() as directory:
         path = directory + "/socket"
-        process = subprocess.Popen([sys.argv[1], "--allow-extra-capabilities", "--pins", "none", "--socket", path, "--log-level", "error"])
+        process = subprocess.Popen([options.spoord, "--allow-extra-capabilities", "--pins", "none", "--socket", path, "--log-level", "error"])
         while not os.path.exists(path):
             assert process.poll() is None, "spoord did not come up"
             time.sleep(0.01)
@@ -80,16 +101,20 @@ def main():
             print(f"arm, programs detached ms: {first[0]:.2f}")
             show("arm, at a pace", paced)
             show("arm, in a burst", burst)
-            print(f"resident KiB: {idle} idle, {kib(process.pid, 'VmRSS')} with {count} sessions "
+            resident, mapped = kib(process.pid, "VmRSS"), rings_mapped(process.pid)
+            print(f"resident KiB: {idle} idle, {resident} with {count} sessions "
                   f"({kib(process.pid, 'RssAnon')} anonymous, {kib(process.pid, 'RssFile')} of files), "
                   f"peak {kib(process.pid, 'VmHWM')}")
-            print(f"rings mapped: {rings_mapped(process.pid)}")
+            print(f"rings mapped: {mapped}")
+            if options.limit is not None:
+                status = judge(options.limit, [statistics.median(paced), statistics.median(burst)], resident, mapped)
         finally:
             for _, box, client in held:
                 client.close()
                 box.remove()
             process.terminate()
             process.wait()
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 and what the container does is in it."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -55,37 +54,3 @@ def test_the_trail_is_written(podman, tmp_path, footprint, how, whose):
         volume = (Path("/run/spoor") if ROOTFUL else STATE_ROOT) / "volumes" / (tmp_path / "cid").read_text()
     check(done, volume)
     footprint.is_clean(own_volumes_stay=whose == "own")
-
-
-if not ROOTFUL:
-    INNER = """
-        export PATH=/usr/bin:/usr/sbin
-        mkdir -p /tmp/storage /tmp/run
-        podman --log-level=error --root /tmp/storage --runroot /tmp/run --storage-driver vfs --cgroup-manager=cgroupfs \
-            --events-backend=file --runtime /usr/bin/crun run --rm --cgroups=disabled --network=host --ipc=host --uts=host \
-            --security-opt seccomp=unconfined --rootfs /inner sh -c '/bin/cat /data > /dev/null; echo nested'
-    """
-
-    def test_a_container_in_a_container_is_of_the_same_session(podman, volume, tmp_path, footprint):
-        """podman in podman: with names as the inner container sees them, and pids as the outer one does."""
-        outer, inner = tmp_path / "outer", tmp_path / "inner"
-        for name in "usr etc dev proc sys run tmp var/tmp var/lib home root opt".split():
-            (outer / name).mkdir(parents=True)
-        for name in ("bin", "sbin", "lib", "lib64"):
-            (outer / name).symlink_to("usr/" + name)
-        for name in "bin proc dev sys etc run tmp".split():
-            (inner / name).mkdir(parents=True)
-        shutil.copy("/bin/busybox", inner / "bin")
-        for applet in ("sh", "cat"):
-            (inner / "bin" / applet).symlink_to("busybox")
-        (inner / "data").write_text("x\n")
-        done = podman("run", "--rm", "--privileged", "--network=host", "--annotation", f"io.spoor.volume={volume}",
-                      "-v", "/usr:/usr:ro", "-v", "/etc:/etc:ro", "-v", f"{inner}:/inner", "--tmpfs", "/tmp",
-                      "--tmpfs", "/var/lib", "-e", "XDG_RUNTIME_DIR=", "-e", "HOME=/root", "--rootfs", f"{outer}:O",
-                      "sh", "-c", INNER, runtime="spoor")
-        assert (done.code, done.out) == (0, "nested\n"), done
-        trail = finished_trail(volume)
-        assert "/data" in trail.paths("read")
-        assert [line for line in trail.processes if line["argv"] == ["/bin/cat", "/data"]]
-        assert [line for line in trail.processes if line["exe"] == "/usr/bin/crun"]
-        footprint.is_clean()

@@ -133,7 +133,7 @@ def life(t):
     t.podman("update", "--memory=1g", "twin")
     t.podman("checkpoint", "twin")
     t.podman("kill", "twin", "--signal=NOSUCH")
-    t.podman("stop", "-t", "5", "twin")
+    t.podman("stop", "-t", "30", "twin")
     t.podman("wait", "twin")
     t.podman("restart", "-t", "0", "twin")
     t.podman("rm", "-f", "-t", "0", "twin")

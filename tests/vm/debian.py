@@ -70,7 +70,7 @@ class Archive:
             raise RuntimeError(f"no linux-image-{series}.*-{flavour} in {self.sources.read_text()}")
         newest = max(versions, key=lambda version: [int(number) for number in re.findall(r"\d+", version)])
         there = set(self.names("linux-") if series_is_split(series) else [])
-        more = [f"linux-{part}-{newest}-{flavour}" for part in ("binary", "modules")]
+        more = [f"linux-{part}-{newest}-{flavour}" for part in ("base", "binary", "modules")]
         return [f"linux-image-{newest}-{flavour}", *(name for name in more if name in there)]
 
     def fetch(self, packages, directory):
@@ -83,7 +83,7 @@ def series_is_split(series):
 
 
 def kernel(build, archive, series):
-    """A directory with the unpacked kernel: boot/vmlinuz-*, lib/modules/*."""
+    """A directory with the unpacked kernel: its modules, and what image_of() finds."""
     packages = archive.kernel_packages(series)
 
     def make(directory):
@@ -95,6 +95,11 @@ def kernel(build, archive, series):
         run("depmod", "-b", modules.parent.parent, next(modules.iterdir()).name)
 
     return made(build / "kernels" / series, packages[0], make)
+
+
+def image_of(kernel):
+    """What is booted; newer releases keep it beside the modules."""
+    return next(path for where in ("boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz") for path in kernel.glob(where))
 
 
 def debootstrap(directory, release, packages, scratch):

@@ -13,7 +13,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
-PARTS = ["package", "service", "rootful", "matrix", "rootless", "containerd", "systemd", "fentry", "syscall-exit", "neighbours", "strict", "refused"]
+# In their order: from the first that tells spoord its hook family on, it is not the kernel's best any more.
+PARTS = ["package", "service", "rootful", "matrix", "rootless", "containerd", "adoption", "strict", "systemd", "fentry",
+         "syscall-exit", "neighbours", "refused"]
 # The matrix with the best hook family that the kernel has, and with families that spoord is told.
 MATRIX_PARTS = ["matrix", "fentry", "syscall-exit"]
 JUDGE_S = 120
@@ -73,20 +75,37 @@ def family(results, part):
     return json.loads((results / "volumes" / f"{part}-main/trace/session.json").read_text())["family"]
 
 
-def neighbours(results):
-    """Lines: what a call costs a process that is not traced, in nanoseconds, and how much more with a session."""
-    def measured(step):
-        return {name: int(ns) for name, ns in (line.split() for line in output(results, step).splitlines())}
+def numbers(results, step):
+    """Of lines "NAME NUMBER"."""
+    return {name: int(number) for name, number in (line.split() for line in output(results, step).splitlines())}
 
-    before, after = measured("neighbours.before"), measured("neighbours.after")
-    plain = {name: min(before[name], after[name]) for name in before}
-    yield f"{'family':14}" + "".join(f"{name:>24}" for name in plain)
-    yield f"{'no session':14}" + "".join(f"{ns:>21} ns" for ns in plain.values())
-    yield f"{'  (again)':14}" + "".join(f"{max(before[name], after[name]) / plain[name]:24.2f}" for name in plain)
-    for told in ("auto", "fentry", "syscall-exit"):
-        traced_by = json.loads((results / f"volumes/neighbours-{told}/trace/session.json").read_text())["family"]
-        found = measured(f"neighbours-{told}.calls")
-        yield f"{traced_by:14}" + "".join(f"{found[name] / plain[name]:24.2f}" for name in plain)
+
+NEIGHBOUR_FAMILIES = ["auto", "fentry", "syscall-exit"]
+
+
+def neighbour_costs(results):
+    """{who traces another: {call: nanoseconds}} for a process that is not traced: nobody, again nobody, a hook family's name."""
+    costs = {"no session": numbers(results, "neighbours.before")}
+    for told in NEIGHBOUR_FAMILIES:
+        session = json.loads((results / f"volumes/neighbours-{told}/trace/session.json").read_text())
+        costs[session["family"]] = numbers(results, f"neighbours-{told}.calls")
+    costs["no session, again"] = numbers(results, "neighbours.after")
+    return costs
+
+
+def figures(results, parts):
+    """What was measured, as lines for people."""
+    if "neighbours" in parts:
+        costs = neighbour_costs(results)
+        plain = costs["no session"]
+        yield f"{'a call costs':20}" + "".join(f"{name:>24}" for name in plain)
+        yield f"{'no session':20}" + "".join(f"{ns:>21} ns" for ns in plain.values())
+        for who, found in costs.items():
+            yield f"{who:20}" + "".join(f"{found[name] / plain[name]:24.2f}" for name in plain)
+    if "strict" in parts:
+        found = numbers(results, "strict.agent")
+        yield (f"an open of a declared file: {found['cost.warn']} ns in warn mode, "
+               f"{found['cost.strict'] / found['cost.warn']:.2f} of that in strict mode")
 
 
 def accept(kernel, results, parts):

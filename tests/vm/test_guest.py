@@ -33,6 +33,7 @@ STEPS = {
     "rootless": ["import", "run", "ended"],
     "containerd": ["ready", "run", "ended"],
     "strict": ["import", "ready", "other", "agent", "ended", "strict-other.ended"],
+    "adoption": ["import", "start", "links", "kill", "links_after", "wait", "ended", "journal"],
     "systemd": ["rootful", "rootless", "containerd"],
     "neighbours": ["import", "before", *(f"neighbours-{family}.{step}" for family in ("auto", "fentry", "syscall-exit")
                                          for step in ("doctor", "start", "calls", "end", "ended")), "after"],
@@ -130,7 +131,7 @@ if "strict" in PARTS:
                "guarded.symlink", "child.secret"}
 
     def strict_results(step):
-        return {name: int(value) for name, value in (line.split() for line in output(step).splitlines())}
+        return suite.numbers(RESULTS, step)
 
     def strict_trace(name):
         return json.loads((RESULTS / "volumes/strict/trace" / name).read_text())
@@ -147,7 +148,6 @@ if "strict" in PARTS:
         assert (found["guarded.absent"], found["guarded.created"]) == (errno.ENOENT, errno.ENOENT), "nothing was made"
         rest = set(found) - REFUSED - {"guarded.absent", "guarded.created", "cost.strict", "cost.warn"}
         assert {name: found[name] for name in rest} == dict.fromkeys(rest, 0)
-        print(f"an open of a declared file: {found['cost.strict']} ns, {found['cost.warn']} ns without refusal")
         own = strict_trace("tasks/t:guarded.json")["spoor"]
         assert {(entry["op"], entry["path"]) for entry in own["refused"]} == {
             ("read", "src/secret"), ("create", "src/made"), ("truncate", "src/declared"), ("create", "src/moved"),
@@ -159,6 +159,23 @@ if "strict" in PARTS:
 
     def test_another_container_is_not_refused():
         assert strict_results("strict.other") == {"other.secret": 0}
+
+
+if "adoption" in PARTS:
+    def links(step):
+        """The attachments of spoor's programs: their numbers and what they are attached to."""
+        return set(re.findall(r"^(\d+): (\S+)", output(step), re.M))
+
+    def test_a_killed_spoords_programs_are_adopted():
+        family = TABLE[KERNEL.facts]["family"]
+        trail = Trail(RESULTS / "volumes/adoption")
+        session = trail.session
+        assert (session["state"], session["complete"], session["lost"], session["reasons"]) == ("finished", True, 0, [])
+        assert session["family"] == family
+        assert "adopted session" in output("adoption.journal")
+        assert links("adoption.links") and links("adoption.links") == links("adoption.links_after")
+        assert ("lsm_mac" in output("adoption.links_after")) == (family == "lsm")
+        assert {"/ws/real/killed", "/ws/real/adopted"} == trail.paths("mkdir")
 
 
 FORCED = [part for part in PARTS if part in ("fentry", "syscall-exit")]

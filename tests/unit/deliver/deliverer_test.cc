@@ -52,7 +52,7 @@ protected:
         settings_.retry_max_ms = 10'000;
         EXPECT_TRUE(spool_->set_settings(settings_));
         deliverer_.emplace(
-            *spool_, http_, DeliverLog(), [this] { return now_; }, [] { return 1.0; });
+            *spool_, http_, Log(), [this] { return now_; }, [] { return 1.0; });
     }
 
     void put(const std::string& key, DeliveryKind kind = DeliveryKind::report, const std::string& url = "") {

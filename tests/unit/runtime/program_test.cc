@@ -119,6 +119,94 @@ TEST_F(Program, FindsTheRuntimeInAnySpelling) {
     }
 }
 
+// Of a container that is certainly not traced no spoor-runtime has to hear. Here that is a script, beside a
+// front of its own.
+class Front : public Program {
+protected:
+    void SetUp() override {
+        if (::access("/usr/bin/crun", X_OK) != 0) GTEST_SKIP() << "no crun";
+        std::filesystem::copy_file(SPOOR_PROGRAM, dir_ / "spoor");
+        dir_.write("spoor-runtime", "#!/bin/sh\necho asked\n", true);
+        // crun complains of it, and makes nothing.
+        dir_.write("bundle/config.json", R"({"ociVersion":"1.0.0"})");
+        config_ = dir_.write("spoor.yaml", "trace: false\n");
+    }
+    Outcome call(const Words& words) {
+        return run(dir_ / "spoor", words, [this] {
+            ::setenv("HOME", (dir_ / "home").c_str(), 1);
+            ::unsetenv("XDG_CONFIG_HOME");
+        });
+    }
+    void expect_passed_on(const Words& words = {"run", "--bundle", "bundle", "c"}) {
+        EXPECT_EQ(call(words), run("/usr/bin/crun", words));
+    }
+    void expect_asked(const Words& words = {"run", "--bundle", "bundle", "c"}) {
+        EXPECT_EQ(call(words), (Outcome{0, "asked\n", ""}));
+    }
+};
+
+TEST_F(Front, PassesOnWhatIsCertainlyNotTraced) {
+    expect_passed_on();
+    expect_passed_on({"--log", dir_ / "log", "create", "-b", dir_ / "bundle", "c"});
+    dir_.write("home/.config/spoor/spoor.yaml", "trace: true\nmode: strict\n");
+    expect_passed_on();
+    config_ = dir_.write("spoor.yaml", "");
+    expect_asked();
+    dir_.write("home/.config/spoor/spoor.yaml", "mode: off\n");
+    expect_passed_on();
+    dir_.write("home/.config/spoor/spoor.yaml", "");
+    dir_.write("bundle/config.json", R"({"annotations":{"io.spoor.trace":"false"}})");
+    expect_passed_on();
+}
+
+TEST_F(Front, AsksIfAnAnnotationMightWantIt) {
+    for (const char* spec :
+         {R"({"annotations":{"io.spoor.trace":"true"}})", R"({"annotations":{"io.spoor.x":"y"}})",
+          R"({"annotations":{"\u0069o.spoor.trace":"true"}})"}) {
+        dir_.write("bundle/config.json", spec);
+        expect_asked();
+    }
+}
+
+TEST_F(Front, AsksIfTheSpecCannotBeHadAsAWhole) {
+    const std::string file = dir_ / "bundle/config.json";
+    std::filesystem::remove(file);
+    expect_asked();
+    std::filesystem::create_directory(file);
+    expect_asked();
+    std::filesystem::remove(file);
+    dir_.write("bundle/config.json", std::string(1024 * 1024, ' ') + "{}");
+    expect_asked();
+    std::filesystem::remove(file);
+    // Nobody writes yet, so that to open it would wait; and who writes must not lose his reader.
+    ASSERT_EQ(::mkfifo(file.c_str(), 0600), 0);
+    expect_asked();
+    const UniqueFd writer(::open(file.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
+    ASSERT_EQ(::write(writer.get(), "{}", 2), 2);
+    expect_asked();
+    char kept[3];
+    EXPECT_EQ(::read(writer.get(), kept, sizeof kept), 2);
+}
+
+TEST_F(Front, AsksIfALayerIsNotPlain) {
+    for (const std::string& yaml :
+         {std::string("trace: false\nmode: nonsense\n"), std::string("{trace: false}\n"),
+          "trace: false\n" + std::string(20'000, '#'), std::string("trace: false\nruntime: /usr/bin/crun\n"),
+          std::string("trace: false\naudit:\n  file: stderr\n")}) {  // the operator's to say
+        config_ = dir_.write("spoor.yaml", yaml);
+        expect_asked();
+    }
+    config_ = dir_ / "nonexistent.yaml";
+    dir_.write("home/.config/spoor/spoor.yaml", "trace: false\n");
+    expect_asked();
+}
+
+TEST_F(Front, AsksForOtherWords) {
+    expect_asked({"restore", "--bundle", "bundle", "c"});
+    expect_asked({"run", "--config", "bundle/config.json", "c"});
+    expect_asked({"run", "--bund", "bundle", "c"});
+}
+
 TEST_F(Program, GivesATracedContainersRuntimeOnlyAnotherSpec) {
     const std::string runtime = telling_runtime();
     configure("runtime: " + runtime + "\nrecorder: " + dir_.write("rec", "#!/bin/sh\n", true) + "\n");

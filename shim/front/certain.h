@@ -1,0 +1,49 @@
+/*
+ * What the front can tell without a parser: whether a container is certainly not traced.
+ *
+ * Each function here answers "certain" only for input that is written plainly; spoor-runtime, with its parsers,
+ * decides all else. So a mistake may only be one of too much doubt: where these say "untraced", load_config() has
+ * no error, names no other runtime than the default one and no tenants, and set_up_tracing() leaves the container
+ * untouched. tests/unit/runtime/front_test.cc and tests/fuzz/front.cc hold them to that.
+ *
+ * No function allocates, writes or keeps anything.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What the layers of spoor.yaml say of the two keys that matter; config/config.h has the defaults. */
+struct front_settings {
+	bool trace;
+	bool off; /* mode: off */
+};
+
+/*
+ * Takes one layer: false, and `settings` then means nothing, unless every line is blank, a comment, or one of the keys
+ * that this knows with a plain value. `operators`: the layer is /etc/spoor/spoor.yaml, which may say more.
+ */
+bool front_read_layer(const char *text, size_t size, bool operators, struct front_settings *settings);
+
+/* What a config.json says of tracing. */
+enum front_wish {
+	front_doubt, /* ask spoor-runtime */
+	front_silent, /* it has no annotation of spoor's */
+	front_off, /* its only annotation of spoor's is io.spoor.trace=false or io.spoor.mode=off */
+};
+
+enum front_wish front_read_spec(const char *text, size_t size);
+
+/*
+ * The value of --bundle, "." without one, of a `create` or `run` with options that this knows, each written out, and one
+ * container ID at the end. Else NULL. Points into `argv`, which ends with NULL.
+ */
+const char *front_bundle(char *const argv[]);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,50 @@
+// Any text as a layer of spoor.yaml and as config.json: what the front is certain of, the parsers see as
+// well.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include "config/config.h"
+#include "oci/annotations.h"
+#include "oci/bundle.h"
+#include "shim/front/certain.h"
+
+namespace {
+
+void require(bool holds) {
+    if (!holds) std::abort();
+}
+
+void require_settings(std::string_view text) {
+    front_settings settings{true, false};
+    if (!front_read_layer(text.data(), text.size(), true, &settings)) return;
+    const auto loaded = spoor::parse_config(text, "f.yaml");
+    require(loaded.errors.empty() && loaded.config.tenants.empty());
+    require(loaded.config.runtime == spoor::Config{}.runtime);
+    require(loaded.config.on_unavailable == spoor::OnUnavailable::run);
+    require(loaded.config.trace == settings.trace);
+    require((loaded.config.mode == spoor::Mode::off) == settings.off);
+}
+
+void require_wish(std::string_view text) {
+    const front_wish wish = front_read_spec(text.data(), text.size());
+    const auto spec = spoor::parse_spec(text);
+    if (wish == front_doubt || !spec) return;
+    const auto annotations = spoor::read_annotations(spec->annotations);
+    require(annotations.has_value());
+    if (wish == front_off)
+        require(annotations->trace == false || annotations->mode == "off");
+    else
+        require(!annotations->trace && !annotations->mode && !annotations->volume && !annotations->mount);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    const std::string_view text(reinterpret_cast<const char*>(data), size);
+    require_settings(text);
+    require_wish(text);
+    return 0;
+}

@@ -1,0 +1,360 @@
+// What shim/front decides by itself against what spoor-runtime decides with its parsers: the front may doubt,
+// and must never be certain of what spoor-runtime sees otherwise.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <random>
+
+#include "config/bounds.h"
+#include "config/config.h"
+#include "config/tenants.h"
+#include "oci/annotations.h"
+#include "oci/bundle.h"
+#include "oci/command_line.h"
+#include "shim/front/certain.h"
+#include "tests/support/temp_dir.h"
+
+namespace spoor {
+namespace {
+
+struct Settings {
+    bool certain = false;
+    bool trace = true;
+    bool off = false;
+    bool operator==(const Settings&) const = default;
+};
+
+Settings read_as_front(const std::string& yaml, bool operators) {
+    front_settings settings{true, false};
+    const bool certain = front_read_layer(yaml.data(), yaml.size(), operators, &settings);
+    return certain ? Settings{true, settings.trace, settings.off} : Settings{};
+}
+
+// parse_config() reads text as the operator's, load_config() a named file as a user's.
+LoadedConfig read_as_runtime(const std::string& yaml, bool operators, const test::TempDir& dir) {
+    if (operators) return parse_config(yaml, "spoor.yaml");
+    ConfigEnvironment environment;
+    environment.system_file = dir / "nonexistent";
+    environment.spoor_config = dir.write("spoor.yaml", yaml);
+    return load_config(environment);
+}
+
+void expect_agreement(const std::string& yaml, bool operators, const test::TempDir& dir) {
+    const Settings front = read_as_front(yaml, operators);
+    if (!front.certain) return;
+    const auto loaded = read_as_runtime(yaml, operators, dir);
+    const std::string shown = (operators ? "operator's:\n" : "user's:\n") + yaml;
+    ASSERT_TRUE(loaded.errors.empty()) << shown << loaded.errors.front().message;
+    EXPECT_EQ(front.trace, loaded.config.trace) << shown;
+    EXPECT_EQ(front.off, loaded.config.mode == Mode::off) << shown;
+    EXPECT_EQ(loaded.config.runtime, Config{}.runtime) << shown;
+    EXPECT_EQ(loaded.config.on_unavailable, OnUnavailable::run) << shown;
+    EXPECT_TRUE(loaded.config.tenants.empty()) << shown;
+}
+
+struct Layer {
+    const char* yaml;
+    Settings expected;
+};
+
+constexpr Settings doubt{};
+constexpr Settings silent{true, true, false};
+constexpr Settings not_traced{true, false, false};
+constexpr Settings switched_off{true, true, true};
+
+class FrontLayer : public testing::TestWithParam<Layer> {};
+
+TEST_P(FrontLayer, IsReadAsTheParserReadsIt) {
+    const test::TempDir dir;
+    EXPECT_EQ(read_as_front(GetParam().yaml, true), GetParam().expected);
+    for (const bool operators : {true, false}) expect_agreement(GetParam().yaml, operators, dir);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Plain, FrontLayer,
+    testing::Values(
+        Layer{"", silent}, Layer{"\n  \n", silent}, Layer{"# trace: false\n", silent},
+        Layer{"trace: false", not_traced}, Layer{"trace: false\n", not_traced},
+        Layer{"# c\n\n  # d\ntrace:   false  # why\n", not_traced}, Layer{"trace: true\n", silent},
+        Layer{"mode: off\n", switched_off}, Layer{"mode: strict\n", silent},
+        Layer{"mode: off\ntrace: false\n", Settings{true, false, true}},
+        Layer{"on_unavailable: run\ntrace: false\n", not_traced}, Layer{"volumes:\n  keep: 4\n", silent},
+        Layer{"volumes: # few\n    keep: 4\n\n# no\ntrace: false\n", not_traced},
+        Layer{"audit:\n  file: /var/log/spoor/audit.jsonl\n  rotate: 64MiB\n  keep: 4\ntrace: false\n"
+              "metrics:\n  socket: /run/spoord/metrics.sock\n",
+              not_traced},
+        Layer{"audit:\n # c\n  file: journal\n # d\nmode: off\n", switched_off}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Doubtful, FrontLayer,
+    testing::Values(
+        Layer{"trace: no\n", doubt}, Layer{"trace: \"false\"\n", doubt}, Layer{"trace:false\n", doubt},
+        Layer{"trace: false#\n", doubt}, Layer{"trace: false more\n", doubt},
+        Layer{"trace: false\n  more\n", doubt}, Layer{"trace: false\ntrace: true\n", doubt},
+        Layer{"trace:\n  false\n", doubt}, Layer{"trace:\n", doubt}, Layer{"trace: !!str false\n", doubt},
+        Layer{"{trace: false}\n", doubt}, Layer{"- trace: false\n", doubt}, Layer{" trace: false\n", doubt},
+        Layer{"trace: false\r\n", doubt}, Layer{"trace:\tfalse\n", doubt},
+        Layer{"---\ntrace: false\n", doubt}, Layer{"trace: false\n...\ntrace: true\n", doubt},
+        Layer{"# \x04\ntrace: false\n", doubt}, Layer{"\xef\xbb\xbftrace: false\n", doubt},
+        Layer{"# \xc2\x85trace: false\n", doubt}, Layer{"trace: false\ntenants: []\n", doubt},
+        Layer{"trace: false\nruntime: /usr/bin/runc\n", doubt},
+        Layer{"trace: false\non_unavailable: refuse\n", doubt}, Layer{"trace: false\nunknown: 1\n", doubt},
+        Layer{"trace: false\nvolumes:\n", doubt}, Layer{"trace: false\nvolumes:\n  # nothing\n", doubt},
+        Layer{"volumes:\ntrace: false\n", doubt}, Layer{"volumes:\n  keep: 4\n   keep: 5\n", doubt},
+        Layer{"volumes:\n  keep: 4\n  keep: 4\n", doubt},
+        Layer{"volumes:\n  keep: 4\nvolumes:\n  keep: 4\n", doubt}, Layer{"volumes:\n  keep: many\n", doubt},
+        Layer{"volumes:\n  keep: 4\n  trace: false\n", doubt}, Layer{"  keep: 4\n", doubt},
+        Layer{"audit:\n  keep: 1001\n", doubt}, Layer{"audit:\n  file: relative\n", doubt},
+        Layer{"audit:\n  rotate: 99999999999GiB\n", doubt}, Layer{"volumes: 4\n", doubt},
+        Layer{"keep: 4\n", doubt}, Layer{": false\n", doubt}, Layer{"mode: off: x\n", doubt},
+        Layer{"ring:\n  initial: 16MiB\n", doubt}));
+
+TEST(FrontLayer, LeavesTheOperatorsKeysToTheOperator) {
+    EXPECT_FALSE(read_as_front("trace: false\naudit:\n  file: stderr\n", false).certain);
+    EXPECT_TRUE(read_as_front("trace: false\naudit:\n  file: stderr\n", true).certain);
+}
+
+// Lines of every sort in every order.
+TEST(FrontLayer, AgreesOnWhateverItIsCertainOf) {
+    const std::vector<std::string> lines{"trace: false\n",
+                                         "trace: true\n",
+                                         "mode: off\n",
+                                         "mode: strict\n",
+                                         "volumes:\n",
+                                         "  keep: 4\n",
+                                         "    keep: 5\n",
+                                         "audit:\n",
+                                         "  file: stderr\n",
+                                         "  rotate: 4KiB\n",
+                                         "log:\n",
+                                         "  file: /l\n",
+                                         "# c\n",
+                                         "  # c\n",
+                                         "\n",
+                                         " \n",
+                                         "- x\n",
+                                         "  - x\n",
+                                         "accesses:\n",
+                                         "  write: false\n",
+                                         "---\n",
+                                         "  trace: false\n",
+                                         "keep: 4\n",
+                                         "|\n",
+                                         "trace: false ",
+                                         "#",
+                                         "  ",
+                                         "on_unavailable: ",
+                                         "run\n",
+                                         "volumes: "};
+    const test::TempDir dir;
+    std::mt19937 random(1);
+    size_t certain = 0;
+    for (int round = 0; round < 20'000; ++round) {
+        std::string yaml;
+        for (size_t count = random() % 6; count > 0; --count) yaml += lines[random() % lines.size()];
+        certain += read_as_front(yaml, true).certain ? 1 : 0;
+        expect_agreement(yaml, true, dir);
+        if (HasFailure()) return;
+    }
+    EXPECT_GT(certain, 1000u);
+}
+
+struct SpecCase {
+    std::string text;
+    front_wish expected;
+};
+
+void PrintTo(const SpecCase& spec, std::ostream* stream) { *stream << spec.text; }
+
+// As set_up_tracing() does, without an operator's rule.
+bool leaves_untouched(const std::string& text, bool trace) {
+    const auto spec = parse_spec(text);
+    if (!spec) return true;
+    const auto annotations = read_annotations(spec->annotations);
+    if (!annotations) return false;
+    Config config;
+    config.trace = trace;
+    Wish wish{annotations->trace, {}};
+    if (annotations->mode) wish.mode = parse_mode(*annotations->mode);
+    const auto choice = choice_for(config, TenantRule{}, wish);
+    return choice && choice->mode == Mode::off;
+}
+
+void expect_untouched(const std::string& text, front_wish wish) {
+    if (wish == front_doubt) return;
+    EXPECT_TRUE(leaves_untouched(text, false)) << text;
+    if (wish == front_off) {
+        EXPECT_TRUE(leaves_untouched(text, true)) << text;
+    }
+}
+
+class FrontSpec : public testing::TestWithParam<SpecCase> {};
+
+TEST_P(FrontSpec, IsReadAsTheParserReadsIt) {
+    const auto& [text, expected] = GetParam();
+    EXPECT_EQ(front_read_spec(text.data(), text.size()), expected);
+    expect_untouched(text, front_read_spec(text.data(), text.size()));
+}
+
+std::string annotated(const std::string& annotations, const std::string& rest = "") {
+    return R"({"ociVersion":"1.0.0","annotations":{)" + annotations + "}" + rest + "}";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Certain, FrontSpec,
+    testing::Values(
+        SpecCase{"", front_silent}, SpecCase{R"({"ociVersion":"1.0.0"})", front_silent},
+        SpecCase{annotated(R"("a":"b")"), front_silent},
+        SpecCase{annotated(R"("a":"<\u003c\u0026\u2028>")"), front_silent},
+        SpecCase{annotated(R"("io.spoor.trace":"false")"), front_off},
+        SpecCase{annotated(R"("a":"[{\"","io.spoor.mode" : "off" ,"b":"}")", R"(,"x":[{"y":[]}])"),
+                 front_off},
+        SpecCase{R"({"x":{"annotations":{"y":"z"}},"annotations" : { "io.spoor.mode":"off"}})", front_off}));
+
+INSTANTIATE_TEST_SUITE_P(
+    Doubtful, FrontSpec,
+    testing::Values(
+        SpecCase{annotated(R"("io.spoor.trace":"true")"), front_doubt},
+        SpecCase{annotated(R"("io.spoor.trace":"no")"), front_doubt},
+        SpecCase{annotated(R"("io.spoor.trace":false)"), front_doubt},
+        SpecCase{annotated(R"("io.spoor.mode":"strict")"), front_doubt},
+        SpecCase{annotated(R"("io.spoor.mode":"false")"), front_doubt},
+        SpecCase{annotated(R"("io.spoor.volume":"/v")"), front_doubt},
+        SpecCase{annotated(R"("io.spoor.trace":"false","io.spoor.mode":"warn")"), front_doubt},
+        SpecCase{annotated(R"("io.spoor.trac\u0065":"false")"), front_doubt},
+        SpecCase{annotated(R"("\u0069o.spoor.trace":"true")"), front_doubt},
+        SpecCase{annotated(R"("io\u002espoor.trace":"true")"), front_doubt},
+        SpecCase{annotated(R"("io\u002Espoor.trace":"true")"), front_doubt},
+        SpecCase{R"({"x":"\u00)", front_doubt},
+        SpecCase{annotated(R"("x":{"io.spoor.trace":"false"})"), front_doubt},
+        SpecCase{annotated(R"("x":"y")", R"(,"z":{"io.spoor.trace":"false"})"), front_doubt},
+        SpecCase{annotated(R"("x":"y")", R"(,"io.spoor.trace":"false")"), front_doubt},
+        SpecCase{annotated(R"("x":"\"io.spoor.trace\":\"false\"")"), front_doubt},
+        SpecCase{annotated(R"("x":"io.spoor.trace")"), front_doubt},
+        SpecCase{R"({"x":{"annotations":{"io.spoor.trace":"false"}},"ociVersion":"1"})", front_doubt},
+        SpecCase{R"({"ociVersion":"1","annotations":{"io.spoor.trace":"false"},"annotations":{"a":"b"}})",
+                 front_doubt},
+        SpecCase{annotated(R"(/* " */"io.spoor.trace":"false")"), front_doubt},
+        SpecCase{annotated(R"("io.spoor.trace":"false"/* " */)"), front_doubt},
+        SpecCase{R"([{"annotations":{"io.spoor.trace":"false"}}])", front_doubt},
+        SpecCase{R"({"annotations":{"io.spoor.trace":"false")",
+                 front_off},  // no JSON: not for spoor to judge
+        SpecCase{R"(}{"annotations":{"io.spoor.trace":"false"}})", front_doubt}));
+
+TEST(FrontSpec, AgreesOnWhateverItIsCertainOf) {
+    const std::vector<std::string> parts{"{",
+                                         "}",
+                                         "[",
+                                         "]",
+                                         ",",
+                                         ":",
+                                         " ",
+                                         "\"",
+                                         "\\",
+                                         "\\\"",
+                                         "/*",
+                                         "*/",
+                                         "\"annotations\"",
+                                         "\"annotations\":{",
+                                         "\"io.spoor.trace\":\"false\"",
+                                         "\"io.spoor.mode\":\"off\"",
+                                         "\"io.spoor.mode\":\"warn\"",
+                                         "\"x\":",
+                                         "\"y\"",
+                                         "\\u0026",
+                                         "\\u0069o.spoor.mode"};
+    std::mt19937 random(1);
+    size_t off = 0;
+    for (int round = 0; round < 50'000; ++round) {
+        std::string text = R"({"ociVersion":"1",)";
+        for (size_t count = random() % 8; count > 0; --count) text += parts[random() % parts.size()];
+        if (random() % 2 == 0) text += "}}";
+        const front_wish wish = front_read_spec(text.data(), text.size());
+        off += wish == front_off ? 1 : 0;
+        expect_untouched(text, wish);
+        if (HasFailure()) return;
+    }
+    EXPECT_GT(off, 100u);
+}
+
+using Argv = std::vector<const char*>;
+
+const char* bundle_of(Argv words) {
+    words.push_back(nullptr);
+    return front_bundle(const_cast<char* const*>(words.data()));
+}
+
+TEST(FrontCommandLine, FindsTheBundleAsTheParserDoes) {
+    const std::vector<std::pair<Argv, const char*>> cases{
+        {{"spoor", "run", "c"}, "."},
+        {{"spoor", "create", "-b", "/b", "c"}, "/b"},
+        {{"spoor", "create", "--bundle=/b", "--pid-file", "/p", "c"}, "/b"},
+        {{"spoor", "--systemd-cgroup", "--log-format=json", "--log", "/l", "create", "--bundle", "/b", "c"},
+         "/b"},
+        {{"spoor", "--root", "create", "run", "--detach", "--bundle", "/a", "-b", "/b", "c"}, "/b"},
+        {{"spoor", "run", "-b", "run", "run"}, "run"}};
+    for (const auto& [words, bundle] : cases) {
+        ASSERT_STREQ(bundle_of(words), bundle);
+        const auto line = parse_command_line(words, Dialect::crun);
+        ASSERT_TRUE(line);
+        EXPECT_EQ(line->bundle, bundle);
+        EXPECT_EQ(line->config, "config.json");
+    }
+    for (const Argv& words :
+         {Argv{}, Argv{"spoor"}, Argv{"spoor", "run"}, Argv{"spoor", "run", "-b", "/b"},
+          Argv{"spoor", "run", "-b"}, Argv{"spoor", "run", "a", "b"}, Argv{"spoor", "run", "a", "-b", "/b"},
+          Argv{"spoor", "run", "-b/b", "c"}, Argv{"spoor", "run", "--bund", "/b", "c"},
+          Argv{"spoor", "run", "--", "c"}, Argv{"spoor", "run", "-db", "/b", "c"},
+          Argv{"spoor", "run", "-f", "x", "c"}, Argv{"spoor", "run", "--config", "x", "c"},
+          Argv{"spoor", "create", "-d", "c"}, Argv{"spoor", "run", "--detach=1", "c"},
+          Argv{"spoor", "restore", "c"}, Argv{"spoor", "--log", "run", "c"},
+          Argv{"spoor", "--version", "run", "c"}, Argv{"spoor", "exec", "c", "run"}})
+        EXPECT_EQ(bundle_of(words), nullptr) << testing::PrintToString(words);
+}
+
+TEST(FrontCommandLine, AgreesOnWhateverItIsCertainOf) {
+    const Argv words{"run",
+                     "create",
+                     "-b",
+                     "--bundle",
+                     "--bundle=/b",
+                     "/b",
+                     "-d",
+                     "--detach",
+                     "--log",
+                     "--log=",
+                     "--root=/r",
+                     "--keep",
+                     "-f",
+                     "--",
+                     "-",
+                     "c",
+                     "--no-pivot",
+                     "--debug",
+                     "--preserve-fds",
+                     "3",
+                     "exec",
+                     "--pid-file=/p",
+                     "-?",
+                     "--bun"};
+    std::mt19937 random(1);
+    size_t certain = 0;
+    for (int round = 0; round < 50'000; ++round) {
+        Argv argv{"spoor"};
+        for (size_t count = random() % 7; count > 0; --count) argv.push_back(words[random() % words.size()]);
+        const char* bundle = bundle_of(argv);
+        if (bundle == nullptr) continue;
+        ++certain;
+        const auto line = parse_command_line(argv, Dialect::crun);
+        ASSERT_TRUE(line) << testing::PrintToString(argv);
+        EXPECT_EQ(line->bundle, bundle) << testing::PrintToString(argv);
+        EXPECT_EQ(line->config, "config.json") << testing::PrintToString(argv);
+        EXPECT_NE(line->verb, CommandLine::Verb::restore) << testing::PrintToString(argv);
+    }
+    EXPECT_GT(certain, 200u);
+}
+
+}  // namespace
+}  // namespace spoor
