@@ -10,10 +10,14 @@ namespace spoor {
 
 inline constexpr const char* kernel_type_information = "/sys/kernel/btf/vmlinux";
 
-// Good if the kernel has type information (BTF) and what the programs need and Linux 5.10 lacks: bpf_loop and
-// bpf_find_vma (5.17; atomic instructions came before them). The error names the kernel, what is missing,
-// and what would have it. EOPNOTSUPP: it is too old; ENOENT: it has no type information. Needs no
-// privilege. `btf` is the kernel's type information, `release` what uname(2) says; empty: ask.
-Status check_kernel_floor(const std::string& btf = kernel_type_information, std::string release = "");
+enum class KernelLevel {
+    reduced,  // from Linux 5.10 on; docs/kernels.md says what is less there
+    full,     // bpf_loop and bpf_find_vma: from 5.17 on
+};
+
+// What the kernel has. An error names the kernel, what is missing, and what would have it. EOPNOTSUPP: it is
+// too old, also for reduced; ENOENT: it has no type information (BTF). Needs no privilege. `btf` is the
+// kernel's type information, `release` what uname(2) says; empty: ask.
+Result<KernelLevel> kernel_level(const std::string& btf = kernel_type_information, std::string release = "");
 
 }  // namespace spoor

@@ -13,6 +13,101 @@
 #pragma once
 
 /*
+ * Linux 5.10 to 5.16 get an object of their own from these sources, compiled with SPOOR_FLOOR: what is missing there is
+ * refused before dead code is removed, so it cannot be chosen at load. What they take instead is next; beside it, the
+ * search for a memory area is in open_file.bpf.h, and refusal in place is left out (refusal.bpf.h).
+ */
+
+/* The verifier takes such a function by itself, once, and not at every call. Its arguments are numbers and, since 5.12
+ * only, pointers into maps and stacks, which it takes to be possibly NULL. So buffers are handed to it by their numbers
+ * before, and what it works on is in its buffer. */
+#define GLOBAL __noinline
+#ifdef SPOOR_FLOOR
+typedef __u32 scratch_ref;
+#else
+typedef struct scratch *scratch_ref;
+#endif
+
+/* Defines NAME_steps(scratch), which has NAME_step(scratch) run until it returns something else than 0, `times` at most.
+ * What a step has to remember is in the scratch, and so is, for the caller, whether the end was reached. bpf_loop came
+ * with 5.17. Before, `chunk` steps are a function, so that `chunks` calls of it cost the verifier next to nothing. */
+#ifdef SPOOR_FLOOR
+#define REPEATED(name, times, chunk, chunks)                                                                       \
+    GLOBAL int name##_some(scratch_ref ref)                                                                        \
+    {                                                                                                              \
+        struct scratch *scratch = scratch_of(ref);                                                                 \
+                                                                                                                   \
+        if (!scratch)                                                                                              \
+            return 1;                                                                                              \
+        _Pragma("nounroll") for (__u32 i = 0; i < (chunk); i++) if (name##_step(scratch)) return 1;                \
+        return 0;                                                                                                  \
+    }                                                                                                              \
+    static __always_inline void name##_steps(struct scratch *scratch)                                              \
+    {                                                                                                              \
+        _Pragma("nounroll") for (__u32 i = 0; i < (chunks); i++) if (name##_some(ref_of(scratch))) return;         \
+    }
+#else
+#define REPEATED(name, times, chunk, chunks)                                                                       \
+    static long name##_again(__u32 index, struct scratch **scratch)                                                \
+    {                                                                                                              \
+        return name##_step(*scratch);                                                                              \
+    }                                                                                                              \
+    static __always_inline void name##_steps(struct scratch *scratch)                                              \
+    {                                                                                                              \
+        bpf_loop(times, name##_again, &scratch, 0);                                                                \
+    }
+#endif
+
+/* Atomic instructions but addition, whose result is not told, came with 5.12. Of several who add at once none may find
+ * itself alone, but never two. The worst that a lost bit does is one event more. */
+#ifdef SPOOR_FLOOR
+static __always_inline void release(__u32 *busy) { __sync_fetch_and_add(busy, -1); }
+static __always_inline bool claim(__u32 *busy)
+{
+    __sync_fetch_and_add(busy, 1);
+    if (*(volatile __u32 *)busy == 1)
+        return true;
+    release(busy);
+    return false;
+}
+static __always_inline void set_bit(volatile __u64 *bits, __u64 bit) { *bits |= bit; }
+#else
+static __always_inline bool claim(__u32 *busy) { return !__sync_lock_test_and_set(busy, 1); }
+static __always_inline void release(__u32 *busy) { __sync_lock_test_and_set(busy, 0); }
+static __always_inline void set_bit(__u64 *bits, __u64 bit) { __sync_fetch_and_or(bits, bit); }
+#endif
+
+static __always_inline struct task_struct *current_task(void)
+{
+    return (struct task_struct *)bpf_get_current_task();
+}
+
+/* What a thread of a 32-bit program has set while it is in a call, on x86: TS_COMPAT. bpf_get_current_task_btf came with 5.11,
+ * bpf_task_pt_regs with 5.15: the registers are at the end of the thread's stack, of four pages on x86. */
+#ifdef SPOOR_FLOOR
+static __always_inline __u32 thread_status(void) { return BPF_CORE_READ(current_task(), thread_info.status); }
+static __always_inline struct pt_regs *current_registers(void)
+{
+    return BPF_CORE_READ(current_task(), stack) + 4 * 4096 - bpf_core_type_size(struct pt_regs);
+}
+#else
+static __always_inline __u32 thread_status(void) { return bpf_get_current_task_btf()->thread_info.status; }
+static __always_inline struct pt_regs *current_registers(void)
+{
+    return (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+}
+#endif
+
+/* For the loader: before 5.13 a program that has been taken out of a function (fentry, BPF LSM) cannot be put there again. */
+#ifdef SPOOR_FLOOR
+const volatile bool attaches_once = true;
+#else
+const volatile bool attaches_once = false;
+#endif
+
+/* What follows is decided when programs are loaded, or needs no decision. */
+
+/*
  * Before 6.7 verifiers walk through a callback (of bpf_loop, bpf_find_vma) once, from the state before the first
  * step. What they take for a constant there they take for one in every step and on every way there, and they remove
  * the code for other values: seen on 6.1, where mprotect(2) was never told. So numbers that a callback decides by
@@ -23,6 +118,9 @@ volatile __u64 unknown_zero;
 
 /* 6.1 (not 6.12): of an empty user string bpf_probe_read_user_str does not count the NUL. */
 static __always_inline long length_with_nul(long length) { return length ? length : 1; }
+
+/* Whether io_uring's requests are told: its tracepoints have the request since 6.0. Loader (fit_kernel.cc). */
+const volatile bool uring_is_told = true;
 
 /* Since 6.10 the third argument of io_uring_complete is the cqe; before that the arguments end with user_data and the
  * result. Loader (fit_kernel.cc), which also finds the submission's tracepoint, renamed in 6.4. */

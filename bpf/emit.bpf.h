@@ -37,29 +37,37 @@ static __always_inline struct scratch *claim_one_of(__u32 begin, __u32 end)
         __u32 index = first + i;
         struct scratch *scratch = bpf_map_lookup_elem(&scratches, &index);
 
-        if (scratch && !__sync_lock_test_and_set(&scratch->busy, 1))
+        if (scratch && claim(&scratch->busy)) {
+            scratch->index = index;
             return scratch;
+        }
     }
     return NULL;
 }
 
-static __noinline struct scratch *claim_scratch(__u64 session)
+static __noinline struct scratch *claim_scratch(const struct spoor_process *process)
 {
     struct scratch *scratch = claim_one_of(0, SCRATCH_FOR_REPORTS);
 
-    if (!scratch)
-        COUNT(session, lost_scratch);
+    if (scratch)
+        scratch->who = *process;
+    else
+        COUNT(process->session, lost_scratch);
     return scratch;
 }
 
-static __always_inline struct scratch *claim_hook_scratch(void)
+static __always_inline struct scratch *claim_hook_scratch(const struct spoor_process *process)
 {
-    return claim_one_of(SCRATCH_FOR_REPORTS, SCRATCH_PER_CPU);
+    struct scratch *scratch = claim_one_of(SCRATCH_FOR_REPORTS, SCRATCH_PER_CPU);
+
+    if (scratch)
+        scratch->who = *process;
+    return scratch;
 }
 
 static __always_inline void release_scratch(struct scratch *scratch)
 {
-    __sync_lock_test_and_set(&scratch->busy, 0);
+    release(&scratch->busy);
 }
 
 /* An address as a mere number: the verifier forgets what it points to on its way through memory. */
@@ -69,25 +77,19 @@ static __always_inline __u64 address_of(struct scratch *scratch, const void *poi
     return *(volatile __u64 *)&scratch->hash_a;
 }
 
-struct hash_walk {
-    struct scratch *scratch;
-    __u64 a;
-    __u64 b;
-    __u32 at;
-    __u32 reserved;
-};
-
 /* Two independent multiply-xorshift lanes over 8-byte words; the constants are odd and have about
  * half of their bits set. Secrecy of the seeds, not strength of the mixing, keeps a tenant from
  * making collisions, and the two lanes make accidental ones negligible. */
-static long hash_step(__u32 index, struct hash_walk *walk)
+static __always_inline long hash_step(struct scratch *scratch)
 {
+    struct hash_walk *walk = &scratch->hash;
     __u32 at = walk->at;
     __u64 word;
 
-    if (at > sizeof(walk->scratch->bytes) - 8)
+    barrier_var(at); /* what is checked is what is used */
+    if (at >= walk->end || at > sizeof(scratch->bytes) - 8)
         return 1;
-    __builtin_memcpy(&word, &walk->scratch->bytes[at], 8);
+    __builtin_memcpy(&word, &scratch->bytes[at], 8);
     walk->a = (walk->a ^ word) * 0x9fb21c651e98df25ULL;
     walk->a ^= walk->a >> 29;
     walk->b = (walk->b + word) * 0xd6e8feb86659fd93ULL;
@@ -95,41 +97,45 @@ static long hash_step(__u32 index, struct hash_walk *walk)
     walk->at = at + 8;
     return 0;
 }
+#define HASH_STEPS ((SPOOR_BASE_MAX + SPOOR_NAME_MAX) / 8 + 1)
+REPEATED(hash, HASH_STEPS, 32, HASH_STEPS / 32 + 1)
 
-GLOBAL int hash_path(struct scratch *scratch)
+GLOBAL int hash_path(scratch_ref ref)
 {
+    struct scratch *scratch = scratch_of(ref);
+    struct hash_walk *walk;
+    __u32 end;
+    __u64 a, b;
+
     if (!scratch)
         return -1;
-
-    __u32 length = BASE_END - scratch->base_start + scratch->name_len;
-    __u32 end = BASE_END + scratch->name_len;
-    struct hash_walk walk = {.scratch = scratch, .at = scratch->base_start};
-
-    walk.a = hash_seed_a ^ length;
-    walk.b = hash_seed_b ^ scratch->name_len;
+    walk = &scratch->hash;
+    end = BASE_END + scratch->name_len;
+    walk->at = scratch->base_start;
+    walk->end = end;
+    walk->a = hash_seed_a ^ (end - scratch->base_start);
+    walk->b = hash_seed_b ^ scratch->name_len;
     if (end <= BASE_END + SPOOR_NAME_MAX) /* the last word reads past the end */
         __builtin_memset(&scratch->bytes[end], 0, 8);
-    bpf_loop((length + 7) / 8, hash_step, &walk, 0);
+    hash_steps(scratch);
     /* The object too: a file made anew under the name of a deleted one is another object. */
-    walk.a = (walk.a ^ scratch->inode) * 0x9fb21c651e98df25ULL;
-    walk.b = (walk.b ^ (scratch->generation << 32 | scratch->device)) * 0xd6e8feb86659fd93ULL;
-    scratch->hash_a = walk.a ^ walk.a >> 31;
-    scratch->hash_b = walk.b ^ walk.b >> 33;
+    a = (walk->a ^ scratch->inode) * 0x9fb21c651e98df25ULL;
+    b = (walk->b ^ (scratch->generation << 32 | scratch->device)) * 0xd6e8feb86659fd93ULL;
+    scratch->hash_a = a ^ a >> 31;
+    scratch->hash_b = b ^ b >> 33;
     return 0;
 }
 
-static __always_inline struct seen_key seen_key_of(const struct scratch *scratch,
-                                                   const struct spoor_process *process, __u32 op, __u32 error)
+static __always_inline void set_key(struct scratch *scratch, __u32 op, __u32 error)
 {
-    struct seen_key key = {
-        .a = scratch->hash_a ^ process->instance * 0x2545f4914f6cdd1dULL,
-        .b = scratch->hash_b ^ (((__u64)op << 32 | error) + 1) * 0x9e3779b97f4a7c15ULL,
-    };
-    return key;
+    scratch->key.a = scratch->hash_a ^ scratch->who.instance * 0x2545f4914f6cdd1dULL;
+    scratch->key.b = scratch->hash_b ^ (((__u64)op << 32 | error) + 1) * 0x9e3779b97f4a7c15ULL;
 }
 
-static __always_inline struct seen_set *seen_set_of(__u64 session, const struct seen_key *key)
+static __always_inline struct seen_set *seen_set_of(const struct scratch *scratch)
 {
+    const struct seen_key *key = &scratch->key;
+    __u64 session = scratch->who.session;
     struct bpf_map *table = bpf_map_lookup_elem(&seen, &session);
     __u32 index;
 
@@ -141,34 +147,38 @@ static __always_inline struct seen_set *seen_set_of(__u64 session, const struct 
 
 /* Sets are read and written without a lock. Half of one key beside half of another is no key at all, as
  * much as two different accesses never have the same 128 bits: a race costs an event more, never one less. */
-GLOBAL int was_seen(__u64 session, const struct seen_key *key)
+GLOBAL int was_seen(scratch_ref ref)
 {
+    struct scratch *scratch = scratch_of(ref);
     struct seen_set *set;
+    struct seen_key key;
 
-    if (!key)
+    if (!scratch)
         return 0;
-    set = seen_set_of(session, key);
+    set = seen_set_of(scratch);
     if (!set)
         return 0;
+    key = scratch->key;
 #pragma unroll
     for (__u32 i = 0; i < SPOOR_SEEN_WAYS; i++) {
         volatile struct seen_key *one = &set->keys[i];
 
-        if (one->a == key->a && one->b == key->b)
+        if (one->a == key.a && one->b == key.b)
             return 1;
     }
     return 0;
 }
 
-GLOBAL int mark_seen(__u64 session, const struct seen_key *key)
+GLOBAL int mark_seen(scratch_ref ref)
 {
+    struct scratch *scratch = scratch_of(ref);
     volatile struct seen_key *one;
     struct seen_set *set;
     __u32 at;
 
-    if (!key)
+    if (!scratch)
         return 0;
-    set = seen_set_of(session, key);
+    set = seen_set_of(scratch);
     if (!set)
         return 0;
     at = bpf_get_prandom_u32() % SPOOR_SEEN_WAYS;
@@ -181,34 +191,28 @@ GLOBAL int mark_seen(__u64 session, const struct seen_key *key)
         }
     }
     one = &set->keys[at % SPOOR_SEEN_WAYS];
-    one->a = key->a;
-    one->b = key->b;
+    one->a = scratch->key.a;
+    one->b = scratch->key.b;
     return 0;
 }
 
-struct record {
-    __u32 type;
-    __u32 op;
-    __u32 flags;
-    __s32 value;
-    __u64 time_ns;
-    __u64 aux_ns;
-    __s32 outer_value; /* FORK, EXEC: the parent's pid as the outer session has it */
-    __u32 reserved;
-};
-
-/* Writes head and payload to the ring, and to the outer session's. Returns 0 when it is wherever it has to be,
- * -1 when it is nowhere. */
-GLOBAL int output(struct scratch *scratch, const struct spoor_process *process, const struct record *record)
+/* Writes the scratch's record, head and payload, to the ring, and to the outer session's. Returns 0 when it is wherever
+ * it has to be, -1 when it is nowhere. */
+GLOBAL int output(scratch_ref ref)
 {
+    struct scratch *scratch = scratch_of(ref);
+    const struct spoor_process *process;
+    const struct record *record;
     __u32 start, name_len, size;
     struct spoor_event *event;
     __u64 session, outer;
     int told = 0, failed = 0;
     void *ring;
 
-    if (!scratch || !process || !record)
+    if (!scratch)
         return -1;
+    process = &scratch->who;
+    record = &scratch->record;
     start = scratch->base_start;
     name_len = scratch->name_len;
     session = process->session;
@@ -273,23 +277,22 @@ static __always_inline bool changes_names(__u32 op)
 }
 
 /* An access to what is in the scratch. Returns 0 when it has been reported, now or before. */
-GLOBAL int emit_access(struct scratch *scratch, const struct spoor_process *process, __u32 op, __u32 flags,
-                       int error)
+GLOBAL int emit_access(scratch_ref ref, __u32 op, __u32 flags, int error)
 {
-    struct record record = {.type = SPOOR_EV_ACCESS, .op = op, .flags = flags, .value = error};
+    struct scratch *scratch = scratch_of(ref);
     bool once = error || !changes_names(op);
-    struct seen_key key;
 
-    if (!scratch || !process)
+    if (!scratch)
         return -1;
-    hash_path(scratch);
-    key = seen_key_of(scratch, process, op, error);
-    if (once && was_seen(process->session, &key))
+    hash_path(ref);
+    set_key(scratch, op, error);
+    if (once && was_seen(ref))
         return 0;
-    record.time_ns = bpf_ktime_get_boot_ns();
-    if (output(scratch, process, &record))
+    scratch->record = (struct record){
+        .type = SPOOR_EV_ACCESS, .op = op, .flags = flags, .value = error, .time_ns = bpf_ktime_get_boot_ns()};
+    if (output(ref))
         return -1;
     if (once)
-        mark_seen(process->session, &key);
+        mark_seen(ref);
     return 0;
 }

@@ -9,23 +9,6 @@
 #define AUX_VECTOR_BASE 7
 #define AUX_VECTOR_MAX 28
 
-struct loader_search {
-    struct scratch *scratch;
-    __u32 found;
-    __u32 reserved;
-};
-
-static long on_loader(struct task_struct *task, struct vm_area_struct *vma, struct loader_search *search)
-{
-    struct file *file = BPF_CORE_READ(vma, vm_file);
-
-    if (!file)
-        return 0;
-    set_file(search->scratch, file);
-    search->found = 1;
-    return 0;
-}
-
 static __noinline __u64 loader_address(struct task_struct *task)
 {
     struct mm_struct *mm = BPF_CORE_READ(task, mm);
@@ -43,80 +26,82 @@ static __noinline __u64 loader_address(struct task_struct *task)
     return 0;
 }
 
-/* Environment strings that tell which task a process belongs to. */
-struct env_walk {
-    struct scratch *scratch;
-    const struct spoor_process *process;
-    struct record *record;
-    const struct spoor_task_keys *keys;
-    __u64 at, end;
-    __u32 inside; /* `at` is in the middle of a string that is longer than a name may be */
-    __u32 reserved;
-};
+/* Environment strings that tell which task a process belongs to. The keys lie in the scratch's beginning meanwhile:
+ * these records have no base. */
+#define KEYS_OF(scratch) ((struct spoor_task_keys *)(scratch)->bytes)
+_Static_assert(sizeof(struct spoor_task_keys) <= SPOOR_BASE_MAX && __builtin_offsetof(struct scratch, bytes) % 8 == 0, "the keys fit");
 
-/* Whether the string in the scratch begins with a key and its '='. */
-GLOBAL int is_task_key(const struct scratch *scratch, const struct spoor_task_key *key)
+/* Whether the string in the scratch begins with one of the keys and its '='. */
+GLOBAL int is_task_key(scratch_ref ref)
 {
-    __u64 differs = 0;
+    struct scratch *scratch = scratch_of(ref);
 
-    if (!scratch || !key)
+    if (!scratch)
         return 0;
 #pragma unroll
-    for (int i = 0; i < SPOOR_TASK_KEY_WORDS; i++) {
-        __u64 word;
+    for (int i = 0; i < SPOOR_TASK_KEYS_MAX; i++) {
+        const struct spoor_task_key *key = &KEYS_OF(scratch)->keys[i];
+        __u64 differs = 0;
 
-        __builtin_memcpy(&word, &scratch->bytes[BASE_END + i * 8], 8);
-        differs |= (word ^ key->text[i]) & key->mask[i];
+#pragma unroll
+        for (int j = 0; j < SPOOR_TASK_KEY_WORDS; j++) {
+            __u64 word;
+
+            __builtin_memcpy(&word, &scratch->bytes[BASE_END + j * 8], 8);
+            differs |= (word ^ key->text[j]) & key->mask[j];
+        }
+        /* Returning at once keeps the ways few that a verifier has to go. */
+        if (!differs && key->mask[0])
+            return 1;
     }
-    return key->mask[0] && !differs;
+    return 0;
 }
 
-static long env_step(__u32 index, struct env_walk *walk)
+static __always_inline long env_step(struct scratch *scratch)
 {
-    struct scratch *scratch = walk->scratch;
+    struct env_walk *walk = &scratch->env;
     __u32 inside = walk->inside;
-    int wanted = 0;
     long length;
 
     if (walk->at >= walk->end)
         return 1;
     length = read_string(&scratch->bytes[BASE_END], SPOOR_NAME_MAX, (void *)walk->at, false);
-    if (length <= 0) {
-        COUNT(walk->process->session, lost_fault);
+    if (length <= 0)
         return 1;
-    }
     /* A full buffer holds one byte less than was asked for, and the string may go on. */
     walk->inside = length == SPOOR_NAME_MAX;
     walk->at += walk->inside ? length - 1 : length;
-    if (inside)
-        return 0;
-#pragma unroll
-    for (int i = 0; i < SPOOR_TASK_KEYS_MAX; i++)
-        wanted |= is_task_key(scratch, &walk->keys->keys[i]);
-    if (!wanted)
+    if (inside || !is_task_key(ref_of(scratch)))
         return 0;
     scratch->name_len = (length - 1) & (SPOOR_NAME_MAX - 1);
     scratch->flags = walk->inside ? SPOOR_F_TRUNCATED : 0;
-    return output(scratch, walk->process, walk->record) < 0;
+    walk->done = output(ref_of(scratch)) < 0;
+    return walk->done;
 }
+REPEATED(env, 1 << 20, 128, 256)
 
-static __noinline int emit_task_keys(struct scratch *scratch, const struct spoor_process *process,
-                                     struct record *record, struct mm_struct *mm)
+static __noinline int emit_task_keys(struct scratch *scratch, struct mm_struct *mm)
 {
-    __u64 session = process->session;
-    struct env_walk walk = {
-        .scratch = scratch, .process = process, .record = record, .keys = bpf_map_lookup_elem(&task_keys, &session),
-        .at = BPF_CORE_READ(mm, env_start), .end = BPF_CORE_READ(mm, env_end), .inside = UNKNOWN_ZERO};
+    __u64 session = scratch->who.session;
+    struct spoor_task_keys *keys = bpf_map_lookup_elem(&task_keys, &session);
+    struct env_walk *walk = &scratch->env;
 
-    if (!walk.keys && process->outer) {
-        session = process->outer;
-        walk.keys = bpf_map_lookup_elem(&task_keys, &session);
+    if (!keys && scratch->who.outer) {
+        session = scratch->who.outer;
+        keys = bpf_map_lookup_elem(&task_keys, &session);
     }
-    if (!walk.keys)
+    if (!keys)
         return 0;
     clear_path(scratch);
-    record->op = SPOOR_AUX_ENV;
-    bpf_loop(1 << 20, env_step, &walk, 0);
+    bpf_probe_read_kernel(KEYS_OF(scratch), sizeof(*keys), keys);
+    walk->at = BPF_CORE_READ(mm, env_start);
+    walk->end = BPF_CORE_READ(mm, env_end);
+    walk->inside = 0;
+    walk->done = 0;
+    scratch->record.op = SPOOR_AUX_ENV;
+    env_steps(scratch);
+    if (!walk->done && walk->at < walk->end)
+        COUNT(scratch->who.session, lost_fault); /* could not be read */
     return 0;
 }
 
@@ -133,7 +118,7 @@ static __noinline int set_script(struct scratch *scratch, struct linux_binprm *b
     if (BPF_CORE_READ(bprm, interp) == name)
         return -1;
     if (!BPF_CORE_READ(bprm, fdpath))
-        return set_name(scratch, AT_FDCWD, (__u64)name, NAME_KERNEL);
+        return set_name(ref_of(scratch), AT_FDCWD, (__u64)name, NAME_KERNEL);
     name += sizeof("/dev/fd/") - 1;
     bpf_probe_read_kernel_str(digits, sizeof(digits), name);
 #pragma unroll
@@ -144,7 +129,7 @@ static __noinline int set_script(struct scratch *scratch, struct linux_binprm *b
         at = i + 1;
     }
     if (digits[at & 15] == '/')
-        return set_name(scratch, fd, (__u64)name + at + 1, NAME_KERNEL);
+        return set_name(ref_of(scratch), fd, (__u64)name + at + 1, NAME_KERNEL);
     file = file_of(fd);
     return file ? set_file(scratch, file) : -1;
 }
@@ -155,10 +140,10 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
     __u32 tgid = BPF_CORE_READ(task, tgid);
     struct spoor_process *process = bpf_map_lookup_elem(&processes, &tgid);
     struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-    struct record record = {.type = SPOOR_EV_AUX};
     struct mm_struct *mm = BPF_CORE_READ(task, mm);
     struct spoor_session *session;
     struct scratch *scratch;
+    struct record *record;
     __u64 id, address;
     long length;
 
@@ -186,15 +171,16 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
             return 0;
     }
     process->flags = 0; /* its memory is new */
-    scratch = claim_scratch(id);
+    scratch = claim_scratch(process);
     if (!scratch)
         return 0;
-    record.time_ns = bpf_ktime_get_boot_ns();
+    record = &scratch->record;
+    *record = (struct record){.type = SPOOR_EV_AUX, .time_ns = bpf_ktime_get_boot_ns()};
 
     clear_path(scratch);
     set_dir_base(scratch, AT_FDCWD);
-    record.op = SPOOR_AUX_CWD;
-    if (output(scratch, process, &record) < 0)
+    record->op = SPOOR_AUX_CWD;
+    if (output(ref_of(scratch)) < 0)
         goto out;
 
     clear_path(scratch);
@@ -208,27 +194,26 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
         scratch->name_len = length;
     else
         scratch->flags |= SPOOR_F_TRUNCATED;
-    record.op = SPOOR_AUX_ARGV;
-    if (output(scratch, process, &record) < 0)
+    record->op = SPOOR_AUX_ARGV;
+    if (output(ref_of(scratch)) < 0)
         goto out;
 
-    emit_task_keys(scratch, process, &record, mm);
+    emit_task_keys(scratch, mm);
 
     if (!set_script(scratch, bprm)) {
-        record.op = SPOOR_AUX_SCRIPT;
-        if (output(scratch, process, &record) < 0)
+        record->op = SPOOR_AUX_SCRIPT;
+        if (output(ref_of(scratch)) < 0)
             goto out;
     }
 
     address = loader_address(task);
     if (address) {
-        struct loader_search search = {.scratch = scratch, .found = UNKNOWN_ZERO};
+        struct area area = {};
 
-        clear_path(scratch);
-        bpf_find_vma(bpf_get_current_task_btf(), address, on_loader, &search, 0);
-        if (search.found) {
-            record.op = SPOOR_AUX_LOADER;
-            if (output(scratch, process, &record) < 0)
+        if (!find_area(address, &area) && area.file) {
+            set_file(scratch, area.file);
+            record->op = SPOOR_AUX_LOADER;
+            if (output(ref_of(scratch)) < 0)
                 goto out;
         } else {
             COUNT(id, lost_fault);
@@ -236,16 +221,16 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
     }
 
     set_file(scratch, BPF_CORE_READ(mm, exe_file));
-    record.type = SPOOR_EV_EXEC;
-    record.op = 0;
-    record.value = pid_at_level(BPF_CORE_READ(task, real_parent, group_leader), session->pid_level);
+    record->type = SPOOR_EV_EXEC;
+    record->op = 0;
+    record->value = pid_at_level(BPF_CORE_READ(task, real_parent, group_leader), session->pid_level);
     if (process->outer) {
         id = process->outer;
         session = bpf_map_lookup_elem(&sessions, &id);
         if (session)
-            record.outer_value = pid_at_level(BPF_CORE_READ(task, real_parent, group_leader), session->pid_level);
+            record->outer_value = pid_at_level(BPF_CORE_READ(task, real_parent, group_leader), session->pid_level);
     }
-    output(scratch, process, &record);
+    output(ref_of(scratch));
 out:
     release_scratch(scratch);
     return 0;

@@ -34,6 +34,7 @@ void fit_io_uring(spoor_bpf* skeleton, const btf* types) {
     unsigned complete = tracepoint_parameters(types, "io_uring_complete");
     bool usable = submit && complete >= 4 && btf__find_by_name_kind(types, "io_open", BTF_KIND_STRUCT) > 0;
     skeleton->rodata->uring_complete_has_cqe = complete == 4;
+    skeleton->rodata->uring_is_told = usable;
     bpf_program__set_autoload(skeleton->progs.on_uring_submit, usable);
     bpf_program__set_autoload(skeleton->progs.on_uring_complete, usable);
 }

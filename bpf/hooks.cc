@@ -119,7 +119,8 @@ bool choose_path_hooks(const Trial& trial, const spoor_bpf* skeleton, std::strin
 
 }  // namespace
 
-Status choose_hooks(spoor_bpf* skeleton, const btf* types, std::optional<HookFamily> wanted) {
+Status choose_hooks(spoor_bpf* skeleton, const btf* types, std::optional<HookFamily> wanted,
+                    bool may_refuse) {
     skeleton->rodata->resolves_names = false;
     if (wanted == HookFamily::syscall_exit) return {};
     const Trial trial(types);
@@ -128,7 +129,7 @@ Status choose_hooks(spoor_bpf* skeleton, const btf* types, std::optional<HookFam
     if (wanted == HookFamily::lsm && !lsm)
         return Error{ENOTSUP, may_lsm ? "this kernel refuses programs of BPF LSM"
                                       : "BPF LSM is not active: boot with 'bpf' in the parameter lsm="};
-    if (lsm) {
+    if (lsm && may_refuse) {
         for (const char* hook : refusal_hooks) {
             bpf_program* program = program_of(skeleton, "refuse", hook);
             bpf_program__set_autoload(program, static_cast<bool>(trial.load(program)));

@@ -29,9 +29,10 @@ struct Coverage {
     bool refuses = false;      // what a task may not do can be refused in place
 };
 
-// Sets the programs of the best family that this kernel takes, or of `wanted`, to be loaded. `types`: the
-// kernel's. Before the object is loaded. Needs CAP_BPF and CAP_PERFMON. ENOTSUP: it does not take `wanted`.
-Status choose_hooks(spoor_bpf* skeleton, const btf* types, std::optional<HookFamily> wanted);
+// Sets the programs of the best family that this kernel takes, or of `wanted`, to be loaded, those that
+// refuse in place only if told so. `types`: the kernel's. Before the object is loaded. Needs CAP_BPF and
+// CAP_PERFMON. ENOTSUP: it does not take `wanted`.
+Status choose_hooks(spoor_bpf* skeleton, const btf* types, std::optional<HookFamily> wanted, bool may_refuse);
 
 // The names of the programs that are set to be loaded.
 std::vector<std::string> loadable_programs(const spoor_bpf* skeleton);

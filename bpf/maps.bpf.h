@@ -115,6 +115,57 @@ struct {
     __type(value, struct open_state);
 } open_files SEC(".maps");
 
+/* What a record says beside its path. */
+struct record {
+    __u32 type;
+    __u32 op;
+    __u32 flags;
+    __s32 value;
+    __u64 time_ns;
+    __u64 aux_ns;
+    __s32 outer_value; /* FORK, EXEC: the parent's pid as the outer session has it */
+    __u32 reserved;
+};
+
+/* How far repeated steps (REPEATED) have come. In a scratch and not on a stack: what the verifier reads from there it
+ * takes for any number, so the first step stands for all. */
+struct path_walk {
+    __u64 dentry, mount;
+    __u64 root_dentry, root_mount;
+    __u32 start;
+    __u32 flags; /* enum spoor_flag */
+    __u32 done;
+    __u32 reserved;
+};
+struct hash_walk {
+    __u64 a, b;
+    __u32 at, end; /* offsets in `bytes` */
+};
+struct env_walk {
+    __u64 at, end;
+    __u32 inside; /* `at` is in the middle of a string that is longer than a name may be */
+    __u32 done;
+};
+struct protect_walk {
+    __u64 at, end;
+    __u32 prot;
+    __u32 done;
+};
+struct aio_walk {
+    __u64 requests; /* of the caller: pointers to struct iocb */
+    __u32 at, count;
+    __u32 compat;
+    __u32 reserved;
+};
+struct message_walk {
+    __u64 messages; /* of the caller: struct user_msghdr, or mmsghdr, which begins with one */
+    __u32 at, count;
+    __u32 size;
+    __u32 compat;
+    __u32 error;
+    __u32 reserved;
+};
+
 /* Buffers in which records are built. A program may be preempted by another one on its processor,
  * so a buffer is claimed with an atomic exchange and given back; there are several a processor.
  *
@@ -132,7 +183,18 @@ struct scratch {
     __u64 inode;
     __u64 generation;
     __u32 device;
-    __u32 reserved;
+    __u32 index; /* in `scratches` */
+    struct spoor_process who; /* as it was when the buffer was claimed */
+    struct record record;
+    struct seen_key key; /* of what is being told */
+    union {
+        struct path_walk path;
+        struct hash_walk hash;
+        struct env_walk env;
+        struct protect_walk protect;
+        struct aio_walk aio;
+        struct message_walk messages;
+    };
     char bytes[2 * (sizeof(struct spoor_event) + SPOOR_BASE_MAX) + SPOOR_NAME_MAX + 512];
 };
 #define SCRATCH_PER_CPU 6
@@ -143,6 +205,14 @@ struct {
     __type(key, __u32);
     __type(value, struct scratch);
 } scratches SEC(".maps");
+
+#ifdef SPOOR_FLOOR
+static __always_inline scratch_ref ref_of(struct scratch *scratch) { return scratch->index; }
+static __always_inline struct scratch *scratch_of(scratch_ref ref) { return bpf_map_lookup_elem(&scratches, &ref); }
+#else
+static __always_inline scratch_ref ref_of(struct scratch *scratch) { return scratch; }
+static __always_inline struct scratch *scratch_of(scratch_ref ref) { return ref; }
+#endif
 
 /* What relative names of a call count from, noted when it begins: rename(2) may move the caller's own
  * working directory, chroot(2) changes what the path is seen from. */
@@ -162,10 +232,6 @@ struct {
     __type(key, struct entry_key);
     __type(value, struct entry_base);
 } entry_bases SEC(".maps");
-
-/* The verifier takes such a function by itself, once, and not at every call; pointers into maps and stacks
- * only, which it takes to be possibly NULL. */
-#define GLOBAL __noinline
 
 /* Secret, so that nobody can make two paths that look the same to `seen`. Loader. */
 const volatile __u64 hash_seed_a = 1;

@@ -34,9 +34,7 @@ _Static_assert(sizeof(struct note) <= sizeof(struct spoor_event) + SPOOR_BASE_MA
  * the same call is of this very one. */
 static __always_inline __u64 call_key(void)
 {
-    struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-
-    return (__u32)call_number(regs) + 1ull;
+    return (__u32)call_number(current_registers()) + 1ull;
 }
 
 static __always_inline void forget_note(bool second)
@@ -57,8 +55,9 @@ static __noinline int forget_notes(void)
 }
 
 /* The note on the current call's first or second name as the scratch's path. Returns 0, or -1 if there is none. */
-GLOBAL int take_note(struct scratch *scratch, __u32 second)
+GLOBAL int take_note(scratch_ref ref, __u32 second)
 {
+    struct scratch *scratch = scratch_of(ref);
     struct entry_key key = {.thread = bpf_get_current_pid_tgid(), .second = second};
     struct note *note = bpf_map_lookup_elem(&notes, &key);
     __u32 length;

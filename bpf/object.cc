@@ -11,12 +11,14 @@
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <utility>
 
 #include "base/files.h"
 #include "base/kernel_floor.h"
 #include "bpf/fit_kernel.h"
+#include "bpf/floor_object.h"
 #include "bpf/hooks.h"
 #include "spoor.skel.h"
 
@@ -59,6 +61,21 @@ uint32_t processes_of_machine() {
     return std::clamp(most, 32768u, 262144u);
 }
 
+// The object for this kernel, not loaded. As the skeleton's own function does it, but for the bytes.
+Object open_skeleton(KernelLevel level) {
+    if (level == KernelLevel::full) return Object(spoor_bpf__open());
+    Object owner(static_cast<spoor_bpf*>(std::calloc(1, sizeof(spoor_bpf))));
+    if (!owner || spoor_bpf__create_skeleton(owner.get()) != 0) return nullptr;
+    const FloorObject floor = floor_object();
+    owner->skeleton->data = floor.bytes;
+    owner->skeleton->data_sz = floor.size;
+    if (int error = bpf_object__open_skeleton(owner->skeleton, nullptr); error != 0) {
+        errno = -error;
+        return nullptr;
+    }
+    return owner;
+}
+
 // The object file is a part of the program, a megabyte that is read once. Its pages are clean: whoever reads
 // them again gets them from the file.
 void forget_file(const bpf_object_skeleton& object) {
@@ -82,8 +99,9 @@ void send_message(const std::string& line) {
 void ObjectCloser::operator()(spoor_bpf* object) const { spoor_bpf__destroy(object); }
 
 Result<Object> open_object(const TracerLimits& limits) {
-    SPOOR_TRY(check_kernel_floor());
-    Object owner(spoor_bpf__open());
+    const auto level = kernel_level();
+    if (!level) return Error(level.error());
+    Object owner = open_skeleton(*level);
     if (!owner) return errno_error("open the BPF object");
     spoor_bpf* skeleton = owner.get();
 
@@ -101,7 +119,7 @@ Result<Object> open_object(const TracerLimits& limits) {
                                                            static_cast<uint32_t>(processors));
     const std::unique_ptr<btf, void (*)(btf*)> types(btf__load_vmlinux_btf(), btf__free);
     fit_io_uring(skeleton, types.get());
-    SPOOR_TRY(choose_hooks(skeleton, types.get(), limits.family));
+    SPOOR_TRY(choose_hooks(skeleton, types.get(), limits.family, *level == KernelLevel::full));
     return owner;
 }
 
@@ -115,11 +133,18 @@ Status load_object(spoor_bpf* skeleton) {
     return {};
 }
 
+// At a function of the kernel's, not at a tracepoint.
+bool is_in_function(const bpf_program* program) {
+    return bpf_program__type(program) == BPF_PROG_TYPE_LSM ||
+           (bpf_program__type(program) == BPF_PROG_TYPE_TRACING &&
+            bpf_program__expected_attach_type(program) != BPF_TRACE_RAW_TP);
+}
+
 bool detach_one(spoor_bpf* skeleton) {
     const bpf_object_skeleton& programs = *skeleton->skeleton;
     for (int i = 0; i < programs.prog_cnt; ++i) {
         bpf_link*& link = *programs.progs[i].link;
-        if (!link) continue;
+        if (!link || (skeleton->rodata->attaches_once && is_in_function(*programs.progs[i].prog))) continue;
         bpf_link__destroy(std::exchange(link, nullptr));
         return true;
     }

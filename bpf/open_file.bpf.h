@@ -36,18 +36,18 @@ static __noinline int run_open(struct scratch *scratch, struct spoor_process *pr
         return 0;
     set_file(scratch, file);
     if ((mode & FMODE_IS_CREATED) || (open_flags & O_TMPFILE) == O_TMPFILE) {
-        failed |= emit_access(scratch, process, SPOOR_OP_CREATE, 0, 0);
+        failed |= emit_access(ref_of(scratch), SPOOR_OP_CREATE, 0, 0);
     } else {
-        failed |= emit_access(scratch, process, SPOOR_OP_PROBE, SPOOR_F_OPEN, 0);
+        failed |= emit_access(ref_of(scratch), SPOOR_OP_PROBE, SPOOR_F_OPEN, 0);
         if ((open_flags & O_TRUNC) && type == S_IFREG)
-            failed |= emit_access(scratch, process, SPOOR_OP_TRUNCATE, 0, 0);
+            failed |= emit_access(ref_of(scratch), SPOOR_OP_TRUNCATE, 0, 0);
     }
     /* Devices and fifos: what passes through them is no file content, that they were opened is. */
     if (type != S_IFREG && type != S_IFDIR) {
         if (mode & FMODE_IS_READ)
-            failed |= emit_access(scratch, process, SPOOR_OP_READ, SPOOR_F_INTENT, 0);
+            failed |= emit_access(ref_of(scratch), SPOOR_OP_READ, SPOOR_F_INTENT, 0);
         if (mode & FMODE_IS_WRITE)
-            failed |= emit_access(scratch, process, SPOOR_OP_WRITE, SPOOR_F_INTENT, 0);
+            failed |= emit_access(ref_of(scratch), SPOOR_OP_WRITE, SPOOR_F_INTENT, 0);
     }
     start_open_file(process, file, failed ? OPEN_HERE : reported);
     return 0;
@@ -68,10 +68,10 @@ static __noinline int run_fd(struct scratch *scratch, struct spoor_process *proc
     if (!state || !(state->reported & OPEN_HERE))
         flags |= SPOOR_F_INHERITED;
     set_file(scratch, file);
-    if (emit_access(scratch, process, op, flags, 0))
+    if (emit_access(ref_of(scratch), op, flags, 0))
         return 0;
     if (state)
-        __sync_fetch_and_or(&state->reported, bit);
+        set_bit(&state->reported, bit);
     else {
         fresh.reported = bit;
         bpf_map_update_elem(&open_files, &key, &fresh, BPF_ANY);
@@ -105,7 +105,7 @@ static __noinline int run_file_if_news(struct spoor_process *process, struct fil
 
     if (!file || !is_news(process, file, op, bit))
         return 0;
-    scratch = claim_scratch(process->session);
+    scratch = claim_scratch(process);
     if (!scratch)
         return 0;
     run_fd(scratch, process, file, op, bit);
@@ -113,76 +113,120 @@ static __noinline int run_file_if_news(struct spoor_process *process, struct fil
     return 0;
 }
 
-/* mprotect(2): a mapping of a file becomes writable or executable. */
-struct protect_walk {
-    struct spoor_process *process;
-    struct file *file; /* of the area at `at` */
-    __u64 area_flags;
-    __u64 at, area_end, end;
-    __u32 prot;
-    __u32 reserved;
+/* An area of the current process's memory. */
+struct area {
+    struct file *file;
+    __u64 flags;
+    __u64 end;
 };
 
-static long on_area(struct task_struct *task, struct vm_area_struct *vma, struct protect_walk *walk)
+#ifdef SPOOR_FLOOR
+/* Before bpf_find_vma (5.17): the areas are a red-black tree, until 6.0. Nobody locks it here; so it is only looked at
+ * while there is one thread. */
+struct vm_area_struct___5_10 {
+    unsigned long vm_start, vm_end;
+    struct rb_node vm_rb;
+} __attribute__((preserve_access_index));
+struct mm_struct___5_10 {
+    struct rb_root mm_rb;
+    atomic_t mm_users;
+} __attribute__((preserve_access_index));
+#define AREA_DEPTH 64 /* twice the binary logarithm of more areas than memory holds */
+
+static __noinline long find_area(__u64 address, struct area *area)
 {
-    walk->file = BPF_CORE_READ(vma, vm_file);
-    walk->area_flags = BPF_CORE_READ(vma, vm_flags);
-    walk->area_end = BPF_CORE_READ(vma, vm_end);
+    struct mm_struct___5_10 *mm = (void *)BPF_CORE_READ(current_task(), mm);
+    struct rb_node *node = BPF_CORE_READ(mm, mm_rb.rb_node);
+
+    if (BPF_CORE_READ(mm, mm_users.counter) != 1)
+        return -EBUSY;
+    _Pragma("nounroll") for (int i = 0; i < AREA_DEPTH && node; i++) {
+        struct vm_area_struct___5_10 *vma = (void *)node - bpf_core_field_offset(struct vm_area_struct___5_10, vm_rb);
+
+        if (address < BPF_CORE_READ(vma, vm_start)) {
+            node = BPF_CORE_READ(node, rb_left);
+        } else if (address >= BPF_CORE_READ(vma, vm_end)) {
+            node = BPF_CORE_READ(node, rb_right);
+        } else {
+            area->file = BPF_CORE_READ((struct vm_area_struct *)vma, vm_file);
+            area->flags = BPF_CORE_READ((struct vm_area_struct *)vma, vm_flags);
+            area->end = BPF_CORE_READ(vma, vm_end);
+            return 0;
+        }
+    }
+    return -ENOENT;
+}
+#else
+static long on_area(struct task_struct *task, struct vm_area_struct *vma, struct area *area)
+{
+    area->file = BPF_CORE_READ(vma, vm_file);
+    area->flags = BPF_CORE_READ(vma, vm_flags);
+    area->end = BPF_CORE_READ(vma, vm_end);
     return 0;
 }
 
-static long protect_step(__u32 index, struct protect_walk *walk)
+static __always_inline long find_area(__u64 address, struct area *area)
 {
-    struct spoor_process *process = walk->process;
+    area->file = (struct file *)UNKNOWN_ZERO;
+    area->flags = area->end = UNKNOWN_ZERO;
+    return bpf_find_vma(bpf_get_current_task_btf(), address, on_area, area, 0);
+}
+#endif
+
+/* mprotect(2): a mapping of a file becomes writable or executable. */
+static __always_inline long protect_step(struct scratch *scratch)
+{
+    struct protect_walk *walk = &scratch->protect;
+    struct spoor_process *process = &scratch->who;
+    __u32 prot = walk->prot;
+    struct area area = {};
     long failed;
 
     if (walk->at >= walk->end)
         return 1;
-    failed = bpf_find_vma(bpf_get_current_task_btf(), walk->at, on_area, walk, 0);
+    failed = find_area(walk->at, &area);
     if (failed) {
         /* Another thread is changing the address space. What is made executable has been told as
          * read; a write would go unnoticed. */
-        if (failed == -EBUSY && (walk->prot & PROT_WRITE) && (process->flags & SPOOR_PROCESS_MAY_WRITE_MAPS))
+        if (failed == -EBUSY && (prot & PROT_WRITE) && (process->flags & SPOOR_PROCESS_MAY_WRITE_MAPS))
             COUNT(process->session, lost_fault);
+        walk->done = 1;
         return 1;
     }
-    if (walk->file) {
-        if ((walk->prot & PROT_WRITE) && (walk->area_flags & VM_SHARED_AREA))
-            run_file_if_news(process, walk->file, SPOOR_OP_MMAP_WRITE, OPEN_MMAP_WRITE);
-        if (walk->prot & PROT_EXEC)
-            run_file_if_news(process, walk->file, SPOOR_OP_MMAP_EXEC, OPEN_MMAP_EXEC);
+    if (area.file) {
+        if ((prot & PROT_WRITE) && (area.flags & VM_SHARED_AREA))
+            run_file_if_news(process, area.file, SPOOR_OP_MMAP_WRITE, OPEN_MMAP_WRITE);
+        if (prot & PROT_EXEC)
+            run_file_if_news(process, area.file, SPOOR_OP_MMAP_EXEC, OPEN_MMAP_EXEC);
     }
-    if (walk->area_end <= walk->at)
+    if (area.end <= walk->at) {
+        walk->done = 1;
         return 1;
-    walk->at = walk->area_end;
+    }
+    walk->at = area.end;
     return 0;
 }
+REPEATED(protect, 65536, 2, 256)
 
-static __always_inline int run_protect(struct spoor_process *process, const struct plan *plan)
+static __always_inline int run_protect(struct scratch *scratch, const struct plan *plan)
 {
-    struct protect_walk walk = {.process = process,
-                                .at = plan->name + UNKNOWN_ZERO,
-                                .end = plan->name + plan->name2 + UNKNOWN_ZERO,
-                                .prot = plan->flags + UNKNOWN_ZERO,
-                                .file = (struct file *)UNKNOWN_ZERO,
-                                .area_flags = UNKNOWN_ZERO,
-                                .area_end = UNKNOWN_ZERO};
+    struct protect_walk *walk = &scratch->protect;
 
-    bpf_loop(65536, protect_step, &walk, 0);
+    walk->at = plan->name;
+    walk->end = plan->name + plan->name2;
+    walk->prot = plan->flags;
+    walk->done = 0;
+    protect_steps(scratch);
+    if (!walk->done && walk->at < walk->end)
+        COUNT(scratch->who.session, lost_fault);
     return 0;
 }
 
 /* io_submit(2): requests are told when they are submitted. */
-struct aio_walk {
-    struct spoor_process *process;
-    __u64 requests; /* of the caller: pointers to struct iocb */
-    __u32 compat;
-    __u32 reserved;
-};
-
-static long aio_step(__u32 index, struct aio_walk *walk)
+static __always_inline long aio_step(struct scratch *scratch)
 {
-    struct spoor_process *process = walk->process;
+    struct spoor_process *process = &scratch->who;
+    struct aio_walk *walk = &scratch->aio;
     /* The middle of struct iocb is enough; a frame has little room. */
     struct {
         __u16 opcode, priority;
@@ -190,14 +234,18 @@ static long aio_step(__u32 index, struct aio_walk *walk)
     } request = {};
     enum { offset = __builtin_offsetof(struct iocb, aio_lio_opcode) };
     __u64 address = 0;
+    __u32 at = walk->at;
     int failed;
 
     _Static_assert(offset == 16 && __builtin_offsetof(struct iocb, aio_fildes) == offset + 4, "as in linux/aio_abi.h");
 
+    if (at >= walk->count)
+        return 1;
+    walk->at = at + 1;
     if (walk->compat)
-        failed = bpf_probe_read_user(&address, 4, (void *)(walk->requests + index * 4));
+        failed = bpf_probe_read_user(&address, 4, (void *)(walk->requests + (__u64)at * 4));
     else
-        failed = bpf_probe_read_user(&address, 8, (void *)(walk->requests + (__u64)index * 8));
+        failed = bpf_probe_read_user(&address, 8, (void *)(walk->requests + (__u64)at * 8));
     if (failed || bpf_probe_read_user(&request, sizeof(request), (void *)(address + offset))) {
         COUNT(process->session, lost_fault);
         return 0;
@@ -212,12 +260,20 @@ static long aio_step(__u32 index, struct aio_walk *walk)
     }
     return 0;
 }
+REPEATED(aio, 1 << 23, 4, 256)
 
-static __always_inline int run_aio(struct spoor_process *process, const struct plan *plan, long submitted)
+static __always_inline int run_aio(struct scratch *scratch, const struct plan *plan, long submitted)
 {
-    struct aio_walk walk = {.process = process, .requests = plan->name, .compat = plan->compat + UNKNOWN_ZERO};
+    struct aio_walk *walk = &scratch->aio;
 
-    if (submitted > 0)
-        bpf_loop(submitted, aio_step, &walk, 0);
+    if (submitted <= 0)
+        return 0;
+    walk->requests = plan->name;
+    walk->at = 0;
+    walk->count = submitted;
+    walk->compat = plan->compat;
+    aio_steps(scratch);
+    if (walk->at < walk->count)
+        COUNT(scratch->who.session, lost_fault);
     return 0;
 }

@@ -6,32 +6,15 @@
  */
 #pragma once
 
-static __always_inline struct task_struct *current_task(void)
+static __always_inline long path_step(struct scratch *scratch)
 {
-    return (struct task_struct *)bpf_get_current_task();
-}
-
-struct walk {
-    struct scratch *scratch;
-    struct dentry *dentry;
-    struct vfsmount *mount;
-    struct dentry *root_dentry;
-    struct vfsmount *root_mount;
-    __u32 start;
-    __u32 flags;
-    __u32 done;
-    __u32 reserved;
-};
-
-static long walk_step(__u32 index, struct walk *walk)
-{
-    struct dentry *dentry = walk->dentry, *parent;
-    struct vfsmount *vfsmount = walk->mount;
-    struct scratch *scratch = walk->scratch;
+    struct path_walk *walk = &scratch->path;
+    struct dentry *dentry = (struct dentry *)walk->dentry, *parent;
+    struct vfsmount *vfsmount = (struct vfsmount *)walk->mount;
     struct qstr name;
     __u32 length, start = walk->start;
 
-    if (dentry == walk->root_dentry && vfsmount == walk->root_mount) {
+    if ((__u64)dentry == walk->root_dentry && (__u64)vfsmount == walk->root_mount) {
         walk->done = 1;
         return 1;
     }
@@ -44,8 +27,8 @@ static long walk_step(__u32 index, struct walk *walk)
             walk->done = 1;
             return 1;
         }
-        walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-        walk->mount = (void *)above + bpf_core_field_offset(struct mount, mnt);
+        walk->dentry = (__u64)BPF_CORE_READ(mount, mnt_mountpoint);
+        walk->mount = (__u64)above + bpf_core_field_offset(struct mount, mnt);
         return 0;
     }
     parent = BPF_CORE_READ(dentry, d_parent);
@@ -68,7 +51,7 @@ static long walk_step(__u32 index, struct walk *walk)
         walk->done = 1;
         return 1;
     }
-    walk->dentry = parent;
+    walk->dentry = (__u64)parent;
     return 0;
 
 broken:
@@ -76,32 +59,35 @@ broken:
     walk->done = 1;
     return 1;
 }
+/* Each component takes two bytes at least; mounts on top of each other take steps, too. */
+REPEATED(path, SPOOR_BASE_MAX, 32, SPOOR_BASE_MAX / 32)
 
 /* Puts the path of (mount, dentry) as the current process sees it into the scratch as its base. */
-GLOBAL int set_base(struct scratch *scratch, __u64 mount, __u64 dentry)
+GLOBAL int set_base(scratch_ref ref, __u64 mount, __u64 dentry)
 {
-    struct walk walk = {.scratch = scratch,
-                        .dentry = (struct dentry *)dentry,
-                        .mount = (struct vfsmount *)mount,
-                        .start = BASE_END + UNKNOWN_ZERO,
-                        .flags = UNKNOWN_ZERO,
-                        .done = UNKNOWN_ZERO};
     struct fs_struct *fs = BPF_CORE_READ(current_task(), fs);
+    struct scratch *scratch = scratch_of(ref);
+    struct path_walk *walk;
 
     if (!scratch)
         return -1;
-    walk.root_dentry = BPF_CORE_READ(fs, root.dentry);
-    walk.root_mount = BPF_CORE_READ(fs, root.mnt);
-    /* Each component takes two bytes at least; mounts on top of each other take steps, too. */
-    bpf_loop(SPOOR_BASE_MAX, walk_step, &walk, 0);
-    if (!walk.done)
-        walk.flags |= SPOOR_F_TRUNCATED;
-    if (walk.start >= BASE_END) {
-        walk.start = BASE_END - 1;
+    walk = &scratch->path;
+    walk->dentry = dentry;
+    walk->mount = mount;
+    walk->root_dentry = (__u64)BPF_CORE_READ(fs, root.dentry);
+    walk->root_mount = (__u64)BPF_CORE_READ(fs, root.mnt);
+    walk->start = BASE_END;
+    walk->flags = 0;
+    walk->done = 0;
+    path_steps(scratch);
+    if (!walk->done)
+        walk->flags |= SPOOR_F_TRUNCATED;
+    if (walk->start >= BASE_END) {
+        walk->start = BASE_END - 1;
         scratch->bytes[BASE_END - 1] = '/';
     }
-    scratch->base_start = walk.start;
-    scratch->flags |= walk.flags;
+    scratch->base_start = walk->start;
+    scratch->flags |= walk->flags;
     return 0;
 }
 
@@ -147,7 +133,7 @@ static __noinline int set_file(struct scratch *scratch, struct file *file)
     set_inode(scratch, inode);
     if (is_unhashed(dentry))
         scratch->flags |= SPOOR_F_DELETED;
-    set_base(scratch, (__u64)BPF_CORE_READ(file, f_path.mnt), (__u64)dentry);
+    set_base(ref_of(scratch), (__u64)BPF_CORE_READ(file, f_path.mnt), (__u64)dentry);
     if (is_kernel_internal(inode))
         scratch->flags = (scratch->flags & ~SPOOR_F_UNREACHABLE) | SPOOR_F_MEMORY;
     return 0;
@@ -218,7 +204,7 @@ static __noinline struct dentry *set_dir_base(struct scratch *scratch, int dirfd
         mount = BPF_CORE_READ(file, f_path.mnt);
         dentry = BPF_CORE_READ(file, f_path.dentry);
     }
-    set_base(scratch, (__u64)mount, (__u64)dentry);
+    set_base(ref_of(scratch), (__u64)mount, (__u64)dentry);
     if (is_unhashed(dentry))
         scratch->flags |= SPOOR_F_DELETED;
     return dentry;
@@ -275,8 +261,9 @@ static __always_inline void forget_entry(void)
 }
 
 /* (dirfd, string) as a *at system call got it. Returns 0, or -1 when it cannot be read. */
-GLOBAL int set_name(struct scratch *scratch, int dirfd, __u64 address, __u32 name_flags)
+GLOBAL int set_name(scratch_ref ref, int dirfd, __u64 address, __u32 name_flags)
 {
+    struct scratch *scratch = scratch_of(ref);
     const char *string = (const char *)address;
     bool kernel = name_flags & NAME_KERNEL;
     char *name;

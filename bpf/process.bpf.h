@@ -161,12 +161,13 @@ static __noinline int follows(const struct spoor_process *parent, __u64 other)
 
 static __always_inline void emit_plain(struct spoor_process *process, struct record *record)
 {
-    struct scratch *scratch = claim_scratch(process->session);
+    struct scratch *scratch = claim_scratch(process);
 
     if (!scratch)
         return;
     clear_path(scratch);
-    output(scratch, process, record);
+    scratch->record = *record;
+    output(ref_of(scratch));
     release_scratch(scratch);
 }
 

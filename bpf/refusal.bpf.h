@@ -36,6 +36,10 @@ struct {
 #define NAMES_AT BASE_END
 _Static_assert(8 * SPOOR_PATH_NAMES_MAX <= SPOOR_NAME_MAX && BASE_END % 8 == 0, "the names fit");
 
+#ifdef SPOOR_FLOOR
+/* The walks take bpf_loop; the loader leaves the programs out. */
+static __always_inline int refused_of(scratch_ref ref) { return 0; }
+#else
 struct name_walk {
     struct scratch *scratch;
     const char *window;
@@ -98,8 +102,9 @@ static long place_walk_step(__u32 index, struct place_walk *walk)
     spoor_window_u32(window, (slot) * sizeof(struct spoor_refusal_slot) + offsetof(struct spoor_refusal_slot, field))
 
 /* What of the path in the scratch the process is refused: enum spoor_verdict. */
-GLOBAL int refused_of(struct scratch *scratch, const struct spoor_process *process)
+GLOBAL int refused_of(scratch_ref ref)
 {
+    struct scratch *scratch = scratch_of(ref);
     struct name_walk names = {.scratch = scratch};
     struct place_walk places = {.scratch = scratch};
     __u32 slot, generation, sequence, table, verdict, zero = 0;
@@ -107,11 +112,11 @@ GLOBAL int refused_of(struct scratch *scratch, const struct spoor_process *proce
     __u64 session;
     void *map;
 
-    if (!scratch || !process)
+    if (!scratch)
         return 0;
-    session = process->session;
-    slot = process->refusal % SPOOR_REFUSAL_SLOTS;
-    generation = process->refusal / SPOOR_REFUSAL_SLOTS;
+    session = scratch->who.session;
+    slot = scratch->who.refusal % SPOOR_REFUSAL_SLOTS;
+    generation = scratch->who.refusal / SPOOR_REFUSAL_SLOTS;
     map = bpf_map_lookup_elem(&windows, &session);
     if (!map)
         return 0;
@@ -150,6 +155,8 @@ GLOBAL int refused_of(struct scratch *scratch, const struct spoor_process *proce
     return verdict;
 }
 
+#endif
+
 static __always_inline bool is_judged(const struct scratch *scratch)
 {
     return !(scratch->flags & (SPOOR_F_UNREACHABLE | SPOOR_F_DELETED | SPOOR_F_TRUNCATED | SPOOR_F_MEMORY));
@@ -157,7 +164,7 @@ static __always_inline bool is_judged(const struct scratch *scratch)
 
 static __always_inline int refuse(struct scratch *scratch, const struct spoor_process *process, __u32 op)
 {
-    emit_access(scratch, process, op, SPOOR_F_REFUSED, EACCES);
+    emit_access(ref_of(scratch), op, SPOOR_F_REFUSED, EACCES);
     COUNT(process->session, refused);
     return -EACCES;
 }
@@ -174,11 +181,11 @@ static __noinline int refuse_open(struct spoor_process *process, struct file *fi
 
     if ((!reads && !writes) || (BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFREG || is_kernel_internal(inode))
         return 0;
-    scratch = claim_hook_scratch();
+    scratch = claim_hook_scratch(process);
     if (!scratch)
         return 0;
     set_file(scratch, file);
-    refused = is_judged(scratch) ? refused_of(scratch, process) : 0;
+    refused = is_judged(scratch) ? refused_of(ref_of(scratch)) : 0;
     if (writes && (refused & SPOOR_REFUSE_WRITE) && (!reads || truncates || (refused & SPOOR_REFUSE_READ)))
         result = refuse(scratch, process, truncates ? SPOOR_OP_TRUNCATE : SPOOR_OP_WRITE);
     else if (!writes && (refused & SPOOR_REFUSE_READ))
@@ -190,14 +197,14 @@ static __noinline int refuse_open(struct spoor_process *process, struct file *fi
 /* A name that comes to stand for something: made, or the target of a rename or link. */
 static __noinline int refuse_name(struct spoor_process *process, __u64 mount, struct dentry *dentry, __u32 op)
 {
-    struct scratch *scratch = claim_hook_scratch();
+    struct scratch *scratch = claim_hook_scratch(process);
     int result = 0;
 
     if (!scratch)
         return 0;
     clear_path(scratch);
-    set_base(scratch, mount, address_of(scratch, dentry));
-    if (is_judged(scratch) && (refused_of(scratch, process) & SPOOR_REFUSE_WRITE))
+    set_base(ref_of(scratch), mount, address_of(scratch, dentry));
+    if (is_judged(scratch) && (refused_of(ref_of(scratch)) & SPOOR_REFUSE_WRITE))
         result = refuse(scratch, process, op);
     release_scratch(scratch);
     return result;

@@ -42,7 +42,7 @@ static __noinline __s64 i386_call(struct pt_regs *regs, __s64 nr, __u64 *a)
 /* The current call: its native number, or -1, and its arguments. */
 static __always_inline __s64 current_call(struct pt_regs *regs, __u64 *a, bool *compat)
 {
-    *compat = bpf_get_current_task_btf()->thread_info.status & 2 /* TS_COMPAT */;
+    *compat = thread_status() & 2 /* TS_COMPAT */;
     if (*compat)
         return i386_call(regs, regs->orig_ax, a);
     a[0] = regs->di;

@@ -15,11 +15,12 @@
 
 enum note_flag { NOTE_SECOND = 1, NOTE_MADE_DIRECTORY = 2 };
 
-static __noinline int note_object(__u64 mount, struct dentry *dentry, __u32 note_flags)
+static __noinline int note_object(const struct spoor_process *process, __u64 mount, struct dentry *dentry,
+                                  __u32 note_flags)
 {
     struct entry_key key = {.thread = bpf_get_current_pid_tgid(), .second = note_flags & NOTE_SECOND};
     struct inode *inode = BPF_CORE_READ(dentry, d_inode);
-    struct scratch *scratch = claim_hook_scratch();
+    struct scratch *scratch = claim_hook_scratch(process);
     struct note *note;
 
     if (!scratch)
@@ -32,7 +33,7 @@ static __noinline int note_object(__u64 mount, struct dentry *dentry, __u32 note
     } else if (note_flags & NOTE_MADE_DIRECTORY) {
         scratch->flags |= SPOOR_F_DIRECTORY;
     }
-    set_base(scratch, mount, address_of(scratch, dentry));
+    set_base(ref_of(scratch), mount, address_of(scratch, dentry));
     if (inode && is_kernel_internal(inode))
         scratch->flags = (scratch->flags & ~SPOOR_F_UNREACHABLE) | SPOOR_F_MEMORY;
     note = (struct note *)&scratch->bytes[NOTE_OFFSET];
@@ -52,8 +53,10 @@ static __noinline int note_object(__u64 mount, struct dentry *dentry, __u32 note
 /* A name in a directory: of something that is there, or is about to be. */
 static __always_inline void note_child(const struct path *dir, struct dentry *dentry, __u32 note_flags)
 {
-    if (current_process())
-        note_object((__u64)BPF_CORE_READ(dir, mnt), dentry, note_flags);
+    struct spoor_process *process = current_process();
+
+    if (process)
+        note_object(process, (__u64)BPF_CORE_READ(dir, mnt), dentry, note_flags);
 }
 
 /* A name that was looked up. A second try after ESTALE may fail; then the first one's note is void. */
@@ -61,12 +64,14 @@ SEC("?fexit/filename_lookup")
 int BPF_PROG(fexit_filename_lookup, int dirfd, struct filename *name, unsigned flags, struct path *path,
              struct path *root, int result)
 {
-    if (!current_process())
+    struct spoor_process *process = current_process();
+
+    if (!process)
         return 0;
     if (result)
         forget_note(false);
     else
-        note_object((__u64)BPF_CORE_READ(path, mnt), BPF_CORE_READ(path, dentry), 0);
+        note_object(process, (__u64)BPF_CORE_READ(path, mnt), BPF_CORE_READ(path, dentry), 0);
     return 0;
 }
 

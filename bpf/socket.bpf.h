@@ -17,8 +17,7 @@ static __always_inline long read_address(void *to, __u32 size, const struct plan
  */
 #define ROOM_IN_KERNEL (1u << 31)
 
-static __noinline int run_absent_socket(struct scratch *scratch, struct spoor_process *process, __u64 path, __u32 room,
-                                        int error)
+static __noinline int run_absent_socket(struct scratch *scratch, __u64 path, __u32 room, int error)
 {
     char *name = &scratch->bytes[BASE_END];
     long length;
@@ -32,7 +31,7 @@ static __noinline int run_absent_socket(struct scratch *scratch, struct spoor_pr
         length = room; /* no NUL ends it */
     scratch->name_len = length & 0x7f;
     scratch->flags |= SPOOR_F_LEXICAL;
-    return emit_access(scratch, process, SPOOR_OP_ABSENT, 0, error);
+    return emit_access(ref_of(scratch), SPOOR_OP_ABSENT, 0, error);
 }
 
 /* Where a stream socket can be reached, for the address in `bytes`. Port 0 was a wish for any free one. */
@@ -55,8 +54,7 @@ static __noinline bool set_bound_port(struct scratch *scratch, int fd)
     return true;
 }
 
-static __noinline int run_socket(struct scratch *scratch, struct spoor_process *process, const struct plan *plan,
-                                 int error)
+static __noinline int run_socket(struct scratch *scratch, const struct plan *plan, int error)
 {
     __u16 family = 0;
     __u32 length = plan->length;
@@ -72,7 +70,7 @@ static __noinline int run_socket(struct scratch *scratch, struct spoor_process *
         if (first && first != '/')
             set_dir_base(scratch, AT_FDCWD);
         if (first && is_absence(error))
-            return run_absent_socket(scratch, process, plan->name + SUN_PATH,
+            return run_absent_socket(scratch, plan->name + SUN_PATH,
                                      (length - SUN_PATH) | (plan->name_flags & NAME_KERNEL ? ROOM_IN_KERNEL : 0), error);
         if (first)
             scratch->flags |= SPOOR_F_LEXICAL;
@@ -85,57 +83,53 @@ static __noinline int run_socket(struct scratch *scratch, struct spoor_process *
     scratch->flags |= SPOOR_F_SOCKADDR;
     if (plan->op == SPOOR_OP_BIND && family != FAMILY_UNIX && !set_bound_port(scratch, plan->dirfd))
         return 0;
-    return emit_access(scratch, process, plan->op, 0, error);
+    return emit_access(ref_of(scratch), plan->op, 0, error);
 }
 
-struct message_walk {
-    struct spoor_process *process;
-    __u64 at; /* of the caller: struct user_msghdr, or mmsghdr, which begins with one */
-    __u32 size;
-    __u32 compat;
-    int error;
-    __u32 reserved;
-};
-
-static long message_step(__u32 index, struct message_walk *walk)
+static __always_inline long message_step(struct scratch *own)
 {
     struct plan plan = {.kind = PLAN_SOCKET, .op = SPOOR_OP_CONNECT};
-    struct spoor_process *process = walk->process;
+    struct message_walk *walk = &own->messages;
+    struct spoor_process *process = &own->who;
     __u32 compat_head[2] = {}; /* name, length */
+    __u32 at = walk->at;
     struct scratch *scratch;
+    __u64 message;
 
+    if (at >= walk->count)
+        return 1;
+    walk->at = at + 1;
+    message = walk->messages + (__u64)at * walk->size;
     if (walk->compat) {
-        bpf_probe_read_user(compat_head, sizeof(compat_head), (void *)walk->at);
+        bpf_probe_read_user(compat_head, sizeof(compat_head), (void *)message);
         plan.name = compat_head[0];
         plan.length = compat_head[1];
     } else {
-        bpf_probe_read_user(&plan.name, 8, (void *)walk->at);
-        bpf_probe_read_user(&plan.length, 4, (void *)(walk->at + 8));
+        bpf_probe_read_user(&plan.name, 8, (void *)message);
+        bpf_probe_read_user(&plan.length, 4, (void *)(message + 8));
     }
-    walk->at += walk->size;
     if (!plan.name)
         return 0;
-    scratch = claim_scratch(process->session);
+    scratch = claim_scratch(process);
     if (!scratch)
         return 0;
-    run_socket(scratch, process, &plan, walk->error);
+    run_socket(scratch, &plan, walk->error);
     release_scratch(scratch);
     return 0;
 }
+/* The kernel takes no more than 1024 at once. */
+REPEATED(message, 1024, 4, 256)
 
-static __always_inline int run_messages(struct spoor_process *process, const struct plan *plan, long result)
+static __always_inline int run_messages(struct scratch *scratch, const struct plan *plan, long result)
 {
-    struct message_walk walk = {.process = process,
-                                .at = plan->name + UNKNOWN_ZERO,
-                                .size = plan->dirfd + UNKNOWN_ZERO,
-                                .compat = plan->compat + UNKNOWN_ZERO,
-                                .error = UNKNOWN_ZERO};
-    __u32 count = 1;
+    struct message_walk *walk = &scratch->messages;
 
-    if (result < 0)
-        walk.error = -result;
-    else if (plan->dirfd)
-        count = result;
-    bpf_loop(count, message_step, &walk, 0);
+    walk->messages = plan->name;
+    walk->at = 0;
+    walk->count = result >= 0 && plan->dirfd ? result : 1;
+    walk->size = plan->dirfd;
+    walk->compat = plan->compat;
+    walk->error = result < 0 ? -result : 0;
+    message_steps(scratch);
     return 0;
 }

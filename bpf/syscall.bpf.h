@@ -20,9 +20,9 @@ static __noinline int run_name(struct scratch *scratch, struct spoor_process *pr
 
     /* In an exec it would be TOMOYO that has looked a name up, and its last component not followed. */
     if (resolves_names && (plan->name_flags & NAME_NOTED) && op != SPOOR_OP_ABSENT && op != SPOOR_OP_EXEC &&
-        !take_note(scratch, 0))
-        return emit_access(scratch, process, op, flags & ~SPOOR_F_NOFOLLOW, error);
-    if (set_name(scratch, plan->dirfd, plan->name, plan->name_flags)) {
+        !take_note(ref_of(scratch), 0))
+        return emit_access(ref_of(scratch), op, flags & ~SPOOR_F_NOFOLLOW, error);
+    if (set_name(ref_of(scratch), plan->dirfd, plan->name, plan->name_flags)) {
         count_fault(process, error);
         return 0;
     }
@@ -30,16 +30,16 @@ static __noinline int run_name(struct scratch *scratch, struct spoor_process *pr
         return 0; /* an empty name names nothing; a descriptor's failure is none of a path */
     if (scratch->bytes[BASE_END + ((scratch->name_len - 1) & (SPOOR_NAME_MAX - 1))] == '/')
         flags &= ~SPOOR_F_NOFOLLOW; /* the slash at the end made the call follow */
-    return emit_access(scratch, process, op, flags, error);
+    return emit_access(ref_of(scratch), op, flags, error);
 }
 
 /* One name of two, as it was resolved or else as the caller wrote it. */
 static __always_inline int set_either(struct scratch *scratch, const struct plan *plan, bool second)
 {
-    if (resolves_names && (plan->name_flags & NAME_NOTED) && !take_note(scratch, second))
+    if (resolves_names && (plan->name_flags & NAME_NOTED) && !take_note(ref_of(scratch), second))
         return 0;
-    return second ? set_name(scratch, plan->dirfd2, plan->name2, plan->name_flags | NAME_SECOND)
-                  : set_name(scratch, plan->dirfd, plan->name, plan->name_flags);
+    return second ? set_name(ref_of(scratch), plan->dirfd2, plan->name2, plan->name_flags | NAME_SECOND)
+                  : set_name(ref_of(scratch), plan->dirfd, plan->name, plan->name_flags);
 }
 
 static __always_inline int set_second(struct scratch *scratch, const struct plan *plan)
@@ -61,36 +61,36 @@ static __always_inline int set_second(struct scratch *scratch, const struct plan
 static __noinline int run_names(struct scratch *scratch, struct spoor_process *process,
                                 const struct plan *plan, int error)
 {
-    struct record record = {.type = SPOOR_EV_AUX, .op = SPOOR_AUX_TO, .time_ns = bpf_ktime_get_boot_ns()};
-    struct seen_key key;
     __u32 lexical;
     __u64 a, b;
 
     if (set_either(scratch, plan, false))
         goto fault;
     lexical = scratch->flags & SPOOR_F_LEXICAL;
-    hash_path(scratch);
+    hash_path(ref_of(scratch));
     a = scratch->hash_a;
     b = scratch->hash_b;
     if (set_second(scratch, plan))
         goto fault;
     lexical |= scratch->flags & SPOOR_F_LEXICAL;
-    hash_path(scratch);
+    hash_path(ref_of(scratch));
     scratch->hash_a = (scratch->hash_a ^ (a << 17 | a >> 47)) * 0x9fb21c651e98df25ULL;
     scratch->hash_b = (scratch->hash_b ^ (b << 17 | b >> 47)) * 0xd6e8feb86659fd93ULL;
-    key = seen_key_of(scratch, process, plan->op, error);
-    if (error && was_seen(process->session, &key))
+    set_key(scratch, plan->op, error);
+    if (error && was_seen(ref_of(scratch)))
         return 0;
-    if (output(scratch, process, &record) < 0)
+    scratch->record =
+        (struct record){.type = SPOOR_EV_AUX, .op = SPOOR_AUX_TO, .time_ns = bpf_ktime_get_boot_ns()};
+    if (output(ref_of(scratch)) < 0)
         return 0;
     if (set_either(scratch, plan, false))
         goto fault;
-    record.type = SPOOR_EV_ACCESS;
-    record.op = plan->op;
-    record.flags = lexical ? plan->flags : plan->flags & ~SPOOR_F_NOFOLLOW;
-    record.value = error;
-    if (!output(scratch, process, &record) && error)
-        mark_seen(process->session, &key);
+    scratch->record.type = SPOOR_EV_ACCESS;
+    scratch->record.op = plan->op;
+    scratch->record.flags = lexical ? plan->flags : plan->flags & ~SPOOR_F_NOFOLLOW;
+    scratch->record.value = error;
+    if (!output(ref_of(scratch)) && error)
+        mark_seen(ref_of(scratch));
     return 0;
 fault:
     count_fault(process, error);
@@ -110,12 +110,12 @@ static __always_inline int run_plan(struct scratch *scratch, struct spoor_proces
             return 0; /* a file handle has no name */
         break;
     case PLAN_SOCKET:
-        return run_socket(scratch, process, plan, error == EINPROGRESS ? 0 : error);
+        return run_socket(scratch, plan, error == EINPROGRESS ? 0 : error);
     case PLAN_CHDIR:
         if (error)
             break;
         set_cwd(scratch);
-        return emit_access(scratch, process, SPOOR_OP_PROBE, 0, 0);
+        return emit_access(ref_of(scratch), SPOOR_OP_PROBE, 0, 0);
     case PLAN_TEXT:
         if (is_absence(error))
             break; /* the text is not looked up: it is the link's own name that lacks a directory */
@@ -155,14 +155,17 @@ static __always_inline bool is_success(long result) { return result >= 0 || resu
  * chain of calls have 512 bytes together, each rounded up to 32 before Linux 6.8. */
 static __noinline int finish_loop(struct spoor_process *process, const struct plan *plan, long result)
 {
-    switch (plan->kind) {
-    case PLAN_PROTECT:
-        return is_success(result) ? run_protect(process, plan) : 0;
-    case PLAN_AIO:
-        return run_aio(process, plan, result);
-    case PLAN_MESSAGES:
-        return run_messages(process, plan, result);
-    }
+    struct scratch *scratch = claim_scratch(process);
+
+    if (!scratch)
+        return 0;
+    if (plan->kind == PLAN_AIO)
+        run_aio(scratch, plan, result);
+    else if (plan->kind == PLAN_MESSAGES)
+        run_messages(scratch, plan, result);
+    else if (is_success(result))
+        run_protect(scratch, plan);
+    release_scratch(scratch);
     return 0;
 }
 
@@ -210,7 +213,7 @@ static __noinline int finish_plan(struct spoor_process *process, const struct pl
                 return 0;
         }
     }
-    scratch = claim_scratch(process->session);
+    scratch = claim_scratch(process);
     if (!scratch)
         return 0;
     run_plan(scratch, process, plan, result);
@@ -230,7 +233,7 @@ static __noinline int note_base(struct spoor_process *process, int dirfd, const 
     /* A page that nobody has touched yet cannot be read here; the kernel will bring it in. */
     if (!bpf_probe_read_user(&first, 1, name) && first == '/')
         return 0;
-    scratch = claim_scratch(process->session);
+    scratch = claim_scratch(process);
     if (!scratch)
         return 0;
     clear_path(scratch);
@@ -299,6 +302,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
         plan.compat = 1;
         result = (__s32)result;
     }
+    if (!uring_is_told && nr == NR_io_uring_setup && result >= 0)
+        COUNT(process->session, lost_fault); /* nothing that it does from now on is told */
     make_plan(&plan, nr, a);
     plan.name_flags |= NAME_NOTED;
     if (is_loop(&plan))

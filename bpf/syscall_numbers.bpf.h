@@ -22,7 +22,8 @@ enum {
     NR_linkat = 265, NR_symlinkat = 266, NR_readlinkat = 267, NR_fchmodat = 268, NR_faccessat = 269,
     NR_splice = 275, NR_utimensat = 280, NR_fallocate = 285, NR_preadv = 295, NR_pwritev = 296,
     NR_sendmmsg = 307, NR_name_to_handle_at = 303, NR_open_by_handle_at = 304, NR_renameat2 = 316, NR_execveat = 322,
-    NR_copy_file_range = 326, NR_preadv2 = 327, NR_pwritev2 = 328, NR_pkey_mprotect = 329, NR_statx = 332, NR_openat2 = 437,
+    NR_copy_file_range = 326, NR_preadv2 = 327, NR_pwritev2 = 328, NR_pkey_mprotect = 329, NR_statx = 332,
+    NR_io_uring_setup = 425, NR_openat2 = 437,
     NR_faccessat2 = 439, NR_fchmodat2 = 452, NR_setxattrat = 463, NR_getxattrat = 464,
     NR_listxattrat = 465, NR_removexattrat = 466, NR_file_getattr = 468, NR_file_setattr = 469,
 };
@@ -54,7 +55,7 @@ const volatile __u16 i386_native[512] = {
     [333] = NR_preadv + 1, [334] = NR_pwritev + 1, [341] = NR_name_to_handle_at + 1,
     [342] = NR_open_by_handle_at + 1, [353] = NR_renameat2 + 1, [358] = NR_execveat + 1, [361] = NR_bind + 1,
     [362] = NR_connect + 1, [377] = NR_copy_file_range + 1, [378] = NR_preadv2 + 1, [379] = NR_pwritev2 + 1,
-    [383] = NR_statx + 1, [412] = NR_utimensat + 1, [437] = NR_openat2 + 1, [439] = NR_faccessat2 + 1,
+    [383] = NR_statx + 1, [412] = NR_utimensat + 1, [425] = NR_io_uring_setup + 1, [437] = NR_openat2 + 1, [439] = NR_faccessat2 + 1,
     [452] = NR_fchmodat2 + 1, [463] = NR_setxattrat + 1, [464] = NR_getxattrat + 1, [465] = NR_listxattrat + 1,
     [466] = NR_removexattrat + 1, [468] = NR_file_getattr + 1, [469] = NR_file_setattr + 1,
 };

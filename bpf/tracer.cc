@@ -182,7 +182,8 @@ struct Tracer::State {
 
     void detach() {
         let_go();
-        if (skeleton) spoor_bpf__detach(skeleton);
+        while (skeleton && detach_one(skeleton)) {
+        }
     }
 
     // The same, but a session can begin between two programs: taking one out of a function (fentry, LSM)

@@ -176,7 +176,7 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *request)
         COUNT(process->session, lost_scratch);
         return 0;
     }
-    scratch = claim_scratch(process->session);
+    scratch = claim_scratch(process);
     if (!scratch)
         return 0;
     pending = (struct uring_pending *)scratch->bytes;
@@ -227,7 +227,7 @@ static __always_inline int uring_done(struct spoor_process *process, struct io_k
     if (!pending)
         return 0;
     plan = pending->plan;
-    scratch = claim_scratch(process->session);
+    scratch = claim_scratch(process);
     if (scratch) {
         plan.name = address_of(scratch, pending->name);
         plan.name2 = address_of(scratch, pending->name2);

@@ -75,10 +75,17 @@ void check_config(const LoadedConfig& loaded, Findings& findings) {
 void check_kernel(Findings& findings) {
     utsname name{};
     ::uname(&name);
-    if (Status floor = check_kernel_floor(); !floor)
-        findings.add(Level::bad, "kernel", floor.error().message);
-    else
+    const auto level = kernel_level();
+    if (!level)
+        findings.add(Level::bad, "kernel", level.error().message);
+    else if (*level == KernelLevel::full)
         findings.add(Level::ok, "kernel", std::string(name.release) + ", with BTF and all helpers");
+    else
+        findings.add(Level::note, "kernel",
+                     std::string(name.release) +
+                         ", reduced: it has no bpf_loop and bpf_find_vma (Linux 5.17). No refusal in place; "
+                         "io_uring and "
+                         "mprotect of several threads make a session incomplete (docs/kernels.md)");
 }
 
 // Which hook family it is, and what would have to change on the node for a better one.

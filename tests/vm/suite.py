@@ -16,18 +16,14 @@ HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
 # In their order: from the first that tells spoord its hook family on, it is not the kernel's best any more.
 PARTS = ["package", "service", "rootful", "matrix", "rootless", "containerd", "adoption", "strict", "systemd", "fentry",
-         "syscall-exit", "neighbours"]
+         "syscall-exit", "neighbours", "refused"]
 # The matrix with the best hook family that the kernel has, and with families that spoord is told.
 MATRIX_PARTS = ["matrix", "fentry", "syscall-exit"]
-# Where spoor is to say that the kernel is too old.
-REFUSED_PARTS = ["package", "refused"]
 JUDGE_S = 120
 TABLE = HERE / "expected.json"
 
 
 def parts_for(kernel, wanted):
-    if json.loads(TABLE.read_text()).get(kernel.facts, {}).get("refused"):
-        return REFUSED_PARTS
     return [part for part in PARTS if part in ("package", "service") or part in wanted]
 
 

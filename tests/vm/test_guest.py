@@ -100,15 +100,17 @@ if "service" in PARTS:
 
 
 if "refused" in PARTS:
+    TOO_OLD = "is too old: it has no BPF arrays of any size in maps (Linux 5.10)"
+
     @pytest.mark.parametrize("step", ["doctor", "check", "strict"])
     def test_the_refusal_names_what_is_missing(step):
         said = " ".join(output(f"refused.{step}").split())
-        assert f"kernel {(RESULTS / 'uname').read_text().strip()} is too old: it has no {TABLE[KERNEL.facts]['refused']}" in said
+        assert f"kernel {(RESULTS / 'uname').read_text().strip()} {TOO_OLD}" in said
 
     def test_untraced_containers_say_why():
         session = json.loads((RESULTS / "volumes/refused/trace/session.json").read_text())
         assert (session["state"], session["complete"]) == ("untraced", False)
-        assert f"is too old: it has no {TABLE[KERNEL.facts]['refused']}" in session["reasons"][0]
+        assert TOO_OLD in session["reasons"][0]
 
 
 TRACED = [part for part in PARTS if part in ("rootful", "rootless", "containerd")]

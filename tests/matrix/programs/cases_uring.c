@@ -17,9 +17,9 @@
 #define URING_CASE(id, op, request, setup_, has_, needs_, rows) \
     CASE(uring_##id, op, "io_uring: " request, (.setup = setup_, .has = has_, .needs = needs_), rows)
 #define URING(id, op, request, setup_, rows) \
-    URING_CASE(id, op, request, setup_, has_uring, "io_uring (and kernel.io_uring_disabled=0)", rows)
+    URING_CASE(id, op, request, setup_, has_uring, "io_uring (Linux 6.0, and kernel.io_uring_disabled=0)", rows)
 #define URING_NAME(id, op, request, setup_, rows) \
-    URING_CASE(id, op, request, setup_, has_uring_names, "io_uring's calls on names (Linux 5.15)", rows)
+    URING_CASE(id, op, request, setup_, has_uring_names, "io_uring's calls on names (Linux 6.0)", rows)
 #define POINTER(value) ((uint64_t)(uintptr_t)(value))
 
 static void with_none(void) {}
@@ -140,7 +140,7 @@ URING(fallocate, "write", "fallocate", with_inherited, (DID_WITH("write", "file"
 }
 
 URING_CASE(setxattr, "metadata", "setxattr", with_file, has_uring_xattr,
-           "io_uring's calls on extended attributes (Linux 5.19)", (NAMED("metadata", "file")))
+           "io_uring's calls on extended attributes (Linux 6.0)", (NAMED("metadata", "file")))
 {
     make_uring(0);
     OK(submit((struct io_uring_sqe){.opcode = IORING_OP_SETXATTR, .addr = POINTER("user.x"),

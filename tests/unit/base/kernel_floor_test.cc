@@ -13,42 +13,59 @@ namespace {
 struct KernelFloor : ::testing::Test {
     test::TempDir directory;
 
-    Status check(std::string_view names) {
-        return check_kernel_floor(directory.write("vmlinux", std::string(names)), "5.10.0-test");
+    Result<KernelLevel> level(std::string_view names) {
+        return kernel_level(directory.write("vmlinux", std::string(names)), "5.9.0-test");
     }
 };
 
 using std::string_view_literals::operator""sv;
 
 TEST_F(KernelFloor, HasAll) {
-    EXPECT_TRUE(check("int\0BPF_FUNC_map_lookup_elem\0BPF_FUNC_find_vma\0BPF_FUNC_loop\0long"sv));
+    auto all = level("\0BPF_FUNC_ringbuf_output\0BPF_F_INNER_MAP\0BPF_FUNC_find_vma\0BPF_FUNC_loop\0long"sv);
+    ASSERT_TRUE(all);
+    EXPECT_EQ(*all, KernelLevel::full);
+}
+
+TEST_F(KernelFloor, ReducedWithoutAHelper) {
+    for (auto names : {"\0BPF_F_INNER_MAP\0BPF_FUNC_ringbuf_output\0BPF_FUNC_loop\0"sv,
+                       "\0BPF_F_INNER_MAP\0BPF_FUNC_ringbuf_output\0BPF_FUNC_find_vma\0"sv,
+                       "\0BPF_F_INNER_MAP\0BPF_FUNC_ringbuf_output\0"sv}) {
+        auto some = level(names);
+        ASSERT_TRUE(some);
+        EXPECT_EQ(*some, KernelLevel::reduced);
+    }
 }
 
 TEST_F(KernelFloor, TooOldNamesKernelAndWhatIsMissing) {
-    auto both = check("int\0BPF_FUNC_map_lookup_elem\0long"sv);
+    auto both = level("int\0BPF_FUNC_map_lookup_elem\0BPF_FUNC_loop\0BPF_FUNC_find_vma\0long"sv);
     ASSERT_FALSE(both);
     EXPECT_EQ(both.error().code, EOPNOTSUPP);
-    EXPECT_EQ(
-        both.error().message,
-        "kernel 5.10.0-test is too old: it has no bpf_loop and bpf_find_vma (Linux 5.17, or an older one "
-        "of a distribution that brought them over)");
-    auto one = check("int\0BPF_FUNC_find_vma\0long"sv);
+    EXPECT_EQ(both.error().message,
+              "kernel 5.9.0-test is too old: it has no BPF ring buffers (Linux 5.8) and BPF arrays of any "
+              "size in maps "
+              "(Linux 5.10)");
+    auto one = level("int\0BPF_FUNC_ringbuf_output\0long"sv);
     ASSERT_FALSE(one);
-    EXPECT_NE(one.error().message.find("no bpf_loop ("), std::string::npos);
+    EXPECT_EQ(one.error().message,
+              "kernel 5.9.0-test is too old: it has no BPF arrays of any size in maps (Linux 5.10)");
 }
 
 TEST_F(KernelFloor, PartOfALongerNameIsNoMatch) {
-    EXPECT_FALSE(check("int\0BPF_FUNC_loop_more\0BPF_FUNC_find_vma\0"sv));
+    auto longer =
+        level("\0BPF_F_INNER_MAP\0BPF_FUNC_ringbuf_output\0BPF_FUNC_loop_more\0BPF_FUNC_find_vma\0"sv);
+    ASSERT_TRUE(longer);
+    EXPECT_EQ(*longer, KernelLevel::reduced);
+    EXPECT_FALSE(level("\0BPF_F_INNER_MAP\0BPF_FUNC_ringbuf_output_more\0"sv));
 }
 
 TEST_F(KernelFloor, NoTypeInformation) {
-    auto none = check_kernel_floor(directory / "absent", "6.1.0-test");
+    auto none = kernel_level(directory / "absent", "6.1.0-test");
     ASSERT_FALSE(none);
     EXPECT_EQ(none.error().code, ENOENT);
     EXPECT_NE(none.error().message.find("CONFIG_DEBUG_INFO_BTF"), std::string::npos);
 }
 
-TEST(KernelFloorHere, TheKernelThatTheTestsRunOnHasIt) { EXPECT_TRUE(check_kernel_floor()); }
+TEST(KernelFloorHere, TheKernelThatTheTestsRunOnHasIt) { EXPECT_TRUE(kernel_level()); }
 
 }  // namespace
 }  // namespace spoor
