@@ -124,7 +124,7 @@ struct spoor_event {
 struct spoor_counters {
     SPOOR_U64 emitted;
     SPOOR_U64 lost_ring_full;   /* no room in the ring */
-    SPOOR_U64 lost_scratch;     /* no buffer to build a record in */
+    SPOOR_U64 lost_scratch;     /* no buffer to build a record in, or a program was left out (bpf/left_out.h) */
     SPOOR_U64 lost_processes;   /* the process table was full: a process is not traced */
     SPOOR_U64 lost_fault;       /* what a call named could not be read */
     SPOOR_U64 lost_scopes;      /* none; earlier releases had a table of child cgroups, which could be full */

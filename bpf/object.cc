@@ -133,7 +133,6 @@ Status load_object(spoor_bpf* skeleton) {
     return {};
 }
 
-// At a function of the kernel's, not at a tracepoint.
 bool is_in_function(const bpf_program* program) {
     return bpf_program__type(program) == BPF_PROG_TYPE_LSM ||
            (bpf_program__type(program) == BPF_PROG_TYPE_TRACING &&

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "bpf/tracer.h"
 
+struct bpf_program;
 struct spoor_bpf;
 
 namespace spoor::bpf {
@@ -29,5 +30,7 @@ Status load_object(spoor_bpf* object);
 // Detaches one of the programs that are attached, but none that the kernel would not attach a second time.
 // False: there is none (any more).
 bool detach_one(spoor_bpf* object);
+// At a function of the kernel's (fentry, LSM), not at a tracepoint.
+bool is_in_function(const bpf_program* program);
 
 }  // namespace spoor::bpf

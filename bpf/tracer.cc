@@ -16,6 +16,7 @@
 
 #include "bpf/adoption.h"
 #include "bpf/inner_maps.h"
+#include "bpf/left_out.h"
 #include "bpf/object.h"
 #include "bpf/object_pins.h"
 #include "bpf/other_versions.h"
@@ -25,19 +26,17 @@
 #include "spoor.skel.h"
 
 namespace spoor::bpf {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-}  // namespace
 
 struct Tracer::State {
+    using Clock = std::chrono::steady_clock;
+
     spoor_bpf* skeleton = nullptr;
     TracerLimits limits;
     uint64_t renewals = 0;  // begins at random: a number is not to come again after an adoption
     OtherVersions others;
     std::vector<Adopted> adopted;
     std::map<uint64_t, uint32_t> ring_sizes;  // of each session
+    LeftOut left_out;
 
     // Guards all below. Never held across a grace period but for the detaching one.
     // Pins of maps and links are there exactly while `attached`, unless that is impossible to do.
@@ -154,6 +153,7 @@ struct Tracer::State {
 
     // With programs attached and everything pinned that outlives us, `armed` is a session.
     Status begin(const Armed& armed, uint32_t bytes) {
+        left_out.begin(armed.session, skeleton);
         std::lock_guard lock(mutex);
         if (!attached) {
             if (auto done = attach(); !done) {
@@ -225,6 +225,7 @@ struct Tracer::State {
     }
 
     void retire(uint64_t session) {
+        left_out.end(session);
         bpf_map_delete_elem(session_map(), &session);
         bpf_map_delete_elem(task_keys(), &session);
         bpf_map_delete_elem(maps().owners, &session);
@@ -401,7 +402,7 @@ Result<UniqueFd> Tracer::grow(uint64_t session, uint32_t ring_bytes) {
 
 Result<spoor_counters> Tracer::counters(uint64_t session) {
     if (OtherVersion* other = state_->others.of(session)) return other->counters(session);
-    return counters_of(state_->maps(), session);
+    return state_->left_out.added_to(counters_of(state_->maps(), session), session, state_->skeleton);
 }
 
 size_t Tracer::programs_attached() const {
@@ -427,14 +428,14 @@ Status Tracer::assign(uint64_t session, uint32_t tgid, uint64_t start_ns, uint32
 
 Result<spoor_counters> Tracer::stop(uint64_t session) {
     if (OtherVersion* other = state_->others.of(session)) return other->stop(session);
-    return stop_session(state_->maps(), session);
+    return state_->left_out.added_to(stop_session(state_->maps(), session), session, state_->skeleton);
 }
 
 void Tracer::release(uint64_t session) {
     if (state_->others.of(session)) return state_->others.release(session);
     {
         std::lock_guard lock(state_->mutex);
-        if (--state_->sessions == 0) state_->idle_since = Clock::now();
+        if (--state_->sessions == 0) state_->idle_since = State::Clock::now();
     }
     state_->retire(session);
 }

@@ -19,7 +19,7 @@ std::vector<std::string> reasons_of(const SessionLoss& lost) {
         if (count > 0) reasons.push_back("lost " + std::to_string(count) + ": " + why);
     };
     tell(lost.ring_full, "the ring was full (ring.max, on_pressure)");
-    tell(lost.scratch, "no buffer to build a record in");
+    tell(lost.scratch, "no buffer to build a record in, or the kernel left a program out");
     tell(lost.process_table, "the table of processes was full");
     tell(lost.fault, "what a call named could not be read");
     tell(lost.scopes, "the table of cgroups was full");
