@@ -18,18 +18,21 @@ constexpr char held_byte = '1';
 constexpr char released_byte = '0';
 
 // The guard: keeps the two descriptors, waits for the other end to close, and thaws if the last word
-// was that the container is held. Only async-signal-safe calls: the parent may have threads one day.
+// was that the container is held. Only async-signal-safe calls: the parent may have threads one day. Nothing
+// is left at 1 and 2, or what a library writes there at the end (a sanitizer's does) would be the file's.
 [[noreturn]] void guard(int from, int file, std::string_view thaw) {
+    constexpr int kept = 3;
     ::dup2(from, 0);
-    ::dup2(file, 1);
-    ::syscall(SYS_close_range, 2u, ~0u, 0u);
+    ::dup2(file, kept);
+    ::syscall(SYS_close_range, 1u, 2u, 0u);
+    ::syscall(SYS_close_range, unsigned{kept} + 1, ~0u, 0u);
     sigset_t all;
     ::sigfillset(&all);
     ::sigprocmask(SIG_SETMASK, &all, nullptr);
     char last = released_byte;
     while (::read(0, &last, 1) > 0) {
     }
-    if (last == held_byte) (void)!::pwrite(1, thaw.data(), thaw.size(), 0);
+    if (last == held_byte) (void)!::pwrite(kept, thaw.data(), thaw.size(), 0);
     ::_exit(0);
 }
 
