@@ -11,7 +11,7 @@ namespace spoor {
 inline constexpr const char* kernel_type_information = "/sys/kernel/btf/vmlinux";
 
 enum class KernelLevel {
-    reduced,  // from Linux 5.10 on; docs/kernels.md says what is less there
+    reduced,  // from Linux 5.10 on, on x86-64 only; docs/kernels.md says what is less there
     full,     // bpf_loop and bpf_find_vma: from 5.17 on
 };
 

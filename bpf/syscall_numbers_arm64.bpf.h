@@ -17,7 +17,7 @@ enum {
     NR_utimensat = 88, NR_bind = 200, NR_connect = 203, NR_sendto = 206, NR_sendmsg = 211, NR_execve = 221,
     NR_mmap = 222, NR_mprotect = 226, NR_name_to_handle_at = 264, NR_open_by_handle_at = 265, NR_sendmmsg = 269,
     NR_renameat2 = 276, NR_execveat = 281, NR_copy_file_range = 285, NR_preadv2 = 286, NR_pwritev2 = 287,
-    NR_pkey_mprotect = 288, NR_statx = 291, NR_openat2 = 437, NR_faccessat2 = 439, NR_fchmodat2 = 452,
+    NR_pkey_mprotect = 288, NR_statx = 291, NR_io_uring_setup = 425, NR_openat2 = 437, NR_faccessat2 = 439, NR_fchmodat2 = 452,
     NR_setxattrat = 463, NR_getxattrat = 464, NR_listxattrat = 465, NR_removexattrat = 466, NR_file_getattr = 468,
     NR_file_setattr = 469,
 };
@@ -56,7 +56,7 @@ const volatile __u16 arm_native[512] = {
     [370] = NR_name_to_handle_at + 1, [371] = NR_open_by_handle_at + 1, [374] = NR_sendmmsg + 1,
     [382] = NR_renameat2 + 1, [387] = NR_execveat + 1, [391] = NR_copy_file_range + 1, [392] = NR_preadv2 + 1,
     [393] = NR_pwritev2 + 1, [394] = NR_pkey_mprotect + 1, [397] = NR_statx + 1, [412] = NR_utimensat + 1,
-    [437] = NR_openat2 + 1, [439] = NR_faccessat2 + 1, [452] = NR_fchmodat2 + 1, [463] = NR_setxattrat + 1,
+    [425] = NR_io_uring_setup + 1, [437] = NR_openat2 + 1, [439] = NR_faccessat2 + 1, [452] = NR_fchmodat2 + 1, [463] = NR_setxattrat + 1,
     [464] = NR_getxattrat + 1, [465] = NR_listxattrat + 1, [466] = NR_removexattrat + 1,
     [468] = NR_file_getattr + 1, [469] = NR_file_setattr + 1,
 };

@@ -20,6 +20,19 @@ struct KernelFloor : ::testing::Test {
 
 using std::string_view_literals::operator""sv;
 
+// Of one that lacks a helper only. The programs for those know x86-64's registers.
+void expect_reduced(const Result<KernelLevel>& level) {
+#if defined(__x86_64__)
+    ASSERT_TRUE(level);
+    EXPECT_EQ(*level, KernelLevel::reduced);
+#else
+    ASSERT_FALSE(level);
+    EXPECT_EQ(level.error().code, EOPNOTSUPP);
+    EXPECT_EQ(level.error().message,
+              "kernel 5.9.0-test is too old: on this architecture it takes Linux 5.17");
+#endif
+}
+
 TEST_F(KernelFloor, HasAll) {
     auto all = level("\0BPF_FUNC_ringbuf_output\0BPF_F_INNER_MAP\0BPF_FUNC_find_vma\0BPF_FUNC_loop\0long"sv);
     ASSERT_TRUE(all);
@@ -29,11 +42,8 @@ TEST_F(KernelFloor, HasAll) {
 TEST_F(KernelFloor, ReducedWithoutAHelper) {
     for (auto names : {"\0BPF_F_INNER_MAP\0BPF_FUNC_ringbuf_output\0BPF_FUNC_loop\0"sv,
                        "\0BPF_F_INNER_MAP\0BPF_FUNC_ringbuf_output\0BPF_FUNC_find_vma\0"sv,
-                       "\0BPF_F_INNER_MAP\0BPF_FUNC_ringbuf_output\0"sv}) {
-        auto some = level(names);
-        ASSERT_TRUE(some);
-        EXPECT_EQ(*some, KernelLevel::reduced);
-    }
+                       "\0BPF_F_INNER_MAP\0BPF_FUNC_ringbuf_output\0"sv})
+        expect_reduced(level(names));
 }
 
 TEST_F(KernelFloor, TooOldNamesKernelAndWhatIsMissing) {
@@ -51,10 +61,8 @@ TEST_F(KernelFloor, TooOldNamesKernelAndWhatIsMissing) {
 }
 
 TEST_F(KernelFloor, PartOfALongerNameIsNoMatch) {
-    auto longer =
-        level("\0BPF_F_INNER_MAP\0BPF_FUNC_ringbuf_output\0BPF_FUNC_loop_more\0BPF_FUNC_find_vma\0"sv);
-    ASSERT_TRUE(longer);
-    EXPECT_EQ(*longer, KernelLevel::reduced);
+    expect_reduced(
+        level("\0BPF_F_INNER_MAP\0BPF_FUNC_ringbuf_output\0BPF_FUNC_loop_more\0BPF_FUNC_find_vma\0"sv));
     EXPECT_FALSE(level("\0BPF_F_INNER_MAP\0BPF_FUNC_ringbuf_output_more\0"sv));
 }
 
