@@ -1,8 +1,9 @@
 #include "base/url.h"
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
+
+#include "base/number.h"
 
 namespace spoor {
 namespace {
@@ -55,13 +56,9 @@ bool is_odd_address(std::string_view host) {
 }
 
 std::optional<uint16_t> port_of(std::string_view text) {
-    uint16_t port = 0;
-    const char* end = text.data() + text.size();
-    if (text.empty() || text.size() > 5 || !std::all_of(text.begin(), text.end(), is_digit))
-        return std::nullopt;
-    const auto [stop, problem] = std::from_chars(text.data(), end, port);
-    if (problem != std::errc() || stop != end || port == 0) return std::nullopt;
-    return port;
+    if (text.size() > 5) return std::nullopt;
+    const auto port = number_in<uint16_t>(text);
+    return port == 0 ? std::nullopt : port;
 }
 
 struct Authority {

@@ -1,13 +1,12 @@
 #include "shim/broker/subordinate_ids.h"
 
-#include <charconv>
 #include <iterator>
 #include <optional>
 #include <sstream>
-#include <string_view>
 #include <vector>
 
 #include "base/files.h"
+#include "base/number.h"
 
 namespace spoor::broker {
 namespace {
@@ -21,20 +20,13 @@ std::vector<std::string> fields_of(const std::string& line) {
     return fields;
 }
 
-std::optional<uint32_t> number(std::string_view text) {
-    uint32_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-    return value;
-}
-
 std::map<std::string, uid_t> uids_by_name(const std::string& users) {
     std::map<std::string, uid_t> uids;
     std::istringstream lines(read_file(users, file_limit).value_or(""));
     for (std::string line; std::getline(lines, line);) {
         const auto fields = fields_of(line);
         if (fields.size() < 3) continue;
-        if (const auto uid = number(fields[2])) uids.emplace(fields[0], *uid);
+        if (const auto uid = number_in<uint32_t>(fields[2])) uids.emplace(fields[0], *uid);
     }
     return uids;
 }
@@ -49,8 +41,9 @@ SubordinateIds SubordinateIds::read(const std::string& ranges, const std::string
         const auto fields = fields_of(line);
         if (fields.size() != 3) continue;
         const auto named = uids.find(fields[0]);
-        const auto owner = named != uids.end() ? std::optional(named->second) : number(fields[0]);
-        const auto first = number(fields[1]), count = number(fields[2]);
+        const auto owner =
+            named != uids.end() ? std::optional(named->second) : number_in<uint32_t>(fields[0]);
+        const auto first = number_in<uint32_t>(fields[1]), count = number_in<uint32_t>(fields[2]);
         if (!owner || *owner == 0 || !first || !count || *count == 0) continue;
         all.ranges_.emplace(*first, Range{uint64_t{*first} + *count, *owner});
     }

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "base/number.h"
 #include "base/url.h"
 
 namespace spoor {
@@ -76,9 +76,7 @@ uint64_t rejected_log_records(std::string_view text) {
     if (!count->is_string()) return 0;
     const auto& digits =
         count->get_ref<const std::string&>();  // protobuf's JSON has 64-bit numbers as strings
-    uint64_t number = 0;
-    const auto [stop, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    return problem == std::errc() && stop == digits.data() + digits.size() ? number : 0;
+    return number_in<uint64_t>(digits).value_or(0);
 }
 
 Result<std::string> parse_token(std::string_view text) {

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdio>
 #include <ctime>
 #include <memory>
@@ -16,6 +15,7 @@
 #include "base/atomic_file.h"
 #include "base/clock.h"
 #include "base/files.h"
+#include "base/number.h"
 
 namespace spoor {
 namespace {
@@ -47,10 +47,9 @@ std::string new_name() {
 std::optional<uint64_t> time_of(std::string_view name) {
     if (name.size() != digits_of_time + 1 + digits_of_chance || name[digits_of_time] != '-')
         return std::nullopt;
-    uint64_t ns = 0;
-    const auto [stop, problem] = std::from_chars(name.data(), name.data() + digits_of_time, ns);
-    if (problem != std::errc() || stop != name.data() + digits_of_time) return std::nullopt;
-    return ns / 1'000'000;
+    const auto ns = number_in<uint64_t>(name.substr(0, digits_of_time));
+    if (!ns) return std::nullopt;
+    return *ns / 1'000'000;
 }
 
 struct Listed {

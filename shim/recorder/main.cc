@@ -2,14 +2,13 @@
 // job, a pidfd of itself (it becomes the container runtime) and where to say that tracing is ready.
 #include <fcntl.h>
 
-#include <charconv>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <string>
 #include <string_view>
 
 #include "base/files.h"
+#include "base/number.h"
 #include "shim/ipc/job.h"
 #include "shim/recorder/session_loop.h"
 
@@ -24,11 +23,9 @@ constexpr int exit_usage = 64;
 UniqueFd inherited(int argc, char** argv, std::string_view option) {
     for (int i = 1; i + 1 < argc; i += 2) {
         if (argv[i] != option) continue;
-        const char* end = argv[i + 1] + std::strlen(argv[i + 1]);
-        int fd = -1;
-        auto [parsed, error] = std::from_chars(argv[i + 1], end, fd);
-        if (error != std::errc() || parsed != end || ::fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) return {};
-        return UniqueFd(fd);
+        const auto fd = number_in<int>(argv[i + 1]);
+        if (!fd || ::fcntl(*fd, F_SETFD, FD_CLOEXEC) < 0) return {};
+        return UniqueFd(*fd);
     }
     return {};
 }

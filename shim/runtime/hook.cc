@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -14,6 +13,7 @@
 #include <thread>
 
 #include "base/files.h"
+#include "base/number.h"
 #include "oci/container_state.h"
 #include "shim/ipc/control.h"
 #include "shim/ipc/job.h"
@@ -54,11 +54,9 @@ std::optional<HookArguments> parse_arguments(std::span<const char* const> words)
         if (name == "--log-format") out.log.format = value;
         if (name == "--answer") out.answer = value;
         if (name == "--deadline-ms") {
-            int number = 0;
-            const auto [stop, problem] = std::from_chars(value.data(), value.data() + value.size(), number);
-            if (problem != std::errc() || stop != value.data() + value.size() || number < 0)
-                return std::nullopt;
-            out.deadline = milliseconds(number);
+            const auto number = number_in<int>(value);
+            if (!number || *number < 0) return std::nullopt;
+            out.deadline = milliseconds(*number);
         }
     }
     if (words.size() % 2 != 0 || out.state_dir.empty()) return std::nullopt;

@@ -1,11 +1,12 @@
 #include "signal/declaration/braces.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
 #include <optional>
 #include <span>
 #include <unordered_set>
+
+#include "base/number.h"
 
 namespace spoor {
 namespace {
@@ -264,11 +265,9 @@ private:
 
     // At most 15 digits, which all arithmetic here can take.
     static std::optional<int64_t> number(const std::string& text) {
-        int64_t value = 0;
         const size_t digits = text.size() - (text.starts_with('-') ? 1 : 0);
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-        if (error != std::errc() || end != text.data() + text.size() || digits > 15) return std::nullopt;
-        return value;
+        if (digits > 15) return std::nullopt;
+        return number_in<int64_t>(text);
     }
 
     const BraceLimits& limits_;
