@@ -20,8 +20,8 @@ public:
     // `skeleton` is the one whose programs are attached; runs count for the session from here on.
     void begin(uint64_t session, const spoor_bpf* skeleton);
     void end(uint64_t session) { before_.erase(session); }
-    // With the runs left out among lost_scratch. As they are for a session that did not begin here: programs
-    // of an earlier spoord cannot be asked.
+    // With the runs left out among lost_scratch. As they are for a session that did not begin here. Programs
+    // that an earlier spoord has attached cannot be asked: while there are any, nothing is counted.
     [[nodiscard]] Result<spoor_counters> added_to(Result<spoor_counters> counters, uint64_t session,
                                                   const spoor_bpf* skeleton) const;
 
