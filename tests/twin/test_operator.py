@@ -135,3 +135,32 @@ def test_another_runtime(machine, words, tmp_path):
 def test_verbs_are_passed_on(machine):
     code, out, err, asked = machine.call(Case("trace: false\naudit:\n  file: journal\n"), "state", "nobody")
     assert (code, out, asked) == (1, "", False) and "nobody" in err
+
+
+PODMAN = """
+podman run -d --name=twin --network=none --hostname=h twin /probe wait >/dev/null || exit 1
+until podman logs twin | grep -q ready; do :; done
+podman exec twin /probe; podman exec twin sh -c 'exit 9'; echo $?
+podman pause twin; podman unpause twin; podman update --memory=1g twin
+podman kill --signal=USR1 twin
+podman stop -t 30 twin; podman logs twin
+podman rm twin; podman ps -a
+podman run --rm --network=none twin /no/such/program
+podman run --rm --network=none twin sh -c 'echo out; echo err >&2; exit 4'
+"""
+
+
+def test_podman_over_runc(image, machine):
+    """Podman calls the runtime for start, kill and delete with no variable that would find a user's settings."""
+    (machine.etc / "spoor" / "spoor.yaml").write_text(twin.RUNC_SIDES[-1].settings)
+    shutil.copytree("/etc/containers", machine.etc / "containers")  # which is mounted here, and so not in the overlay
+    containers = machine.etc / "containers" / "containers.conf"
+    text = containers.read_text()
+
+    def life(t):
+        containers.write_text(text.replace(f'crun = ["{twin.CRUN}"]', f'crun = ["{t.side.program}"]'))
+        t.environment.update(HOME=str(machine.home), ETC=str(machine.etc), PODMAN=PODMAN)
+        del t.environment["CONTAINERS_CONF"]
+        t.shell(f"unshare --mount sh -c '{AS_OPERATOR}' sh \"$ETC\" bash -c \"$PODMAN\"", check=4)
+
+    twin.play(twin.Scenario(life, 2, rootless=False, rootful=True), podmans=True, sides=(twin.RUNC_SIDES[0], twin.RUNC_SIDES[-1]))
