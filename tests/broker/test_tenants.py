@@ -215,16 +215,18 @@ def test_connections(spoord, box):
     broker.until(served)
 
 
-def test_requests(spoord, box):
+@pytest.mark.parametrize("asked", [peer.request(peer.HELLO), peer.request(peer.STATS, version=1), peer.request(77)],
+                         ids=["hello", "of another version", "unknown"])
+def test_requests(spoord, box, asked):
     broker = spoord(rule("small", ALICE, requests=5), rule("large", BOB))
     other = Traced(broker, box, BOB)
     client = broker.connect(ALICE)
-    while (reply := client.ask(peer.request(peer.HELLO))).code == peer.OK:
-        pass
+    reply = next((one for one in (client.ask(asked) for _ in range(1000)) if one.code == peer.QUOTA), None)
+    assert reply, "a thousand at once are more than five a second"
     refused(broker, reply, "requests")
     flood = 300
     for _ in range(flood):
-        client.ask(peer.request(peer.HELLO))
+        client.ask(asked)
     assert broker.metric("spoor_refusals_total", tenant="small", reason="quota_requests") > flood / 2
     told = broker.audit(event="request", limit="requests")
     assert len(told) < 10, "a flood is told once a second"
