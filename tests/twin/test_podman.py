@@ -231,7 +231,7 @@ def notified(t, who, command):
     heard = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(t.box / "notify"))
-        listener.settimeout(10 * PATIENCE)
+        listener.settimeout(30 * PATIENCE)
 
         def listen():
             while not any(line.startswith("READY") for line in heard):

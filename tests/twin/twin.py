@@ -183,8 +183,8 @@ class Twin:
 
     # ------------------------------------------------------------------------- calls of the runtime
 
-    def _run(self, command, what, stdin=b"", environment=None, quiet=False, check=None, **options):
-        done = subprocess.run(command, capture_output="stdout" not in options, timeout=TIMEOUT_S, input=stdin,
+    def _run(self, command, what, stdin=b"", environment=None, quiet=False, check=None, timeout=TIMEOUT_S, **options):
+        done = subprocess.run(command, capture_output="stdout" not in options, timeout=timeout, input=stdin,
                               env=self.environment if environment is None else environment,
                               cwd=options.pop("cwd", self.box), **options)
         out, err = ((stream or b"").decode(errors="replace") for stream in (done.stdout, done.stderr))
