@@ -111,7 +111,7 @@ def run_on_a_terminal(t):
     t.podman_on_terminal(*RUN, "-it", "twin", "/probe")
 
 
-@scenario(sessions=2)
+@scenario(sessions=None)
 def life(t):
     t.podman("create", "--name=twin", "--network=none", "twin", "/probe", "wait")
     t.podman("init", "twin")
@@ -131,11 +131,14 @@ def life(t):
     t.podman("exec", "twin", "true")
     t.podman("unpause", "twin")
     t.podman("update", "--memory=1g", "twin")
-    t.podman("checkpoint", "twin")
+    t.podman("container", "checkpoint", "twin")
     t.podman("kill", "twin", "--signal=NOSUCH")
     t.podman("stop", "-t", "30", "twin")
     t.podman("wait", "twin")
-    t.podman("restart", "-t", "0", "twin")
+    code, _ = t.podman("restart", "-t", "0", "twin")  # from 5 on with limits that an update could not set
+    t.sessions = 1 if code else 2
+    if code == 0:  # who is killed before his program begins leaves no trail
+        until(lambda: t.podman("logs", "twin", quiet=True)[1].count("ready") == 2, "it is ready again")
     t.podman("rm", "-f", "-t", "0", "twin")
     t.podman("ps", "-a")
 
