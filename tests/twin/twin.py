@@ -35,6 +35,8 @@ BOX = Path(os.environ["TMPDIR"]) / "box"
 # Podman calls a rootful runtime without XDG_RUNTIME_DIR: the state is elsewhere then.
 STATE_ROOTS = [STATE_ROOT, Path("/run/spoor")] if ROOTFUL else [STATE_ROOT]
 SEEN = [RUNTIME_DIR, Path("/run/crun"), Path("/run/spoor")] if ROOTFUL else [RUNTIME_DIR]
+# Since crun 1.9: what it has compiled once, for all containers with that filter.
+SECCOMP_CACHE = ".cache"
 # Podman's own, which differ from run to run or are made once for all containers.
 PODMANS = ("libpod", "containers", "podman", "netns", "bus", "systemd")
 
@@ -183,8 +185,8 @@ class Twin:
 
     # ------------------------------------------------------------------------- calls of the runtime
 
-    def _run(self, command, what, stdin=b"", environment=None, quiet=False, check=None, **options):
-        done = subprocess.run(command, capture_output="stdout" not in options, timeout=TIMEOUT_S, input=stdin,
+    def _run(self, command, what, stdin=b"", environment=None, quiet=False, check=None, timeout=TIMEOUT_S, **options):
+        done = subprocess.run(command, capture_output="stdout" not in options, timeout=timeout, input=stdin,
                               env=self.environment if environment is None else environment,
                               cwd=options.pop("cwd", self.box), **options)
         out, err = ((stream or b"").decode(errors="replace") for stream in (done.stdout, done.stderr))
@@ -326,7 +328,8 @@ class Twin:
 
     def _look(self):
         mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-        ignored = tuple([f"{RUNTIME_DIR}/{name}" for name in PODMANS] + [f"{root}/volumes/" for root in STATE_ROOTS])
+        ignored = tuple([f"{RUNTIME_DIR}/{name}" for name in PODMANS] + [f"{root}/volumes/" for root in STATE_ROOTS]
+                        + [f"{directory}/{SECCOMP_CACHE}" for directory in (RUNTIME_DIR / "crun", "/run/crun")])
         files = {path for top in SEEN for path in files_beneath(top) if not path.startswith(ignored)}
         return {"process": {re.sub(r"\[.*", "", name): name for name in processes("") if not is_no_business_of_ours(name)},
                 "mount": set(mounts), "cgroup": cgroups(), "file": files | files_beneath(BOX)}
@@ -358,7 +361,7 @@ class Twin:
         for path in sorted(cgroups() - self.before["cgroup"], reverse=True):
             os.rmdir(path)
         state = RUNTIME_DIR / os.path.basename(self.side.base)
-        for name in os.listdir(state) if state.exists() else []:
+        for name in set(os.listdir(state)) - {SECCOMP_CACHE} if state.exists() else []:
             subprocess.run([self.side.base, "delete", "-f", name], env=self.environment, capture_output=True)
             shutil.rmtree(state / name, ignore_errors=True)
 
@@ -388,7 +391,11 @@ def play(scenario, podmans=False, sides=SIDES):
         for volume in own_volumes():
             shutil.rmtree(volume)
         twin = Twin(side)
-        scenario.play(twin)
+        try:
+            scenario.play(twin)
+        except Exception as error:
+            raise AssertionError(f"{side.name}: {type(error).__name__}: {error}\n"
+                                 + until_then(first, twin.notes, side.name)) from error
         if podmans:
             twin.sort_mounts()
         if first is None:
@@ -403,8 +410,18 @@ def play(scenario, podmans=False, sides=SIDES):
             assert not own_volumes()
 
 
+def lines_of(notes):
+    return [line for what, value in notes for line in (f"## {what}", *value.splitlines())]
+
+
+def until_then(first, notes, name):
+    """What a scenario that did not come to its end noted, beside what the first side did until there."""
+    if first is None:
+        return "\n".join(lines_of(notes))
+    return "\n".join(difflib.unified_diff(lines_of(first[:len(notes) + 1]), lines_of(notes), "crun", name, n=1000, lineterm=""))
+
+
 def compare(plain, shimmed, name):
-    texts = [[line for what, value in notes for line in (f"## {what}", *value.splitlines())]
-             for notes in (plain, shimmed)]
+    texts = [lines_of(notes) for notes in (plain, shimmed)]
     if texts[0] != texts[1]:
         raise AssertionError("\n".join(difflib.unified_diff(*texts, "crun", name, n=4, lineterm="")))
