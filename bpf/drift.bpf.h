@@ -133,6 +133,8 @@ static __always_inline long uring_result(struct bpf_raw_tracepoint_args *ctx)
     return (__s32)ctx->args[3];
 }
 
+/* In 7.2 (not 6.18) programs at tracepoints can be preempted, and are left out of what comes meanwhile: function.bpf.h. */
+
 /* In 7.2 (not 6.18) what io_uring's requests name files by is a struct with the same pointer in it. */
 struct delayed_filename___7_2 {
     struct filename *__incomplete_filename;

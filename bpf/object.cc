@@ -19,6 +19,7 @@
 #include "base/kernel_floor.h"
 #include "bpf/fit_kernel.h"
 #include "bpf/floor_object.h"
+#include "bpf/functions.h"
 #include "bpf/hooks.h"
 #include "spoor.skel.h"
 
@@ -119,6 +120,7 @@ Result<Object> open_object(const TracerLimits& limits) {
                                                            static_cast<uint32_t>(processors));
     const std::unique_ptr<btf, void (*)(btf*)> types(btf__load_vmlinux_btf(), btf__free);
     fit_io_uring(skeleton, types.get());
+    if (*level == KernelLevel::full) choose_functions(skeleton, types.get());
     SPOOR_TRY(choose_hooks(skeleton, types.get(), limits.family, *level == KernelLevel::full));
     return owner;
 }
@@ -130,6 +132,13 @@ Status load_object(spoor_bpf* skeleton) {
         return failure;
     }
     forget_file(*skeleton->skeleton);
+    return {};
+}
+
+Status attach_object(spoor_bpf* skeleton) {
+    SPOOR_TRY(attach_to_functions(skeleton));
+    if (int error = spoor_bpf__attach(skeleton); error != 0)
+        return errno_error("attach the BPF programs", -error);
     return {};
 }
 

@@ -172,8 +172,7 @@ struct Tracer::State {
             pins->clear();  // what a failed detach may have left
             SPOOR_TRY(pin_maps(skeleton->obj, *pins));
         }
-        if (int error = spoor_bpf__attach(skeleton); error != 0)
-            return errno_error("attach the BPF programs", -error);
+        SPOOR_TRY(attach_object(skeleton));
         attached = true;
         if (!pins) return {};
         SPOOR_TRY(pin_links(skeleton->skeleton, *pins));
