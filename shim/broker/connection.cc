@@ -29,31 +29,15 @@ Received receive(int socket) {
     Received received;
     // Room for one byte more than a message has, to see that a longer one was cut.
     char buffer[sizeof(RequestMessage) + 1];
-    iovec part{buffer, sizeof buffer};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * arm_descriptors)];
-    msghdr header{};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    header.msg_control = control;
-    header.msg_controllen = sizeof control;
-    ssize_t size = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    if (size <= 0) {
-        const bool nothing = size < 0 && (errno == EAGAIN || errno == EINTR);
+    auto packet = receive_with_descriptors(socket, buffer, sizeof buffer, arm_descriptors);
+    if (packet.size <= 0) {
+        const bool nothing = packet.size < 0 && (errno == EAGAIN || errno == EINTR);
         received.state = nothing ? Received::State::nothing : Received::State::closed;
         return received;
     }
-    for (cmsghdr* part_header = CMSG_FIRSTHDR(&header); part_header;
-         part_header = CMSG_NXTHDR(&header, part_header)) {
-        if (part_header->cmsg_level != SOL_SOCKET || part_header->cmsg_type != SCM_RIGHTS) continue;
-        size_t count = (part_header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < count; ++i) {
-            int fd = -1;
-            std::memcpy(&fd, CMSG_DATA(part_header) + i * sizeof(int), sizeof fd);
-            received.fds.emplace_back(fd);
-        }
-    }
-    received.request = parse_request(std::as_bytes(std::span(buffer, static_cast<size_t>(size))),
-                                     received.fds.size(), (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0);
+    received.fds = std::move(packet.descriptors);
+    received.request = parse_request(std::as_bytes(std::span(buffer, static_cast<size_t>(packet.size))),
+                                     received.fds.size(), packet.cut);
     return received;
 }
 
