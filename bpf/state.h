@@ -16,7 +16,7 @@
  * - the maps `scopes`, `sessions`, `processes`, `owners` and `rings`, hashes by these names, and their keys;
  * - in their values the fields that are here now, where they are. More may be added, at the end.
  * Of the other maps nothing is asked. */
-#define SPOOR_STATE_VERSION 7
+#define SPOOR_STATE_VERSION 8
 #ifdef SPOOR_TEST_NEXT_RELEASE /* tests/broker: another version, whose values have grown */
 #undef SPOOR_STATE_VERSION
 #define SPOOR_STATE_VERSION 2001

@@ -1,11 +1,14 @@
 """What the programs keep of a session is its own: a tenant that floods its tables has its own trail less exact, or
 incomplete, and nobody else's."""
 
+import json
 import os
+import subprocess
 from pathlib import Path
 
 import peer
 import pytest
+from test_pins import broker, eventually  # noqa: F401 (a fixture)
 from test_tenants import ALICE, BOB, Traced, rule, spoord  # noqa: F401 (a fixture)
 
 HERE = Path(__file__).parent
@@ -59,3 +62,30 @@ def test_closed_files_make_room(spoord, box, files):  # noqa: F811
     last = alice.peer.ask(peer.request(peer.DISARM))
     assert not any(last.lost), last.lost
     assert flags_of(alice, READ, files["alices"]) == [0]
+
+
+def test_what_an_ended_session_left_is_removed(broker, box, files):  # noqa: F811
+    """Requests whose session ends before them: nobody sees their end."""
+    broker.start()
+    os.mkfifo(files["other"].with_name("nobody_writes"))
+    # A box that is made later would keep the connection open.
+    alice, other, client, count = box(), box(), broker.connect(), 50
+    assert client.arm(alice.fd, alice.pidfd, 1 << 20).code == peer.OK
+
+    def under_way():
+        pin = broker.own_directory() / "map_uring_requests"
+        dump = subprocess.run(["bpftool", "--json", "map", "dump", "pinned", pin], check=True, capture_output=True)
+        return len(json.loads(dump.stdout))
+
+    alice.begin(f"exec /usr/bin/python3 -B {HERE}/uring_flood.py {files['other'].with_name('nobody_writes')} {count} "
+                f"{files['begun']} {files['go_on']}")
+    files["begun"].read_text()
+    assert under_way() == count
+    # Another session keeps the maps.
+    quiet = broker.connect()
+    assert quiet.arm(other.fd, other.pidfd).code == peer.OK
+    assert client.ask(peer.request(peer.DISARM)).code == peer.OK
+    client.close()
+    eventually(lambda: under_way() == 0, "the requests are there")
+    files["go_on"].write_text("x")
+    assert alice.wait() == 0

@@ -1,6 +1,7 @@
 """Opens FIFO, which nobody writes to, COUNT times by io_uring, and ends: none of the requests ever comes back.
+Before it ends it tells the fifo BEGUN, if that is named, and waits until GO_ON is closed by somebody who has written to it.
 
-Usage: uring_flood.py FIFO COUNT
+Usage: uring_flood.py FIFO COUNT [BEGUN GO_ON]
 """
 
 import ctypes
@@ -8,6 +9,7 @@ import mmap
 import os
 import struct
 import sys
+from pathlib import Path
 
 SETUP, ENTER, REGISTER = 425, 426, 427
 REGISTER_MAX_WORKERS = 19
@@ -40,6 +42,9 @@ def main():
     struct.pack_into("=I", queue, tail, count)
     submitted = call(ENTER, ctypes.c_uint(ring), ctypes.c_uint(count), ctypes.c_uint(0), ctypes.c_uint(0), None, ctypes.c_size_t(0))
     assert submitted == count, submitted
+    if len(sys.argv) > 3:
+        Path(sys.argv[3]).write_text("x")
+        Path(sys.argv[4]).read_text()
 
 
 main()
