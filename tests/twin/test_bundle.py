@@ -84,9 +84,10 @@ def standard_input(t):
 
 @scenario(sessions=0)
 def no_standard_descriptors(t):
-    t.bundle()
-    for closed in ("<&-", ">&-", "<&- >&- 2>&-"):
-        t.shell(f"runtime run -b bundle twin {closed}")
+    # Who dies here calls no hook that waits for the recorder, and of a root file system that two share nothing is removed.
+    for name, closed in (("first", "<&-"), ("second", ">&-"), ("third", "<&- >&- 2>&-")):
+        t.bundle(name=name)
+        t.shell(f"runtime run -b {name} twin {closed}")
 
 
 @scenario(sessions=2)
