@@ -111,9 +111,9 @@ Result<Object> open_object(const TracerLimits& limits) {
         return errno_error("getrandom");
     skeleton->rodata->hash_seed_a = seeds[0];
     skeleton->rodata->hash_seed_b = seeds[1];
-    bpf_map__set_max_entries(skeleton->maps.processes,
-                             limits.processes != 0 ? limits.processes : processes_of_machine());
-    bpf_map__set_max_entries(skeleton->maps.open_files, limits.open_files);
+    const uint32_t processes = limits.processes != 0 ? limits.processes : processes_of_machine();
+    for (bpf_map* map : {skeleton->maps.processes, skeleton->maps.entry_bases, skeleton->maps.notes})
+        bpf_map__set_max_entries(map, processes);
     int processors = libbpf_num_possible_cpus();
     if (processors < 1) return errno_error("count the processors", -processors);
     bpf_map__set_max_entries(skeleton->maps.scratches, bpf_map__max_entries(skeleton->maps.scratches) *

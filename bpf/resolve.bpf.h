@@ -38,6 +38,7 @@ static __noinline int note_object(const struct spoor_process *process, __u64 mou
     if (inode && is_kernel_internal(inode))
         scratch->flags = (scratch->flags & ~SPOOR_F_UNREACHABLE) | SPOOR_F_MEMORY;
     note = (struct note *)&scratch->bytes[NOTE_OFFSET];
+    note->session = scratch->who.session;
     note->call = call_key();
     note->length = BASE_END - scratch->base_start;
     note->flags = scratch->flags;

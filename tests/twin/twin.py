@@ -101,6 +101,7 @@ CHOSEN = (
     (re.compile(r"\b(buildah|podman)\d+"), r"\1<number>"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( ?(Z|[+-]\d\d:?\d\d( \w+)?))?"), "<time>"),
     (re.compile(r'("pid" ?: ?|\bpid=)[1-9]\d*'), r"\1<pid>"),
+    (re.compile(r"(?m)^(\w+: line \d+: +)\d+ "), r"\1<pid> "),  # bash, of who died by a signal
     # Podman puts the name under which the runtime is registered before its words.
     (re.compile(r"\bspoor: "), "crun: "),
     # And quotes the command that failed.
