@@ -13,26 +13,6 @@ int at_sys_exit(struct pt_regs *ctx)
     return call_ended(current_registers(), second_parameter(ctx));
 }
 
-/* That one is left out while somebody on this processor has been interrupted in a bpf(2) call on a map; this one, at the
- * tracepoint in the function, is not then. How often it has stood in tells how often nobody did (left_out.cc). */
-extern const int bpf_prog_active __ksym __weak;
-__u64 calls_caught;
-
-SEC("?tp_btf/sys_exit")
-int BPF_PROG(catches_sys_exit, struct pt_regs *regs, long result)
-{
-#ifndef SPOOR_FLOOR
-    const int *active = bpf_this_cpu_ptr(&bpf_prog_active);
-
-    if (!*active)
-        return 0;
-    __sync_fetch_and_add(&calls_caught, 1);
-    return call_ended(regs, result);
-#else
-    return 0;
-#endif
-}
-
 /* The calls themselves of which something is noted at their entry. */
 SEC("?kprobe.multi")
 int at_sys_enter(struct pt_regs *ctx)
@@ -60,4 +40,49 @@ SEC("?kprobe.multi")
 int at_exit(struct pt_regs *ctx)
 {
     return exiting((struct task_struct *)first_parameter(ctx));
+}
+
+/* Those are left out while somebody on this processor has been interrupted in a bpf(2) call on a map; these, at the tracepoints,
+ * are not then. How often they have stood in tells how often nobody did (left_out.cc). */
+extern const int bpf_prog_active __ksym __weak;
+struct {
+    __u64 calls, forks, execs, exits;
+} caught;
+
+#ifdef SPOOR_FLOOR
+static __always_inline bool catches(__u64 *count) { return false; }
+#else
+static __always_inline bool catches(__u64 *count)
+{
+    const int *active = bpf_this_cpu_ptr(&bpf_prog_active);
+
+    if (!*active)
+        return false;
+    __sync_fetch_and_add(count, 1);
+    return true;
+}
+#endif
+
+SEC("?tp_btf/sys_exit")
+int BPF_PROG(catches_sys_exit, struct pt_regs *regs, long result)
+{
+    return catches(&caught.calls) ? call_ended(regs, result) : 0;
+}
+
+SEC("?tp_btf/sched_process_fork")
+int BPF_PROG(catches_fork, struct task_struct *parent, struct task_struct *child)
+{
+    return catches(&caught.forks) ? forked(parent, child) : 0;
+}
+
+SEC("?tp_btf/sched_process_exec")
+int BPF_PROG(catches_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+    return catches(&caught.execs) ? executed(task, bprm) : 0;
+}
+
+SEC("?tp_btf/sched_process_exit")
+int BPF_PROG(catches_exit, struct task_struct *task)
+{
+    return catches(&caught.exits) ? exiting(task) : 0;
 }

@@ -76,7 +76,9 @@ void choose_functions(spoor_bpf* skeleton, const btf* types) {
         bpf_program__set_autoload(place.at_tracepoint, false);
         bpf_program__set_autoload(place.at_function, true);
     }
-    bpf_program__set_autoload(skeleton->progs.catches_sys_exit, true);
+    for (bpf_program* catcher : {skeleton->progs.catches_sys_exit, skeleton->progs.catches_fork,
+                                 skeleton->progs.catches_exec, skeleton->progs.catches_exit})
+        bpf_program__set_autoload(catcher, true);
 }
 
 Status attach_to_functions(spoor_bpf* skeleton) {

@@ -4,6 +4,7 @@
 #include <bpf/libbpf.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "bpf/object.h"
 #include "spoor.skel.h"
@@ -11,11 +12,26 @@
 namespace spoor::bpf {
 namespace {
 
-// Of `runs` of the program at the function that it was left out of, those that the one behind it has not
-// caught.
-uint64_t uncaught(const spoor_bpf* skeleton, uint64_t runs) {
-    const uint64_t caught = __atomic_load_n(&skeleton->bss->calls_caught, __ATOMIC_RELAXED);
-    return runs > caught ? runs - caught : 0;
+// Of `missed` runs of a program at a function those that the one at the tracepoint has not caught; nullopt:
+// `program` is such a one.
+std::optional<uint64_t> uncaught(const spoor_bpf* skeleton, const bpf_program* program, uint64_t missed) {
+    const auto& programs = skeleton->progs;
+    const auto& caught = skeleton->bss->caught;
+    const struct {
+        const bpf_program *at_function, *catcher;
+        const __u64& caught;
+    } pairs[] = {
+        {programs.at_sys_exit, programs.catches_sys_exit, caught.calls},
+        {programs.at_fork, programs.catches_fork, caught.forks},
+        {programs.at_exec, programs.catches_exec, caught.execs},
+        {programs.at_exit, programs.catches_exit, caught.exits},
+    };
+    for (const auto& pair : pairs) {
+        if (program == pair.catcher) return std::nullopt;
+        const uint64_t stood_in = __atomic_load_n(&pair.caught, __ATOMIC_RELAXED);
+        if (program == pair.at_function) return missed > stood_in ? missed - stood_in : 0;
+    }
+    return missed;
 }
 
 // Programs in functions (fentry, LSM) are not asked: they note names, and without a note a name is told as it
@@ -25,14 +41,11 @@ uint64_t all_left_out(const spoor_bpf* skeleton) {
     const bpf_object_skeleton& programs = *skeleton->skeleton;
     for (int i = 0; i < programs.prog_cnt; ++i) {
         const bpf_program* program = *programs.progs[i].prog;
-        if (!bpf_program__autoload(program) || is_in_function(program) ||
-            program == skeleton->progs.catches_sys_exit)
-            continue;
+        if (!bpf_program__autoload(program) || is_in_function(program)) continue;
         bpf_prog_info info{};  // kernels before 5.12 do not fill in what is asked for
         uint32_t size = sizeof info;
         if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size) == 0)
-            runs += program == skeleton->progs.at_sys_exit ? uncaught(skeleton, info.recursion_misses)
-                                                           : info.recursion_misses;
+            runs += uncaught(skeleton, program, info.recursion_misses).value_or(0);
     }
     return runs;
 }
