@@ -235,7 +235,7 @@ def test_requests(spoord, box, asked):
 
 def test_a_session_over_its_rate_waits(spoord, box):
     """A refusal of its counters would make a trail incomplete that is not."""
-    rate = 50
+    rate = 25
     broker = spoord(rule("small", ALICE, requests=rate), rule("large", BOB))
     other, mine = Traced(broker, box, BOB), Traced(broker, box, ALICE)
     began = time.monotonic()
