@@ -1,10 +1,13 @@
-// Sending descriptors over a unix socket: SCM_RIGHTS of unix(7).
+// Descriptors over a unix socket: SCM_RIGHTS of unix(7).
 #pragma once
 
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <span>
+#include <vector>
+
+#include "base/unique_fd.h"
 
 namespace spoor {
 
@@ -15,5 +18,16 @@ inline constexpr size_t passed_descriptors_max = 4;
 // sendmsg does, with its errno.
 ssize_t send_with_descriptors(int socket, const void* bytes, size_t size, std::span<const int> descriptors,
                               int flags, const sockaddr_un* to = nullptr);
+
+struct ReceivedPacket {
+    ssize_t size = -1;  // bytes; 0: the peer has closed; -1: errno says why
+    bool cut = false;   // bytes or descriptors did not fit
+    std::vector<UniqueFd> descriptors;
+};
+
+// recvmsg(2) of one packet into `bytes`, without waiting. As the control buffer is aligned, one descriptor
+// more than `descriptors_max` (itself at most passed_descriptors_max) may come; all are owned by the result
+// and closed on exec.
+ReceivedPacket receive_with_descriptors(int socket, void* bytes, size_t room, size_t descriptors_max);
 
 }  // namespace spoor

@@ -12,47 +12,32 @@
 #include "base/path_table.h"
 #include "shim/broker/cgroup_claim.h"
 #include "shim/broker/mode_claim.h"
+#include "shim/broker/request.h"
 #include "shim/broker/tenant.h"
 
 namespace spoor::broker {
 namespace {
 
-constexpr size_t fds_max = 2;  // arm: the cgroup's directory and the init's pidfd
-
 struct Received {
-    RequestMessage message{};
+    enum class State { packet, nothing, closed } state = State::packet;
+    ParsedRequest request;
     std::vector<UniqueFd> fds;
-    bool well_formed = false;
 };
 
-// One message with its descriptors; nullopt: the peer has closed. Descriptors of a malformed
-// message are taken, too, and closed with the result.
-std::optional<Received> receive(int socket) {
+// One packet with its descriptors. Those of a malformed one are taken, too, and closed with the result.
+Received receive(int socket) {
     Received received;
     // Room for one byte more than a message has, to see that a longer one was cut.
     char buffer[sizeof(RequestMessage) + 1];
-    iovec part{buffer, sizeof buffer};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * fds_max)];
-    msghdr header{};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    header.msg_control = control;
-    header.msg_controllen = sizeof control;
-    ssize_t size = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return received;
-    if (size <= 0) return std::nullopt;
-    for (cmsghdr* part_header = CMSG_FIRSTHDR(&header); part_header;
-         part_header = CMSG_NXTHDR(&header, part_header)) {
-        if (part_header->cmsg_level != SOL_SOCKET || part_header->cmsg_type != SCM_RIGHTS) continue;
-        size_t count = (part_header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < count; ++i) {
-            int fd = -1;
-            std::memcpy(&fd, CMSG_DATA(part_header) + i * sizeof(int), sizeof fd);
-            received.fds.emplace_back(fd);
-        }
+    auto packet = receive_with_descriptors(socket, buffer, sizeof buffer, arm_descriptors);
+    if (packet.size <= 0) {
+        const bool nothing = packet.size < 0 && (errno == EAGAIN || errno == EINTR);
+        received.state = nothing ? Received::State::nothing : Received::State::closed;
+        return received;
     }
-    received.well_formed = size == sizeof(RequestMessage) && !(header.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
-    if (received.well_formed) std::memcpy(&received.message, buffer, sizeof received.message);
+    received.fds = std::move(packet.descriptors);
+    received.request = parse_request(std::as_bytes(std::span(buffer, static_cast<size_t>(packet.size))),
+                                     received.fds.size(), packet.cut);
     return received;
 }
 
@@ -61,22 +46,6 @@ bool send_reply(int socket, const ReplyMessage& reply, int fd) {
     // A peer that does not read its answers is dropped, never waited for.
     return send_with_descriptors(socket, &reply, sizeof reply, passed, MSG_NOSIGNAL | MSG_DONTWAIT) ==
            static_cast<ssize_t>(sizeof reply);
-}
-
-// As arm has them; nullopt: not well formed.
-std::optional<std::vector<std::string>> task_keys_of(const RequestMessage& request) {
-    std::vector<std::string> keys;
-    std::string_view rest(request.task_keys, sizeof request.task_keys);
-    while (!rest.empty() && rest.front() != '\0') {
-        size_t end = rest.find('\0');
-        if (end == std::string_view::npos || end > bpf::task_key_bytes_max ||
-            keys.size() == bpf::task_keys_max)
-            return std::nullopt;
-        keys.emplace_back(rest.substr(0, end));
-        rest.remove_prefix(end + 1);
-    }
-    if (rest.find_first_not_of('\0') != std::string_view::npos) return std::nullopt;
-    return keys;
 }
 
 using Token = decltype(bpf::SessionOwner::token);
@@ -88,14 +57,10 @@ Token make_token() {
     return token;
 }
 
-// A running session's recorder may be older than this spoord.
-bool understands(const RequestMessage& message) {
-    if (message.version == version) return true;
-    const auto request = static_cast<Request>(message.request);
-    return message.version >= oldest_session_version && message.version < version &&
-           (request == Request::resume || request == Request::stats || request == Request::grow ||
-            request == Request::renew || request == Request::disarm);
-}
+template <class... F>
+struct Overloaded : F... {
+    using F::operator()...;
+};
 
 Code code_of(const Error& error) {
     switch (error.code) {
@@ -159,66 +124,59 @@ ReplyMessage Connection::refusal(const Overrun& overrun) const {
 }
 
 bool Connection::serve() {
-    auto received = receive(socket_.get());
-    if (!received) return false;
+    const Received received = receive(socket_.get());
+    if (received.state != Received::State::packet) return received.state == Received::State::nothing;
+    const ParsedRequest& request = received.request;
+    const Request kind = request.malformed ? Request{} : request.kind();
+    asked_ = name_of(kind);
+    desk_.asked(kind);
     UniqueFd ring;
-    const RequestMessage& request = received->message;
-    ReplyMessage reply{};
-    bool keep = received->well_formed && request.magic == magic;
-    asked_ = name_of(keep ? static_cast<Request>(request.request) : Request{});
-    desk_.asked(keep ? static_cast<Request>(request.request) : Request{});
-    if (!keep)
-        reply = refusal(Code::bad_request, "malformed request");
-    else if (!understands(request))
-        reply = refusal(Code::bad_version, "this spoord speaks protocol version " + std::to_string(version) +
-                                               ": install spoor and spoord of one release");
-    else
-        reply = answer(request, received->fds, ring);
+    ReplyMessage reply = answer(request, received.fds, ring);
     reply.magic = magic;
-    reply.version = understands(request) ? request.version : version;
+    reply.version = request.version;
     reply.request = request.request;
     reply.abi_version = abi_version_;
-    return send_reply(socket_.get(), reply, ring.get()) && keep;
+    return send_reply(socket_.get(), reply, ring.get()) && !request.malformed;
 }
 
-ReplyMessage Connection::answer(const RequestMessage& request, const std::vector<UniqueFd>& fds,
+ReplyMessage Connection::answer(const ParsedRequest& request, const std::vector<UniqueFd>& fds,
                                 UniqueFd& ring) {
-    ReplyMessage reply{};
-    const bool last = armed_ && static_cast<Request>(request.request) == Request::disarm;
-    // The end of a session is never refused: without its counters no trail is complete.
-    if (!last)
+    const bool last = armed_ && std::holds_alternative<DisarmRequest>(request.what);
+    // The end of a session is never refused: without its counters no trail is complete. And a malformed
+    // request is the connection's last one.
+    if (!last && !request.malformed)
         if (auto allowed = desk_.ledger().request(subject_.tenant); !allowed) return refusal(allowed.error());
-    switch (static_cast<Request>(request.request)) {
-        case Request::hello: {
-            const bpf::Coverage coverage = tracer_.coverage();
-            reply.family = static_cast<uint32_t>(coverage.family);
-            reply.exact_ops = coverage.exact_ops;
-            reply.lexical_ops = coverage.lexical_ops;
-            return reply;
-        }
-        case Request::arm:
-            return arm(request, fds, ring);
-        case Request::grow:
-            return grow(request, ring);
-        case Request::renew:
-        case Request::assign:
-            return change_process(request);
-        case Request::resume:
-            return resume(request, ring);
-        case Request::window:
-            return open_window(ring);
-        case Request::list:
-            return list(request);
-        case Request::stats:
-        case Request::disarm:
-            return counters(static_cast<Request>(request.request));
-    }
-    return refusal(Code::bad_request, "unknown request " + std::to_string(request.request));
+    return std::visit(
+        Overloaded{
+            [&](const RefusedRequest& no) {
+                if (!armed_ && request.kind() == Request::arm) ask_for(request.container);
+                return refusal(no.code, no.text);
+            },
+            [&](const HelloRequest&) { return hello(); },
+            [&](const ArmRequest& arm_request) { return arm(arm_request, request.container, fds, ring); },
+            [&](const StatsRequest&) { return counters(false); },
+            [&](const GrowRequest& grow_request) { return grow(grow_request, ring); },
+            [&](const DisarmRequest&) { return counters(true); },
+            [&](const RenewRequest& process) { return renew(process); },
+            [&](const ResumeRequest& resume_request) { return resume(resume_request, ring); },
+            [&](const ListRequest& list_request) { return list(list_request); },
+            [&](const WindowRequest&) { return open_window(ring); },
+            [&](const AssignRequest& process) { return assign(process); },
+        },
+        request.what);
 }
 
-ReplyMessage Connection::counters(Request request) {
+ReplyMessage Connection::hello() const {
+    const bpf::Coverage coverage = tracer_.coverage();
+    ReplyMessage reply{};
+    reply.family = static_cast<uint32_t>(coverage.family);
+    reply.exact_ops = coverage.exact_ops;
+    reply.lexical_ops = coverage.lexical_ops;
+    return reply;
+}
+
+ReplyMessage Connection::counters(bool last) {
     if (!armed_) return refusal(Code::bad_request, "no session on this connection");
-    const bool last = request == Request::disarm;
     auto counters = last ? tracer_.stop(subject_.session) : tracer_.counters(subject_.session);
     if (last)
         end("disarmed", counters);
@@ -259,19 +217,20 @@ void Connection::count(const spoor_counters& now) {
     counted_ = now;
 }
 
-ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<UniqueFd>& fds,
-                             UniqueFd& ring) {
-    const auto began = std::chrono::steady_clock::now();
-    release_stopped();
-    if (armed_) return refusal(Code::bad_request, "this connection has a session");
-    subject_.container.assign(request.container_id,
-                              ::strnlen(request.container_id, sizeof request.container_id));
+void Connection::ask_for(const std::string& container) {
+    subject_.container = container;
     subject_.cgroup_id = 0;
     subject_.tenant.cgroup.clear();
     subject_.ring_bytes = 0;
     subject_.mode = nullptr;
-    if (fds.size() != fds_max)
-        return refusal(Code::bad_request, "arm takes the cgroup's directory and a pidfd");
+}
+
+ReplyMessage Connection::arm(const ArmRequest& request, const std::string& container,
+                             const std::vector<UniqueFd>& fds, UniqueFd& ring) {
+    const auto began = std::chrono::steady_clock::now();
+    release_stopped();
+    if (armed_) return refusal(Code::bad_request, "this connection has a session");
+    ask_for(container);
     if (auto there = peer_lives(socket_.get(), subject_.peer.pid); !there)
         return refusal(Code::bad_process, there.error().message);
     auto init = pid_of_pidfd(fds[1].get());
@@ -292,13 +251,9 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     // somebody else's session.
     if (!place) return refusal(Code::bad_process, "the process is not in the cgroup");
     subject_.tenant.cgroup = place->path;
-    const auto claim = parse_mode_claim(request.pid);
-    if (!claim) return refusal(Code::bad_request, "the modes are malformed");
-    if (*claim) subject_.mode = to_string((*claim)->container);
-    if (const auto why = forbidden_by(desk_.ledger().rule_for(subject_.tenant), *claim))
+    if (request.modes) subject_.mode = to_string(request.modes->container);
+    if (const auto why = forbidden_by(desk_.ledger().rule_for(subject_.tenant), request.modes))
         return refusal(Code::mode, *why);
-    auto task_keys = task_keys_of(request);
-    if (!task_keys) return refusal(Code::bad_request, "the task keys are malformed");
     const uint32_t most = std::min(quota_.ring_bytes_max, desk_.ledger().largest_ring(subject_.tenant));
     uint32_t ring_bytes = std::bit_ceil(std::clamp(request.ring_bytes, quota_.ring_bytes_min, most));
     auto holding = desk_.ledger().hold(subject_.tenant, ring_bytes);
@@ -307,9 +262,9 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
     const bpf::SessionOwner owner{subject_.peer.uid, subject_.peer.gid,
                                   tracer_.outlived() ? make_token() : Token{}, subject_.container,
                                   subject_.tenant.cgroup};
-    auto granted = tracer_.arm(*root, *init, sizes, *task_keys, owner);
+    auto granted = tracer_.arm(*root, *init, sizes, request.task_keys, owner);
     if (!granted && granted.error().code == EEXIST && orphans_.supersede(subject_.peer.uid, root->cgroup_id))
-        granted = tracer_.arm(*root, *init, sizes, *task_keys, owner);
+        granted = tracer_.arm(*root, *init, sizes, request.task_keys, owner);
     if (!granted) {
         bool taken = granted.error().code == EEXIST;
         return refusal(taken ? Code::already_traced : Code::unavailable,
@@ -333,9 +288,9 @@ ReplyMessage Connection::arm(const RequestMessage& request, const std::vector<Un
 
 // The token is what shows that this is the recorder that the session was granted to. The cgroup cannot:
 // it may be gone.
-ReplyMessage Connection::resume(const RequestMessage& request, UniqueFd& ring) {
+ReplyMessage Connection::resume(const ResumeRequest& request, UniqueFd& ring) {
     if (armed_ || stopped_) return refusal(Code::bad_request, "this connection has a session");
-    auto session = orphans_.claim(subject_.peer.uid, {request.token[0], request.token[1]});
+    auto session = orphans_.claim(subject_.peer.uid, request.token);
     if (!session) return refusal(Code::no_session, "no session to resume with this token");
     subject_.container = session->owner.container_id;
     subject_.cgroup_id = session->cgroup_id;
@@ -358,9 +313,9 @@ ReplyMessage Connection::resume(const RequestMessage& request, UniqueFd& ring) {
     return reply;
 }
 
-ReplyMessage Connection::list(const RequestMessage& request) const {
+ReplyMessage Connection::list(const ListRequest& request) const {
     ReplyMessage reply{};
-    const auto* next = desk_.next_running(request.start_ns, subject_.peer.uid);
+    const auto* next = desk_.next_running(request.after, subject_.peer.uid);
     if (next == nullptr) return reply;
     reply.exact_ops = next->first;
     reply.lexical_ops = next->second.uid;
@@ -391,12 +346,14 @@ ReplyMessage about_process(const Status& done) {
 }  // namespace
 
 // The tracer checks that the process is one of this session: no tenant reaches another's.
-ReplyMessage Connection::change_process(const RequestMessage& request) {
+ReplyMessage Connection::renew(const RenewRequest& process) {
     if (!armed_) return refusal(Code::bad_request, "no session on this connection");
-    return about_process(
-        static_cast<Request>(request.request) == Request::renew
-            ? tracer_.renew(subject_.session, request.pid, request.start_ns)
-            : tracer_.assign(subject_.session, request.pid, request.start_ns, request.ring_bytes));
+    return about_process(tracer_.renew(subject_.session, process.pid, process.start_ns));
+}
+
+ReplyMessage Connection::assign(const AssignRequest& process) {
+    if (!armed_) return refusal(Code::bad_request, "no session on this connection");
+    return about_process(tracer_.assign(subject_.session, process.pid, process.start_ns, process.refusal));
 }
 
 ReplyMessage Connection::open_window(UniqueFd& window) {
@@ -414,7 +371,7 @@ ReplyMessage Connection::open_window(UniqueFd& window) {
     return {};
 }
 
-ReplyMessage Connection::grow(const RequestMessage& request, UniqueFd& ring) {
+ReplyMessage Connection::grow(const GrowRequest& request, UniqueFd& ring) {
     if (!armed_) return refusal(Code::bad_request, "no session on this connection");
     const uint32_t before = subject_.ring_bytes;
     if (request.ring_bytes <= before || request.ring_bytes > quota_.ring_bytes_max ||

@@ -13,6 +13,7 @@
 #include "bpf/tracer.h"
 #include "shim/broker/desk.h"
 #include "shim/broker/orphans.h"
+#include "shim/broker/request.h"
 #include "shim/ipc/broker_protocol.h"
 
 namespace spoor::broker {
@@ -54,14 +55,19 @@ public:
     static void turn_away(int socket, const std::string& text);
 
 private:
-    ReplyMessage answer(const RequestMessage& request, const std::vector<UniqueFd>& fds, UniqueFd& ring);
-    ReplyMessage arm(const RequestMessage& request, const std::vector<UniqueFd>& fds, UniqueFd& ring);
-    ReplyMessage change_process(const RequestMessage& request);
+    ReplyMessage answer(const ParsedRequest& request, const std::vector<UniqueFd>& fds, UniqueFd& ring);
+    [[nodiscard]] ReplyMessage hello() const;
+    ReplyMessage arm(const ArmRequest& request, const std::string& container,
+                     const std::vector<UniqueFd>& fds, UniqueFd& ring);
+    ReplyMessage renew(const RenewRequest& process);
+    ReplyMessage assign(const AssignRequest& process);
     ReplyMessage open_window(UniqueFd& window);
-    ReplyMessage grow(const RequestMessage& request, UniqueFd& ring);
-    ReplyMessage resume(const RequestMessage& request, UniqueFd& ring);
-    [[nodiscard]] ReplyMessage list(const RequestMessage& request) const;
-    ReplyMessage counters(Request request);
+    ReplyMessage grow(const GrowRequest& request, UniqueFd& ring);
+    ReplyMessage resume(const ResumeRequest& request, UniqueFd& ring);
+    [[nodiscard]] ReplyMessage list(const ListRequest& request) const;
+    ReplyMessage counters(bool last);
+    // The audit log's subject becomes this container; for a connection without a session.
+    void ask_for(const std::string& container);
     void release_stopped();
     void end(const char* why, const Result<spoor_counters>& last);
     void count(const spoor_counters& now);

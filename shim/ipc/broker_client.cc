@@ -174,27 +174,11 @@ Result<Client::Reply> Client::exchange(const RequestMessage& request, const int 
 
 Result<Client::Reply> Client::receive(Request request) {
     Reply reply{};
-    iovec part{&reply.message, sizeof reply.message};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr header{};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    header.msg_control = control;
-    header.msg_controllen = sizeof control;
-    ssize_t size = ::recvmsg(socket_.get(), &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    if (size < 0) return errno_error("read spoord's answer");
-    for (cmsghdr* rights = CMSG_FIRSTHDR(&header); rights; rights = CMSG_NXTHDR(&header, rights)) {
-        if (rights->cmsg_level != SOL_SOCKET || rights->cmsg_type != SCM_RIGHTS) continue;
-        // The padding of the buffer has room for a second descriptor; it must not leak.
-        for (size_t i = 0; CMSG_LEN((i + 1) * sizeof(int)) <= rights->cmsg_len; ++i) {
-            int fd = -1;
-            std::memcpy(&fd, CMSG_DATA(rights) + i * sizeof fd, sizeof fd);
-            reply.fd.reset(fd);
-        }
-    }
-    if (size == 0) return errno_error("ask spoord", ECONNRESET);
-    const bool whole =
-        size == static_cast<ssize_t>(sizeof reply.message) && !(header.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
+    auto packet = receive_with_descriptors(socket_.get(), &reply.message, sizeof reply.message, 1);
+    if (packet.size < 0) return errno_error("read spoord's answer");
+    if (!packet.descriptors.empty()) reply.fd = std::move(packet.descriptors.front());
+    if (packet.size == 0) return errno_error("ask spoord", ECONNRESET);
+    const bool whole = packet.size == static_cast<ssize_t>(sizeof reply.message) && !packet.cut;
     // Who is turned away gets the answer to hello, whatever it was about to ask.
     const bool turned_away = reply.message.request == static_cast<uint16_t>(Request::hello) &&
                              reply.message.code == static_cast<int32_t>(Code::quota);

@@ -64,6 +64,12 @@ def test_arm_takes_exactly_two_descriptors(connect, box):
         assert reply is None or reply.code == peer.BAD_REQUEST
 
 
+def test_no_other_request_takes_any(connect, box):
+    container = box()
+    reply = connect().ask(peer.request(peer.HELLO), [container.fd])
+    assert reply.code == peer.BAD_REQUEST and "only arm" in reply.text
+
+
 def test_what_is_no_cgroup(connect, box, tmp_path):
     container = box()
     plain = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)

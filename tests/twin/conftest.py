@@ -9,9 +9,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
 import twin  # noqa: E402
-from harness import PROGRAMS, Podman  # noqa: E402
+from harness import PROGRAMS, ROOTFUL, Podman  # noqa: E402
 
-collect_ignore = [] if twin.SYSTEMD else ["test_systemd.py"]
+collect_ignore = [*([] if twin.SYSTEMD else ["test_systemd.py"]), *([] if ROOTFUL else ["test_operator.py"])]
 APPLETS = "sh ls cat echo true false id kill sleep ps mkdir touch env seq head tail setsid wc sort tty stty".split()
 
 

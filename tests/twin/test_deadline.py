@@ -223,6 +223,24 @@ def test_a_runtime_that_calls_no_such_hook(choice, tmp_path):
     check(lambda _: f"runtime: {program}\n", choice, "calls no createRuntime hook")
 
 
+@pytest.mark.parametrize("features", ["echo '{\"hooks\": [\"prestart\", \"createRuntime\"]}'; exit", "exit 64"], ids=["told", "none"])
+def test_a_runtime_of_another_name(features, tmp_path):
+    """youki, say: traced if its `features` have the hook, or if it knows no such verb; told of it by a copy of the bundle."""
+    program = tmp_path / "youki"
+    program.write_text(f'#!/bin/sh\n[ "$1" = features ] && {{ {features}; }}\necho "$@" >>{tmp_path}/calls\nexec /usr/bin/crun "$@"\n')
+    program.chmod(0o755)
+    for volume in twin.own_volumes():
+        twin.shutil.rmtree(volume)
+    t = Alone(f"on_unavailable: refuse\nruntime: {program}\n", deadline="60s")
+    t.bundle(["/bin/sh", "-c", "echo it runs; exit 3"])
+    t.before = t._look()
+    done = t.run()
+    assert (done.returncode, done.stdout, done.stderr) == (3, "it runs\n", "")
+    assert "/alone/bundle" in (tmp_path / "calls").read_text()
+    twin.check_trails(1)
+    nothing_is_left(t)
+
+
 @pytest.mark.parametrize("runtime", ["/nonexistent/runtime", "/etc/passwd", "/tmp", "crun"])
 def test_a_runtime_that_is_none(runtime):
     """Whatever may be unavailable: without it there is nothing to run."""

@@ -226,12 +226,12 @@ def build_content(t):
     t.podman("rmi", "made", quiet=True)
 
 
-@scenario()
-def ready(t):
+def notified(t, who, command):
+    """What comes to NOTIFY_SOCKET until Podman has said that it is ready."""
     heard = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(t.box / "notify"))
-        listener.settimeout(10 * PATIENCE)
+        listener.settimeout(30 * PATIENCE)
 
         def listen():
             while not any(line.startswith("READY") for line in heard):
@@ -239,11 +239,22 @@ def ready(t):
 
         listening = threading.Thread(target=listen)
         listening.start()
-        t.podman("run", "-d", "--name=twin", "--network=none", "--sdnotify=container", "twin", "sh", "-c",
-                 "/probe notify; sleep 1000", environment={**t.environment, "NOTIFY_SOCKET": str(t.box / "notify")})
+        t.podman("run", "-d", "--name=twin", "--network=none", f"--sdnotify={who}", "twin", "sh", "-c", command,
+                 environment={**t.environment, "NOTIFY_SOCKET": str(t.box / "notify")})
         listening.join()
     t.note("notified", {line for line in heard if not line.startswith("MAINPID")})  # which comes before it or after
     t.podman("rm", "-f", "-t", "0", "twin")
+
+
+@scenario()
+def ready(t):
+    notified(t, "container", "/probe notify; sleep 1000")
+
+
+@scenario(only="rootless")
+def ready_by_conmon(t):
+    """As soon as the container runs; nobody waits for what is in it."""
+    notified(t, "conmon", "sleep 1000")
 
 
 @scenario()

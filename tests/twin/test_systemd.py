@@ -38,6 +38,17 @@ def life(t):
 
 
 @scenario()
+def health(t):
+    """systemd's timer has Podman run the check, again and again."""
+    t.podman("run", "-d", "--name=twin", "--network=none", "--health-cmd", "echo x >>/checks", "--health-interval=2s", "twin",
+             "sleep", "1000", check=0)
+    checks = ["exec", "twin", "sh", "-c", "wc -l </checks"]
+    until(lambda: t.podman(*checks, quiet=True)[1].strip() not in ("", "0", "1"), "it is checked a second time")
+    until(lambda: t.podman("inspect", "--format", "{{.State.Health.Status}}", "twin", quiet=True)[1] == "healthy\n", "it is healthy")
+    t.podman("rm", "-f", "-t", "0", "twin")
+
+
+@scenario()
 def split(t):
     """Podman divides the unit that it is in: one part for conmon, one for the container."""
     user = "" if ROOTFUL else "--user"

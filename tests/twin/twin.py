@@ -183,8 +183,8 @@ class Twin:
 
     # ------------------------------------------------------------------------- calls of the runtime
 
-    def _run(self, command, what, stdin=b"", environment=None, quiet=False, check=None, **options):
-        done = subprocess.run(command, capture_output="stdout" not in options, timeout=TIMEOUT_S, input=stdin,
+    def _run(self, command, what, stdin=b"", environment=None, quiet=False, check=None, timeout=TIMEOUT_S, **options):
+        done = subprocess.run(command, capture_output="stdout" not in options, timeout=timeout, input=stdin,
                               env=self.environment if environment is None else environment,
                               cwd=options.pop("cwd", self.box), **options)
         out, err = ((stream or b"").decode(errors="replace") for stream in (done.stdout, done.stderr))
@@ -388,7 +388,11 @@ def play(scenario, podmans=False, sides=SIDES):
         for volume in own_volumes():
             shutil.rmtree(volume)
         twin = Twin(side)
-        scenario.play(twin)
+        try:
+            scenario.play(twin)
+        except Exception as error:
+            raise AssertionError(f"{side.name}: {type(error).__name__}: {error}\n"
+                                 + until_then(first, twin.notes, side.name)) from error
         if podmans:
             twin.sort_mounts()
         if first is None:
@@ -403,8 +407,18 @@ def play(scenario, podmans=False, sides=SIDES):
             assert not own_volumes()
 
 
+def lines_of(notes):
+    return [line for what, value in notes for line in (f"## {what}", *value.splitlines())]
+
+
+def until_then(first, notes, name):
+    """What a scenario that did not come to its end noted, beside what the first side did until there."""
+    if first is None:
+        return "\n".join(lines_of(notes))
+    return "\n".join(difflib.unified_diff(lines_of(first[:len(notes) + 1]), lines_of(notes), "crun", name, n=1000, lineterm=""))
+
+
 def compare(plain, shimmed, name):
-    texts = [[line for what, value in notes for line in (f"## {what}", *value.splitlines())]
-             for notes in (plain, shimmed)]
+    texts = [lines_of(notes) for notes in (plain, shimmed)]
     if texts[0] != texts[1]:
         raise AssertionError("\n".join(difflib.unified_diff(*texts, "crun", name, n=4, lineterm="")))

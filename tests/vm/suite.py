@@ -124,11 +124,12 @@ def accept(kernel, results, parts):
     TABLE.write_text(json.dumps(table, indent=1, sort_keys=True) + "\n")
 
 
-def judge(kernel, results, programs, parts, junit):
+def judge(kernel, results, programs, parts, only, junit):
     """Runs the tests over a machine's results; True if all passed. The report is in `junit`."""
     junit.unlink(missing_ok=True)
     environment = {**os.environ, "SPOOR_VM_RESULTS": str(results), "SPOOR_VM_KERNEL": kernel.name,
-                   "SPOOR_VM_PARTS": " ".join(parts), "SPOOR_TEST_PROGRAMS": str(programs),
+                   "SPOOR_VM_PARTS": " ".join(parts), "SPOOR_VM_ONLY": only,
+                   "SPOOR_TEST_PROGRAMS": str(programs),
                    "XDG_RUNTIME_DIR": "/run"}
     suites = {"": HERE / "test_guest.py"} | {part: TESTS / "matrix" for part in MATRIX_PARTS if part in parts}
     good, said = True, []
