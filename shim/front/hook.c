@@ -233,9 +233,7 @@ static int poststop(struct hook *hook)
 			ask(hook->state_dir, "{\"op\":\"finish\"}", finish_deadline_ms, answer, sizeof(answer));
 		if (outcome == timed_out)
 			return 0; /* it goes on writing */
-		/* It ends when the container has ended, as the hook does. */
-		bool gone = outcome == unreachable && lstat(hook->state_dir, &st) != 0;
-		if (!gone && (outcome != answered || !is_success(answer)))
+		if (outcome != answered || !is_success(answer))
 			return leave_to_spoor_runtime(hook, NULL, NULL);
 	}
 	return swept_of_late(hook->state_dir) ? 0 : leave_to_spoor_runtime(hook, "--answer", success);

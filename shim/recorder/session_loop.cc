@@ -14,7 +14,6 @@
 #include "base/files.h"
 #include "base/process.h"
 #include "shim/ipc/private_broker.h"
-#include "shim/recorder/container_cgroup_end.h"
 #include "shim/recorder/container_process.h"
 #include "shim/recorder/outbox.h"
 #include "shim/recorder/own_volumes.h"
@@ -253,14 +252,15 @@ void SessionLoop::on_runtime_ended() {
 void SessionLoop::on_init_ended() {
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, init_.get(), nullptr);
     init_ended_ = true;
-    // So the reports are written while the runtime cleans up: its poststop hook will find less to wait for.
-    if (phase_ == Phase::tracing && cgroup_is_empty(cgroup_.get()))
-        return conclude_when_settled(SessionState::finished);
-    // Others live on in the cgroup. Its end is normally told by a record or by the poststop hook.
+    // Others may live on in the cgroup. Its end is normally told by a record or by the poststop hook.
     cgroup_check_due_ = steady_clock::now() + environment_.cgroup_check_interval;
 }
 
-bool SessionLoop::cgroup_gone() const { return cgroup_ ? cgroup_is_removed(cgroup_.get()) : init_ended_; }
+bool SessionLoop::cgroup_gone() const {
+    if (!cgroup_) return init_ended_;
+    UniqueFd procs(::openat(cgroup_.get(), "cgroup.procs", O_RDONLY | O_CLOEXEC));
+    return !procs && (errno == ENOENT || errno == ENODEV);
+}
 
 void SessionLoop::on_control(int connection) {
     auto request = control_->read(connection);

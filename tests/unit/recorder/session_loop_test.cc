@@ -16,7 +16,6 @@
 #include <optional>
 
 #include "base/files.h"
-#include "shim/recorder/container_cgroup_end.h"
 #include "shim/recorder/own_volumes.h"
 #include "signal/session.h"
 #include "tests/support/temp_dir.h"
@@ -187,12 +186,6 @@ struct SessionLoopTest : ::testing::Test {
         return read_file(job.volume_dir + "/trace/accesses.jsonl", 1 << 20).value_or("");
     }
 
-    UniqueFd cgroup_with(const std::string& events) {
-        const std::string file = root / "cgroup/cgroup.events";
-        const UniqueFd fd(::open(file.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644));
-        EXPECT_TRUE(write_all(fd.get(), events));
-        return open_file(root / "cgroup", O_RDONLY | O_DIRECTORY).value_or(UniqueFd());
-    }
     void emit_exec(uint64_t time_ns = 1000) {
         ASSERT_TRUE(spoord->emit(make_record(head_of(SPOOR_EV_AUX, SPOOR_AUX_CWD, time_ns), "/ws")));
         ASSERT_TRUE(spoord->emit(make_record(head_of(SPOOR_EV_EXEC, 0, time_ns), "/bin/true")));
@@ -439,26 +432,6 @@ TEST_F(SessionLoopTest, OtherProcessesOutliveInit) {
     EXPECT_EQ(session()->state, SessionState::tracing);
     ASSERT_EQ(::unlink((root / "cgroup/cgroup.procs").c_str()), 0);
     EXPECT_TRUE(join());
-    EXPECT_TRUE(session()->complete());
-}
-
-TEST_F(SessionLoopTest, InitsEndIsTheContainersIfNobodyElseIsThere) {
-    environment.cgroup_check_interval = patience * 100;
-    for (const char* events : {"populated 0\nfrozen 0\n", "frozen 0\npopulated 0\n"}) {
-        SCOPED_TRACE(events);
-        EXPECT_TRUE(cgroup_is_empty(cgroup_with(events).get()));
-    }
-    for (const char* events : {"populated 1\nfrozen 0\n", "", "unpopulated 0\n", "populated 01\n"}) {
-        SCOPED_TRACE(events);
-        EXPECT_FALSE(cgroup_is_empty(cgroup_with(events).get()));
-    }
-    EXPECT_TRUE(cgroup_with("populated 0\nfrozen 0\n"));
-    start_spoord();
-    start_and_arm();
-    emit_exec();
-    init.end();
-    EXPECT_TRUE(join()) << "without the hook";
-    EXPECT_EQ(session()->state, SessionState::finished);
     EXPECT_TRUE(session()->complete());
 }
 
