@@ -137,11 +137,12 @@ static __always_inline struct seen_set *seen_set_of(const struct scratch *scratc
     const struct seen_key *key = &scratch->key;
     __u64 session = scratch->who.session;
     struct bpf_map *table = bpf_map_lookup_elem(&seen, &session);
-    __u32 index;
+    __u32 index, before;
 
     if (!table)
         return NULL; /* the session has ended meanwhile */
-    index = (key->a ^ key->b) >> 32 & (table->max_entries - 1);
+    before = SPOOR_OPEN_SETS_OF(table->max_entries);
+    index = before + ((key->a ^ key->b) >> 32 & (table->max_entries - before - 1));
     return bpf_map_lookup_elem(table, &index);
 }
 

@@ -134,8 +134,7 @@ static __noinline int set_script(struct scratch *scratch, struct linux_binprm *b
     return file ? set_file(scratch, file) : -1;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+static __always_inline int executed(struct task_struct *task, struct linux_binprm *bprm)
 {
     __u32 tgid = BPF_CORE_READ(task, tgid);
     struct spoor_process *process = bpf_map_lookup_elem(&processes, &tgid);
@@ -234,4 +233,10 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 out:
     release_scratch(scratch);
     return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+    return executed(task, bprm);
 }

@@ -138,6 +138,8 @@ Status choose_hooks(spoor_bpf* skeleton, const btf* types, std::optional<HookFam
     const bool fentry = !lsm && choose_path_hooks(trial, skeleton, "fentry");
     const bool lookup = takes_lookup(trial, skeleton->progs.fexit_filename_lookup);
     bpf_program__set_autoload(skeleton->progs.fexit_filename_lookup, lookup);
+    bpf_program__set_autoload(skeleton->progs.fexit_filename_lookup_again,
+                              lookup && bpf_program__autoload(skeleton->progs.at_sys_exit));
     if (wanted == HookFamily::fentry && !fentry)
         return Error{ENOTSUP, "this kernel refuses programs at the entry of its functions (fentry)"};
     skeleton->rodata->resolves_names = lsm || fentry || lookup;

@@ -19,11 +19,12 @@ Result<UniqueFd> make_ring(uint32_t bytes) {
 // As struct seen_table in maps.bpf.h.
 Result<UniqueFd> make_seen_table(uint32_t entries) {
     constexpr uint32_t entry_bytes = 16;
+    const uint32_t sets = entries / SPOOR_SEEN_WAYS;
     bpf_map_create_opts options{};
     options.sz = sizeof options;
     options.map_flags = BPF_F_INNER_MAP;
     UniqueFd table(bpf_map_create(BPF_MAP_TYPE_ARRAY, "spoor_seen", sizeof(uint32_t),
-                                  SPOOR_SEEN_WAYS * entry_bytes, entries / SPOOR_SEEN_WAYS, &options));
+                                  SPOOR_SEEN_WAYS * entry_bytes, sets + SPOOR_OPEN_SETS(sets), &options));
     if (!table) return errno_error("create a dedupe table of " + std::to_string(entries) + " entries");
     return table;
 }

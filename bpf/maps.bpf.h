@@ -62,39 +62,27 @@ struct {
 
 /* Which (process instance, operation, object) has been reported: a table a session, so that nobody's
  * accesses push out what was noted of somebody else's. Sets of a few keys, in one of which a key's hash puts
- * it; what a full set gives up is left to chance. That costs one more event, which the consumer drops. */
+ * it; what a full set gives up is left to chance. That costs one more event, which the consumer drops.
+ *
+ * The first sets of the table, one beside four others (SPOOR_OPEN_SETS), are for the session's open files: what has been
+ * reported of one in a process, so that the next read(2) costs no walk, and whether the process has opened it itself. What
+ * is given up there is a file that has been closed, if there is one, and else left to chance: then what the process
+ * opened itself looks inherited. */
 struct seen_key {
     __u64 a;
     __u64 b;
 };
-struct seen_set {
-    struct seen_key keys[SPOOR_SEEN_WAYS]; /* all zero: free */
-};
-struct seen_table {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(map_flags, BPF_F_INNER_MAP); /* tables differ in size */
-    __uint(max_entries, 1); /* a power of two */
-    __uint(key_size, sizeof(__u32)); /* of a map in a map clang 14 does not tell the types */
-    __uint(value_size, sizeof(struct seen_set));
-};
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
-    __uint(max_entries, 4096);
-    __type(key, __u64);
-    __array(values, struct seen_table);
-} seen SEC(".maps");
-
-/* What has been reported of an open file in a process, so that the next read(2) costs no walk.
- * A struct file's address is used again after close: `dentry` and `inode` tell, and every open
- * that we see starts the entry afresh. */
-struct open_key {
-    __u64 file;
+struct open_file {
+    __u64 file; /* address of the struct file, which is used again after close; 0: free */
     __u64 instance;
+    __u64 state; /* enum open_bit beside a hash of file, instance, dentry and inode, which half of another entry does not have */
 };
-struct open_state {
-    __u64 dentry;
-    __u64 inode;
-    __u64 reported; /* enum open_bit */
+#define OPEN_WAYS 5
+struct seen_set {
+    union {
+        struct seen_key keys[SPOOR_SEEN_WAYS]; /* all zero: free */
+        struct open_file files[OPEN_WAYS];
+    };
 };
 enum open_bit {
     OPEN_HERE = 1 << 0, /* this process opened it */
@@ -107,13 +95,21 @@ enum open_bit {
     OPEN_PROBE = 1 << 7,
     OPEN_TRUNCATE = 1 << 8,
     OPEN_READLINK = 1 << 9,
+    OPEN_BITS = (1 << 10) - 1,
+};
+struct seen_table {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_INNER_MAP); /* tables differ in size */
+    __uint(max_entries, 1);
+    __uint(key_size, sizeof(__u32)); /* of a map in a map clang 14 does not tell the types */
+    __uint(value_size, sizeof(struct seen_set));
 };
 struct {
-    __uint(type, BPF_MAP_TYPE_LRU_HASH);
-    __uint(max_entries, 32768); /* loader */
-    __type(key, struct open_key);
-    __type(value, struct open_state);
-} open_files SEC(".maps");
+    __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+    __uint(max_entries, 4096);
+    __type(key, __u64);
+    __array(values, struct seen_table);
+} seen SEC(".maps");
 
 /* What a record says beside its path. */
 struct record {
@@ -221,13 +217,14 @@ struct entry_key {
     __u64 second; /* 1: the base of the second name */
 };
 struct entry_base {
+    __u64 session; /* whose thread it is */
     __u32 length;
     __u32 flags; /* enum spoor_flag */
     char path[SPOOR_BASE_MAX]; /* right-aligned, as in a scratch */
 };
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 4096);
+    __uint(max_entries, 32768); /* loader, as of `processes`: room for all threads that the machine can have */
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __type(key, struct entry_key);
     __type(value, struct entry_base);

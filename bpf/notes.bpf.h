@@ -9,6 +9,7 @@
 const volatile bool resolves_names = false;
 
 struct note {
+    __u64 session; /* whose thread it is */
     __u64 call; /* call_key() */
     __u32 length;
     __u32 flags; /* enum spoor_flag */
@@ -20,7 +21,7 @@ struct note {
 };
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 4096);
+    __uint(max_entries, 32768); /* loader, as of `processes` */
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __type(key, struct entry_key);
     __type(value, struct note);

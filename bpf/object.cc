@@ -19,6 +19,7 @@
 #include "base/kernel_floor.h"
 #include "bpf/fit_kernel.h"
 #include "bpf/floor_object.h"
+#include "bpf/functions.h"
 #include "bpf/hooks.h"
 #include "spoor.skel.h"
 
@@ -110,15 +111,16 @@ Result<Object> open_object(const TracerLimits& limits) {
         return errno_error("getrandom");
     skeleton->rodata->hash_seed_a = seeds[0];
     skeleton->rodata->hash_seed_b = seeds[1];
-    bpf_map__set_max_entries(skeleton->maps.processes,
-                             limits.processes != 0 ? limits.processes : processes_of_machine());
-    bpf_map__set_max_entries(skeleton->maps.open_files, limits.open_files);
+    const uint32_t processes = limits.processes != 0 ? limits.processes : processes_of_machine();
+    for (bpf_map* map : {skeleton->maps.processes, skeleton->maps.entry_bases, skeleton->maps.notes})
+        bpf_map__set_max_entries(map, processes);
     int processors = libbpf_num_possible_cpus();
     if (processors < 1) return errno_error("count the processors", -processors);
     bpf_map__set_max_entries(skeleton->maps.scratches, bpf_map__max_entries(skeleton->maps.scratches) *
                                                            static_cast<uint32_t>(processors));
     const std::unique_ptr<btf, void (*)(btf*)> types(btf__load_vmlinux_btf(), btf__free);
     fit_io_uring(skeleton, types.get());
+    if (*level == KernelLevel::full) choose_functions(skeleton, types.get());
     SPOOR_TRY(choose_hooks(skeleton, types.get(), limits.family, *level == KernelLevel::full));
     return owner;
 }
@@ -130,6 +132,13 @@ Status load_object(spoor_bpf* skeleton) {
         return failure;
     }
     forget_file(*skeleton->skeleton);
+    return {};
+}
+
+Status attach_object(spoor_bpf* skeleton) {
+    SPOOR_TRY(attach_to_functions(skeleton));
+    if (int error = spoor_bpf__attach(skeleton); error != 0)
+        return errno_error("attach the BPF programs", -error);
     return {};
 }
 

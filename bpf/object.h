@@ -27,6 +27,8 @@ using Object = std::unique_ptr<spoor_bpf, ObjectCloser>;
 Result<Object> open_object(const TracerLimits& limits);
 // Has the kernel verify the programs and make the maps.
 Status load_object(spoor_bpf* object);
+// Attaches those programs that are loaded and not attached. On an error some may be.
+Status attach_object(spoor_bpf* object);
 // Detaches one of the programs that are attached, but none that the kernel would not attach a second time.
 // False: there is none (any more).
 bool detach_one(spoor_bpf* object);

@@ -5,17 +5,104 @@
  */
 #pragma once
 
+/* One round of each of hash_step's lanes. */
+static __always_inline __u64 mixed(__u64 hash, __u64 word)
+{
+    hash = (hash ^ word) * 0x9fb21c651e98df25ULL;
+    return hash ^ hash >> 29;
+}
+
+static __always_inline struct seen_set *open_set_of(const struct spoor_process *process, struct file *file)
+{
+    __u64 session = process->session;
+    struct bpf_map *table = bpf_map_lookup_elem(&seen, &session);
+    __u32 index;
+
+    if (!table)
+        return NULL; /* the session has ended meanwhile */
+    index = mixed(mixed(hash_seed_b, process->instance), (__u64)file) >> 32 & (SPOOR_OPEN_SETS_OF(table->max_entries) - 1);
+    return bpf_map_lookup_elem(table, &index);
+}
+
+/* The state of this open file without its bits. */
+static __noinline __u64 open_state(__u64 instance, struct file *file)
+{
+    __u64 hash = mixed(mixed(hash_seed_a, instance), (__u64)file);
+
+    hash = mixed(hash, (__u64)BPF_CORE_READ(file, f_path.dentry));
+    hash = mixed(hash, (__u64)BPF_CORE_READ(file, f_inode));
+    return hash & ~(__u64)OPEN_BITS;
+}
+
+/* What is known of an open file, enum open_bit; 0: nothing. Like those of `seen`, these sets have no lock. */
+static __noinline __u64 known_of(const struct spoor_process *process, struct file *file, __u64 state)
+{
+    struct seen_set *set = open_set_of(process, file);
+    __u64 instance = process->instance;
+
+    if (!set)
+        return 0;
+#pragma unroll
+    for (__u32 i = 0; i < OPEN_WAYS; i++) {
+        volatile struct open_file *one = &set->files[i];
+        __u64 known;
+
+        if (one->file != (__u64)file || one->instance != instance)
+            continue;
+        known = one->state;
+        if ((known & ~(__u64)OPEN_BITS) == state)
+            return known & OPEN_BITS;
+    }
+    return 0;
+}
+
+/* Whether there is nothing to know of it any more: free, closed, or another file by now. */
+static __noinline bool is_over(const struct open_file *one)
+{
+    __u64 file = one->file;
+
+    return !file || is_closed(file) || open_state(one->instance, (struct file *)file) != (one->state & ~(__u64)OPEN_BITS);
+}
+
+/* From now on `state`, bits and all, is what is known of this open file. `opened`: just now, so that whatever was known
+ * of its address is over. */
+static __noinline int know(const struct spoor_process *process, struct file *file, __u64 state, bool opened)
+{
+    struct seen_set *set = open_set_of(process, file);
+    __u32 at = bpf_get_prandom_u32() % OPEN_WAYS;
+    volatile struct open_file *one;
+    bool found = false, room = false;
+
+    if (!set)
+        return 0;
+#pragma unroll
+    for (__u32 i = 0; i < OPEN_WAYS; i++) {
+        one = &set->files[i];
+        if (one->file == (__u64)file && one->instance == process->instance) {
+            if (found)
+                one->file = 0; /* two have come at once */
+            else
+                at = i;
+            found = true;
+        } else if (!found && !room && ((opened && one->file == (__u64)file) || is_over(&set->files[i]))) {
+            at = i;
+            room = true;
+        }
+    }
+    barrier_var(at);
+    if (at >= OPEN_WAYS)
+        return 0; /* cannot be; tells the verifier */
+    one = &set->files[at];
+    one->file = (__u64)file;
+    one->instance = process->instance;
+    one->state = state;
+    return 0;
+}
+
 /* Forgets what was known of this struct file's address: it has just been opened. */
 static __always_inline void start_open_file(const struct spoor_process *process, struct file *file, __u64 reported)
 {
-    struct open_key key = {.file = (__u64)file, .instance = process->instance};
-    struct open_state state = {
-        .dentry = (__u64)BPF_CORE_READ(file, f_path.dentry),
-        .inode = (__u64)BPF_CORE_READ(file, f_inode),
-        .reported = reported,
-    };
-
-    bpf_map_update_elem(&open_files, &key, &state, BPF_ANY);
+    know(process, file, open_state(process->instance, file) | reported, true);
 }
 
 /* What open(2) did; without a file another thread has closed it already. */
@@ -56,42 +143,24 @@ static __noinline int run_open(struct scratch *scratch, struct spoor_process *pr
 static __noinline int run_fd(struct scratch *scratch, struct spoor_process *process,
                              struct file *file, __u32 op, __u32 bit)
 {
-    struct open_key key = {.file = (__u64)file, .instance = process->instance};
-    struct open_state fresh = {}, *state = bpf_map_lookup_elem(&open_files, &key);
-    struct inode *inode = BPF_CORE_READ(file, f_inode);
-    __u32 flags = 0;
+    __u64 state = open_state(process->instance, file), known = known_of(process, file, state);
 
-    fresh.dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
-    fresh.inode = (__u64)inode;
-    if (state && (state->dentry != fresh.dentry || state->inode != fresh.inode))
-        state = NULL;
-    if (!state || !(state->reported & OPEN_HERE))
-        flags |= SPOOR_F_INHERITED;
     set_file(scratch, file);
-    if (emit_access(ref_of(scratch), op, flags, 0))
+    if (emit_access(ref_of(scratch), op, known & OPEN_HERE ? 0 : SPOOR_F_INHERITED, 0))
         return 0;
-    if (state)
-        set_bit(&state->reported, bit);
-    else {
-        fresh.reported = bit;
-        bpf_map_update_elem(&open_files, &key, &fresh, BPF_ANY);
-    }
+    know(process, file, state | known | bit, false);
     return 0;
 }
 
 /* Whether (file, bit) has not been reported: the part of run_fd that every read(2) pays for. */
 static __noinline bool is_news(const struct spoor_process *process, struct file *file, __u32 op, __u32 bit)
 {
-    struct open_key key = {.file = (__u64)file, .instance = process->instance};
-    struct open_state *state;
     struct inode *inode;
     __u32 type;
 
-    inode = BPF_CORE_READ(file, f_inode);
-    state = bpf_map_lookup_elem(&open_files, &key);
-    if (state && (state->reported & bit) && state->inode == (__u64)inode &&
-        state->dentry == (__u64)BPF_CORE_READ(file, f_path.dentry))
+    if (known_of(process, file, open_state(process->instance, file)) & bit)
         return false;
+    inode = BPF_CORE_READ(file, f_inode);
     type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
     if (is_kernel_internal(inode))
         return false;

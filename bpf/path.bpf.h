@@ -217,6 +217,7 @@ static __always_inline void keep_entry_base(struct scratch *scratch, const struc
 {
     struct entry_base *base = (struct entry_base *)&scratch->bytes[ENTRY_BASE_OFFSET];
 
+    base->session = scratch->who.session;
     base->length = BASE_END - scratch->base_start;
     base->flags = scratch->flags;
     bpf_map_update_elem(&entry_bases, key, base, BPF_ANY);

@@ -171,8 +171,7 @@ static __always_inline void emit_plain(struct spoor_process *process, struct rec
     release_scratch(scratch);
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+static __always_inline int forked(struct task_struct *parent, struct task_struct *child)
 {
     __u32 tgid = BPF_CORE_READ(parent, tgid), child_tgid = BPF_CORE_READ(child, tgid);
     struct spoor_process *from = bpf_map_lookup_elem(&processes, &tgid), *process;
@@ -199,8 +198,13 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
     return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_exit, struct task_struct *task)
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+    return forked(parent, child);
+}
+
+static __always_inline int exiting(struct task_struct *task)
 {
     struct signal_struct *signal = BPF_CORE_READ(task, signal);
     __u32 tgid = BPF_CORE_READ(task, tgid);
@@ -224,6 +228,12 @@ int BPF_PROG(on_exit, struct task_struct *task)
     record.time_ns = bpf_ktime_get_boot_ns();
     emit_plain(&last, &record);
     return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+    return exiting(task);
 }
 
 SEC("tp_btf/cgroup_rmdir")

@@ -36,9 +36,12 @@ struct {
 #define NAMES_AT BASE_END
 _Static_assert(8 * SPOOR_PATH_NAMES_MAX <= SPOOR_NAME_MAX && BASE_END % 8 == 0, "the names fit");
 
+/* What of a path a process may be refused: enum spoor_verdict, and how much of it has to be refused for a no. */
+enum question { ASKS_READ = SPOOR_REFUSE_READ, ASKS_WRITE = SPOOR_REFUSE_WRITE, ASKS_ALL = 1 << 2 };
+
 #ifdef SPOOR_FLOOR
 /* The walks take bpf_loop; the loader leaves the programs out. */
-static __always_inline int refused_of(scratch_ref ref) { return 0; }
+static __always_inline int is_refused(scratch_ref ref, __u32 question) { return 0; }
 #else
 struct name_walk {
     struct scratch *scratch;
@@ -101,13 +104,21 @@ static long place_walk_step(__u32 index, struct place_walk *walk)
 #define SLOT_FIELD(window, slot, field)                                                                            \
     spoor_window_u32(window, (slot) * sizeof(struct spoor_refusal_slot) + offsetof(struct spoor_refusal_slot, field))
 
-/* What of the path in the scratch the process is refused: enum spoor_verdict. */
-GLOBAL int refused_of(scratch_ref ref)
+/* A yes is noted among what the session has seen, for the next time: it hangs on nothing but the path, the question, and the
+ * table, whose replacement raises the sequence. For all processes that it holds for, so without their instance. */
+static __always_inline void set_allowed_key(struct scratch *scratch, __u32 question, __u32 sequence)
+{
+    scratch->key.a = scratch->hash_a ^ ((__u64)scratch->who.refusal << 32 | sequence) * 0x2545f4914f6cdd1dULL;
+    scratch->key.b = scratch->hash_b ^ (((__u64)SPOOR_OP_LAST + 1) << 32 | question) * 0x9e3779b97f4a7c15ULL;
+}
+
+/* Whether the process is refused the path in the scratch. */
+GLOBAL int is_refused(scratch_ref ref, __u32 question)
 {
     struct scratch *scratch = scratch_of(ref);
     struct name_walk names = {.scratch = scratch};
     struct place_walk places = {.scratch = scratch};
-    __u32 slot, generation, sequence, table, verdict, zero = 0;
+    __u32 slot, generation, sequence, table, verdict, asked, zero = 0;
     struct refusal_window *window;
     __u64 session;
     void *map;
@@ -127,6 +138,10 @@ GLOBAL int refused_of(scratch_ref ref)
     table = SLOT_FIELD(window->bytes, slot, table);
     if (!table || SLOT_FIELD(window->bytes, slot, generation) != generation)
         return 0;
+    hash_path(ref);
+    set_allowed_key(scratch, question, sequence);
+    if (was_seen(ref))
+        return 0;
 
     names.window = window->bytes;
     names.length = BASE_END - scratch->base_start;
@@ -143,8 +158,8 @@ GLOBAL int refused_of(scratch_ref ref)
     spoor_begin_places(&places.at, window->bytes, table);
     bpf_loop(SPOOR_PATH_NAMES_MAX, place_walk_step, &places, 0);
     verdict = spoor_verdict_here(&places.at, window->bytes) & (SPOOR_REFUSE_READ | SPOOR_REFUSE_WRITE);
-    if (!verdict)
-        return 0;
+    asked = question & (SPOOR_REFUSE_READ | SPOOR_REFUSE_WRITE);
+    verdict = question & ASKS_ALL ? (verdict & asked) == asked : (verdict & asked) != 0;
     /* The table may have been replaced under our feet. The exchange keeps what was read in front of it. */
     __sync_fetch_and_add((__u32 *)&window->bytes[slot * sizeof(struct spoor_refusal_slot) +
                                                  offsetof(struct spoor_refusal_slot, reserved)],
@@ -152,6 +167,8 @@ GLOBAL int refused_of(scratch_ref ref)
     if (SLOT_FIELD(window->bytes, slot, sequence) != sequence ||
         SLOT_FIELD(window->bytes, slot, generation) != generation)
         return 0;
+    if (!verdict)
+        mark_seen(ref);
     return verdict;
 }
 
@@ -172,7 +189,7 @@ static __always_inline int refuse(struct scratch *scratch, const struct spoor_pr
 /* Opening counts as doing. What is opened for reading and writing may yet be only read, or only written. */
 static __noinline int refuse_open(struct spoor_process *process, struct file *file)
 {
-    __u32 mode = (__u32)BPF_CORE_READ(file, f_mode), flags = BPF_CORE_READ(file, f_flags), refused;
+    __u32 mode = (__u32)BPF_CORE_READ(file, f_mode), flags = BPF_CORE_READ(file, f_flags), question, op;
     bool reads = mode & FMODE_IS_READ, truncates = flags & O_TRUNC;
     bool writes = (mode & FMODE_IS_WRITE) || truncates;
     struct inode *inode = BPF_CORE_READ(file, f_inode);
@@ -185,11 +202,15 @@ static __noinline int refuse_open(struct spoor_process *process, struct file *fi
     if (!scratch)
         return 0;
     set_file(scratch, file);
-    refused = is_judged(scratch) ? refused_of(ref_of(scratch)) : 0;
-    if (writes && (refused & SPOOR_REFUSE_WRITE) && (!reads || truncates || (refused & SPOOR_REFUSE_READ)))
-        result = refuse(scratch, process, truncates ? SPOOR_OP_TRUNCATE : SPOOR_OP_WRITE);
-    else if (!writes && (refused & SPOOR_REFUSE_READ))
-        result = refuse(scratch, process, flags & FMODE_IS_EXEC ? SPOOR_OP_EXEC : SPOOR_OP_READ);
+    if (writes) {
+        question = reads && !truncates ? ASKS_READ | ASKS_WRITE | ASKS_ALL : ASKS_WRITE;
+        op = truncates ? SPOOR_OP_TRUNCATE : SPOOR_OP_WRITE;
+    } else {
+        question = ASKS_READ;
+        op = flags & FMODE_IS_EXEC ? SPOOR_OP_EXEC : SPOOR_OP_READ;
+    }
+    if (is_judged(scratch) && is_refused(ref_of(scratch), question))
+        result = refuse(scratch, process, op);
     release_scratch(scratch);
     return result;
 }
@@ -204,7 +225,7 @@ static __noinline int refuse_name(struct spoor_process *process, __u64 mount, st
         return 0;
     clear_path(scratch);
     set_base(ref_of(scratch), mount, address_of(scratch, dentry));
-    if (is_judged(scratch) && (refused_of(ref_of(scratch)) & SPOOR_REFUSE_WRITE))
+    if (is_judged(scratch) && is_refused(ref_of(scratch), ASKS_WRITE))
         result = refuse(scratch, process, op);
     release_scratch(scratch);
     return result;

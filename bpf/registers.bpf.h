@@ -9,6 +9,10 @@
 #include "syscall_numbers.bpf.h"
 
 #if defined(__TARGET_ARCH_x86)
+/* Of a function of the kernel's, at its entry. */
+static __always_inline __u64 first_parameter(const struct pt_regs *regs) { return regs->di; }
+static __always_inline __u64 second_parameter(const struct pt_regs *regs) { return regs->si; }
+
 /* Also after the call has returned. */
 static __always_inline __s32 call_number(struct pt_regs *regs) { return BPF_CORE_READ(regs, orig_ax); }
 
@@ -60,6 +64,15 @@ struct pt_regs___of_arm64 {
     __u64 orig_x0;
     __s32 syscallno;
 } __attribute__((preserve_access_index));
+
+static __always_inline __u64 first_parameter(const struct pt_regs *regs)
+{
+    return ((const struct pt_regs___of_arm64 *)regs)->regs[0];
+}
+static __always_inline __u64 second_parameter(const struct pt_regs *regs)
+{
+    return ((const struct pt_regs___of_arm64 *)regs)->regs[1];
+}
 
 static __always_inline __s32 call_number(struct pt_regs *regs)
 {

@@ -9,7 +9,8 @@
  * calls, at its end (fexit); names that are made, moved or removed from security_path_*, by BPF LSM where that is
  * active and else by fentry. The loader chooses (hooks.h); the sections' '?' means that it has to.
  *
- * These programs can be preempted, and a second task's run is left out meanwhile (fentry): then there is no note.
+ * These programs can be preempted, and a second task's run is left out meanwhile (not by BPF LSM): then there is no note, and
+ * the name is told as it was written.
  */
 #pragma once
 
@@ -37,6 +38,7 @@ static __noinline int note_object(const struct spoor_process *process, __u64 mou
     if (inode && is_kernel_internal(inode))
         scratch->flags = (scratch->flags & ~SPOOR_F_UNREACHABLE) | SPOOR_F_MEMORY;
     note = (struct note *)&scratch->bytes[NOTE_OFFSET];
+    note->session = scratch->who.session;
     note->call = call_key();
     note->length = BASE_END - scratch->base_start;
     note->flags = scratch->flags;
@@ -60,19 +62,40 @@ static __always_inline void note_child(const struct path *dir, struct dentry *de
 }
 
 /* A name that was looked up. A second try after ESTALE may fail; then the first one's note is void. */
+static __always_inline int looked_up(const struct spoor_process *process, const struct path *path, int result)
+{
+    if (result)
+        forget_note(false);
+    else
+        note_object(process, (__u64)BPF_CORE_READ(path, mnt), BPF_CORE_READ(path, dentry), 0);
+    return 0;
+}
+
 SEC("?fexit/filename_lookup")
 int BPF_PROG(fexit_filename_lookup, int dirfd, struct filename *name, unsigned flags, struct path *path,
              struct path *root, int result)
 {
     struct spoor_process *process = current_process();
 
+    return process ? looked_up(process, path, result) : 0;
+}
+
+/* For when that one was left out, because another task was interrupted in it: then this one, where hardly anything happens, is
+ * not. */
+SEC("?fexit/filename_lookup")
+int BPF_PROG(fexit_filename_lookup_again, int dirfd, struct filename *name, unsigned flags, struct path *path,
+             struct path *root, int result)
+{
+    struct spoor_process *process = current_process();
+    struct entry_key key = {.thread = bpf_get_current_pid_tgid()};
+    struct note *note;
+
     if (!process)
         return 0;
-    if (result)
-        forget_note(false);
-    else
-        note_object(process, (__u64)BPF_CORE_READ(path, mnt), BPF_CORE_READ(path, dentry), 0);
-    return 0;
+    note = bpf_map_lookup_elem(&notes, &key);
+    if (!result && note && note->call == call_key() && note->inode == BPF_CORE_READ(path, dentry, d_inode, i_ino))
+        return 0;
+    return looked_up(process, path, result);
 }
 
 /* A program at the LSM hook path_NAME and its twin at the function that calls the hooks. */

@@ -36,5 +36,6 @@
 #include "socket.bpf.h"
 #include "syscall.bpf.h"
 #include "uring.bpf.h"
+#include "function.bpf.h"
 
 char spoor_license[] SEC("license") = "Dual BSD/GPL";

@@ -16,7 +16,7 @@
  * - the maps `scopes`, `sessions`, `processes`, `owners` and `rings`, hashes by these names, and their keys;
  * - in their values the fields that are here now, where they are. More may be added, at the end.
  * Of the other maps nothing is asked. */
-#define SPOOR_STATE_VERSION 6
+#define SPOOR_STATE_VERSION 7
 #ifdef SPOOR_TEST_NEXT_RELEASE /* tests/broker: another version, whose values have grown */
 #undef SPOOR_STATE_VERSION
 #define SPOOR_STATE_VERSION 2001
@@ -80,6 +80,16 @@ struct spoor_owner {
 
 /* Entries that share a set of the table of what has been reported. */
 #define SPOOR_SEEN_WAYS 8
+/* For `sets` of these, a power of two, so many more stand before them, for open files; and how many of them a table of `all`
+ * has. Powers of two as well. */
+#define SPOOR_OPEN_SETS(sets) ((sets) < 4 ? 1 : (sets) / 4)
+#define SPOOR_OPEN_SETS_OF(all) (((all) + 4) / 5)
+
+/* Keys of the map `uring_counts`. */
+enum spoor_uring_count {
+    SPOOR_URING_NOTED = 0,   /* the programs count it, up and down */
+    SPOOR_URING_REMOVED = 1, /* the loader does, up: requests of sessions that have ended */
+};
 
 #define SPOOR_TASK_KEYS_MAX 8
 #define SPOOR_TASK_KEY_WORDS 6

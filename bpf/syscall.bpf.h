@@ -243,8 +243,7 @@ static __noinline int note_base(struct spoor_process *process, int dirfd, const 
     return 0;
 }
 
-SEC("tp_btf/sys_enter")
-int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
+static __always_inline int call_begins(struct pt_regs *regs, long id)
 {
     __u32 tgid = bpf_get_current_pid_tgid() >> 32;
     struct spoor_process *process;
@@ -283,8 +282,13 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
     return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
+SEC("tp_btf/sys_enter")
+int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
+{
+    return call_begins(regs, id);
+}
+
+static __always_inline int call_ended(struct pt_regs *regs, long result)
 {
     __u32 tgid = bpf_get_current_pid_tgid() >> 32;
     struct spoor_process *process = bpf_map_lookup_elem(&processes, &tgid);
@@ -313,4 +317,10 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
     if (has_notes(&plan))
         forget_notes();
     return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_sys_exit, struct pt_regs *regs, long result)
+{
+    return call_ended(regs, result);
 }

@@ -23,6 +23,7 @@
 #include "bpf/packing.h"
 #include "bpf/process_entry.h"
 #include "bpf/state.h"
+#include "bpf/under_way.h"
 #include "spoor.skel.h"
 
 namespace spoor::bpf {
@@ -82,14 +83,10 @@ struct Tracer::State {
 
     [[nodiscard]] SessionMaps maps() const {
         const auto& all = skeleton->maps;
-        return {scopes(), session_map(), bpf_map__fd(all.processes), task_keys(), bpf_map__fd(all.owners),
-                rings(),  seen(),        bpf_map__fd(all.windows)};
+        return {bpf_map__fd(all.scopes),    bpf_map__fd(all.sessions), bpf_map__fd(all.processes),
+                bpf_map__fd(all.task_keys), bpf_map__fd(all.owners),   bpf_map__fd(all.rings),
+                bpf_map__fd(all.seen),      bpf_map__fd(all.windows)};
     }
-    [[nodiscard]] int scopes() const { return bpf_map__fd(skeleton->maps.scopes); }
-    [[nodiscard]] int session_map() const { return bpf_map__fd(skeleton->maps.sessions); }
-    [[nodiscard]] int task_keys() const { return bpf_map__fd(skeleton->maps.task_keys); }
-    [[nodiscard]] int rings() const { return bpf_map__fd(skeleton->maps.rings); }
-    [[nodiscard]] int seen() const { return bpf_map__fd(skeleton->maps.seen); }
 
     // For sessions that have nothing in the maps yet. On an error nothing is left there.
     [[nodiscard]] Status furnish(std::vector<Spare>& fresh, uint32_t ring_bytes) const {
@@ -107,16 +104,17 @@ struct Tracer::State {
             table_fds.push_back({spare.armed.session, tables.back().get()});
             numbers.push_back(spare.armed.session);
         }
-        auto put = put_inner_maps(rings(), ring_fds);
-        if (put) put = put_inner_maps(seen(), table_fds);
+        auto put = put_inner_maps(maps().rings, ring_fds);
+        if (put) put = put_inner_maps(maps().seen, table_fds);
         if (!put) drop(numbers);
         return put;
     }
 
     void drop(const std::vector<uint64_t>& numbers) const {
-        drop_inner_maps(rings(), numbers);
-        drop_inner_maps(seen(), numbers);
-        drop_inner_maps(bpf_map__fd(skeleton->maps.windows), numbers);
+        for (int map : {maps().rings, maps().seen, maps().windows}) drop_inner_maps(map, numbers);
+        forget_under_way(skeleton, [&numbers](uint64_t session) {
+            return std::ranges::find(numbers, session) != numbers.end();
+        });
     }
 
     // A number with a ring and a table in the maps. A spare of the wrong ring is still a wait saved.
@@ -140,7 +138,7 @@ struct Tracer::State {
             SPOOR_TRY(furnish(taken, sizes.ring_bytes));
         } else if (sizes.ring_bytes != limits.ring_bytes) {
             auto ring = make_ring(sizes.ring_bytes);
-            auto placed = ring ? put_inner_maps(rings(), {{taken[0].armed.session, ring->get()}})
+            auto placed = ring ? put_inner_maps(maps().rings, {{taken[0].armed.session, ring->get()}})
                                : Status(ring.error());
             if (!placed) {
                 retire(taken[0].armed.session);
@@ -172,8 +170,7 @@ struct Tracer::State {
             pins->clear();  // what a failed detach may have left
             SPOOR_TRY(pin_maps(skeleton->obj, *pins));
         }
-        if (int error = spoor_bpf__attach(skeleton); error != 0)
-            return errno_error("attach the BPF programs", -error);
+        SPOOR_TRY(attach_object(skeleton));
         attached = true;
         if (!pins) return {};
         SPOOR_TRY(pin_links(skeleton->skeleton, *pins));
@@ -218,6 +215,7 @@ struct Tracer::State {
         next_session = inventory->next_session;
         adopted = std::move(inventory->sessions);
         for (const Adopted& session : adopted) ring_sizes[session.session] = session.sizes.ring_bytes;
+        forget_under_way(skeleton, [this](uint64_t session) { return !ring_sizes.contains(session); });
         sessions = adopted.size();
         attached = true;
         idle_since = Clock::now();
@@ -226,8 +224,8 @@ struct Tracer::State {
 
     void retire(uint64_t session) {
         left_out.end(session);
-        bpf_map_delete_elem(session_map(), &session);
-        bpf_map_delete_elem(task_keys(), &session);
+        bpf_map_delete_elem(maps().sessions, &session);
+        bpf_map_delete_elem(maps().task_keys, &session);
         bpf_map_delete_elem(maps().owners, &session);
         std::lock_guard lock(mutex);
         if (const auto ring = ring_sizes.extract(session); ring && pins)
@@ -375,12 +373,13 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
     Status entered;
     if (bpf_map_update_elem(state_->maps().owners, &session, &whose, BPF_ANY) != 0)
         entered = errno_error("enter the owner");
-    else if (bpf_map_update_elem(state_->session_map(), &session, &entry, BPF_NOEXIST) != 0)
+    else if (bpf_map_update_elem(state_->maps().sessions, &session, &entry, BPF_NOEXIST) != 0)
         entered = errno_error("enter the session");
-    else if (!task_keys.empty() && bpf_map_update_elem(state_->task_keys(), &session, &*keys, BPF_ANY) != 0)
+    else if (!task_keys.empty() &&
+             bpf_map_update_elem(state_->maps().task_keys, &session, &*keys, BPF_ANY) != 0)
         entered = errno_error("enter the task keys");
     // The scope comes after its session: from here on programs act on it.
-    else if (bpf_map_update_elem(state_->scopes(), &key, &session, BPF_NOEXIST) != 0)
+    else if (bpf_map_update_elem(state_->maps().scopes, &key, &session, BPF_NOEXIST) != 0)
         entered = errno_error("enter the cgroup");
     else if (entered = state_->begin(*armed, sizes.ring_bytes); !entered)
         (void)stop_session(state_->maps(), session);

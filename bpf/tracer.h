@@ -37,7 +37,6 @@ inline constexpr size_t task_key_bytes_max = 47;
 struct TracerLimits {
     // Recorded at once, all sessions together. 0: as many as the machine can have, 32768 to 262144.
     uint32_t processes = 0;
-    uint32_t open_files = 32768;
     uint32_t spare_rings = 4;          // held ready, each with a dedupe table, for each size of tables
     uint32_t ring_bytes = 512 * 1024;  // size of a spare ring
     // How long programs stay attached after the last session: attaching them anew takes longer than all
@@ -49,7 +48,7 @@ struct TracerLimits {
 // What a session takes of the kernel's memory.
 struct SessionSizes {
     uint32_t ring_bytes = 512 * 1024;  // a power of two and a multiple of the page size
-    uint32_t seen_entries = 32768;     // of its dedupe table, 16 bytes each: a power of two, at least 8
+    uint32_t seen_entries = 32768;     // of its dedupe table, 20 bytes each: a power of two, at least 8
     bool operator==(const SessionSizes&) const = default;
 };
 

@@ -13,18 +13,50 @@ struct uring_pending {
     char name2[SPOOR_NAME_MAX];
 };
 
-/* Of a session at once, so that one that never lets its requests end has its own left out first. */
+/* Of a session at once, so that one that never lets its requests end has its own left out first. Half of the table is
+ * taken in this way; the other half is given out in shares only, which are there for 1024 sessions: twice as many as a tenant may
+ * have by default. */
 #define URING_REQUESTS_MAX 1024
+#define URING_SHARE 32
+#define URING_TABLE (2 * 1024 * URING_SHARE)
 
 /* Requests under way that name files, by the address of their io_kiocb. Memory is taken only while
  * there are any. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 64 * URING_REQUESTS_MAX);
+    __uint(max_entries, URING_TABLE);
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __type(key, __u64);
     __type(value, struct uring_pending);
 } uring_requests SEC(".maps");
+
+/* How many of these there are: noted and not seen to end, less what the loader has removed (enum spoor_uring_count). */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 2);
+    __type(key, __u32);
+    __type(value, __u64);
+} uring_counts SEC(".maps");
+
+static __always_inline void add_noted(__s64 more)
+{
+    __u32 key = SPOOR_URING_NOTED;
+    __u64 *noted = bpf_map_lookup_elem(&uring_counts, &key);
+
+    if (noted)
+        __sync_fetch_and_add(noted, more);
+}
+
+/* How many requests a session may have noted at this time. */
+static __noinline __u64 uring_requests_most(void)
+{
+    __u32 key = SPOOR_URING_NOTED;
+    __u64 *noted = bpf_map_lookup_elem(&uring_counts, &key), *removed;
+
+    key = SPOOR_URING_REMOVED;
+    removed = bpf_map_lookup_elem(&uring_counts, &key);
+    return noted && removed && *noted - *removed < URING_TABLE / 2 ? URING_REQUESTS_MAX : URING_SHARE;
+}
 
 static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *request)
 {
@@ -148,6 +180,7 @@ static __always_inline void drop_request(__u64 key)
     id = pending->session;
     if (bpf_map_delete_elem(&uring_requests, &key))
         return;
+    add_noted(-1);
     session = bpf_map_lookup_elem(&sessions, &id);
     if (session)
         __sync_fetch_and_add(&session->requests, -1);
@@ -172,7 +205,7 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *request)
     session = bpf_map_lookup_elem(&sessions, &process->session);
     if (!session)
         return 0;
-    if (session->requests >= URING_REQUESTS_MAX) {
+    if (session->requests >= uring_requests_most()) {
         COUNT(process->session, lost_scratch);
         return 0;
     }
@@ -191,8 +224,10 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *request)
         bpf_probe_read_kernel_str(pending->name2, sizeof(pending->name2), (void *)plan.name2);
     if (bpf_map_update_elem(&uring_requests, &key, pending, BPF_ANY))
         COUNT(process->session, lost_scratch);
-    else
+    else {
         __sync_fetch_and_add(&session->requests, 1);
+        add_noted(1);
+    }
     release_scratch(scratch);
     return 0;
 }

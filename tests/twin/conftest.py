@@ -15,6 +15,11 @@ collect_ignore = [*([] if twin.SYSTEMD else ["test_systemd.py"]), *([] if ROOTFU
 APPLETS = "sh ls cat echo true false id kill sleep ps mkdir touch env seq head tail setsid wc sort tty stty".split()
 
 
+def pytest_itemcollected(item):
+    """For -k."""
+    item.extra_keyword_matches.add("rootful" if ROOTFUL else "rootless")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def settings():
     for side in twin.SIDES:

@@ -88,7 +88,8 @@ def root_with_a_long_name(t):
 @pytest.mark.parametrize("name", ["spoor", "/opt/other/name", "runc", ""])
 def test_called_by_another_name(name):
     """The wrapped runtime's name is what it calls itself, whatever its caller calls spoor."""
-    outputs = [subprocess.run([word, "--nosuchoption"], executable=program, capture_output=True, text=True, timeout=20)
+    outputs = [subprocess.run(["bash", "-c", 'exec -a "$0" "$1" --nosuchoption', word, program], capture_output=True, text=True,
+                              timeout=twin.TIMEOUT_S)
                for word, program in ((twin.CRUN, twin.CRUN), (name, f"{twin.BIN}/spoor"))]
     assert outputs[0].stderr.startswith(f"{twin.CRUN}: ")
     assert [(done.returncode, done.stdout, done.stderr) for done in outputs[:1]] == \

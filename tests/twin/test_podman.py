@@ -1,6 +1,7 @@
 """Containers as podman makes them, with spoor in place of crun."""
 
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -111,7 +112,7 @@ def run_on_a_terminal(t):
     t.podman_on_terminal(*RUN, "-it", "twin", "/probe")
 
 
-@scenario(sessions=2)
+@scenario(sessions=None)
 def life(t):
     t.podman("create", "--name=twin", "--network=none", "twin", "/probe", "wait")
     t.podman("init", "twin")
@@ -131,11 +132,14 @@ def life(t):
     t.podman("exec", "twin", "true")
     t.podman("unpause", "twin")
     t.podman("update", "--memory=1g", "twin")
-    t.podman("checkpoint", "twin")
+    t.podman("container", "checkpoint", "twin")
     t.podman("kill", "twin", "--signal=NOSUCH")
     t.podman("stop", "-t", "30", "twin")
     t.podman("wait", "twin")
-    t.podman("restart", "-t", "0", "twin")
+    code, _ = t.podman("restart", "-t", "0", "twin")  # from 5 on with limits that an update could not set
+    t.sessions = 1 if code else 2
+    if code == 0:  # who is killed before his program begins leaves no trail
+        until(lambda: t.podman("logs", "twin", quiet=True)[1].count("ready") == 2, "it is ready again")
     t.podman("rm", "-f", "-t", "0", "twin")
     t.podman("ps", "-a")
 
@@ -151,13 +155,30 @@ def attached(t):
 CTRL_C, CTRL_Q, CTRL_BACKSLASH = b"\x03", b"\x11", b"\x1c"
 
 
+TALKER = """
+trap 'echo interrupted' INT
+trap 'echo quit; exit 3' QUIT
+read line; echo "got $line"
+read line; echo "got $line"
+while :; do read -t 1 line; done
+"""
+
+
 @scenario()
 def attached_on_a_terminal(t):
-    """Twice: left by Podman's key, and stayed with until the end. Whoever attaches has it redraw, by SIGWINCH."""
-    t.podman("run", "-dt", "--name=twin", "--network=none", "twin", "/probe", "wait")
-    until(lambda: "ready" in t.podman("logs", "twin", quiet=True)[1], "it is ready")
-    t.podman_on_terminal("attach", "--detach-keys=ctrl-q", "twin", answers=[(b"signal 28", CTRL_Q)])
-    t.podman_on_terminal("attach", "twin", answers=[(b"signal 28", CTRL_C), (b"signal 2\r", CTRL_BACKSLASH)])
+    """Twice: left by Podman's key, and stayed with until the end."""
+    if b"version 4" in subprocess.run(["podman", "--version"], check=True, capture_output=True).stdout:
+        # It has whom it attaches to redraw, by SIGWINCH, and complains if he is gone by then.
+        t.podman("run", "-dt", "--name=twin", "--network=none", "twin", "/probe", "wait")
+        until(lambda: "ready" in t.podman("logs", "twin", quiet=True)[1], "it is ready")
+        answers = [(b"signal 28", CTRL_Q)], [(b"signal 28", CTRL_C), (b"signal 2\r", CTRL_BACKSLASH)]
+    else:
+        # What is typed before Podman reads waits for it.
+        t.podman("run", "-dt", "--name=twin", "--network=none", "twin", "sh", "-c", TALKER)
+        answers = ([(b"", b"one\n"), (b"got one", CTRL_Q)],
+                   [(b"", b"two\n"), (b"got two", CTRL_C), (b"interrupted", CTRL_BACKSLASH)])
+    t.podman_on_terminal("attach", "--detach-keys=ctrl-q", "twin", answers=answers[0])
+    t.podman_on_terminal("attach", "twin", answers=answers[1])
     t.podman("rm", "twin")
 
 

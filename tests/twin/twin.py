@@ -35,6 +35,8 @@ BOX = Path(os.environ["TMPDIR"]) / "box"
 # Podman calls a rootful runtime without XDG_RUNTIME_DIR: the state is elsewhere then.
 STATE_ROOTS = [STATE_ROOT, Path("/run/spoor")] if ROOTFUL else [STATE_ROOT]
 SEEN = [RUNTIME_DIR, Path("/run/crun"), Path("/run/spoor")] if ROOTFUL else [RUNTIME_DIR]
+# Since crun 1.9: what it has compiled once, for all containers with that filter.
+SECCOMP_CACHE = ".cache"
 # Podman's own, which differ from run to run or are made once for all containers.
 PODMANS = ("libpod", "containers", "podman", "netns", "bus", "systemd")
 
@@ -99,6 +101,7 @@ CHOSEN = (
     (re.compile(r"\b(buildah|podman)\d+"), r"\1<number>"),
     (re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( ?(Z|[+-]\d\d:?\d\d( \w+)?))?"), "<time>"),
     (re.compile(r'("pid" ?: ?|\bpid=)[1-9]\d*'), r"\1<pid>"),
+    (re.compile(r"(?m)^(\w+: line \d+: +)\d+ "), r"\1<pid> "),  # bash, of who died by a signal
     # Podman puts the name under which the runtime is registered before its words.
     (re.compile(r"\bspoor: "), "crun: "),
     # And quotes the command that failed.
@@ -326,7 +329,8 @@ class Twin:
 
     def _look(self):
         mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-        ignored = tuple([f"{RUNTIME_DIR}/{name}" for name in PODMANS] + [f"{root}/volumes/" for root in STATE_ROOTS])
+        ignored = tuple([f"{RUNTIME_DIR}/{name}" for name in PODMANS] + [f"{root}/volumes/" for root in STATE_ROOTS]
+                        + [f"{directory}/{SECCOMP_CACHE}" for directory in (RUNTIME_DIR / "crun", "/run/crun")])
         files = {path for top in SEEN for path in files_beneath(top) if not path.startswith(ignored)}
         return {"process": {re.sub(r"\[.*", "", name): name for name in processes("") if not is_no_business_of_ours(name)},
                 "mount": set(mounts), "cgroup": cgroups(), "file": files | files_beneath(BOX)}
@@ -358,7 +362,7 @@ class Twin:
         for path in sorted(cgroups() - self.before["cgroup"], reverse=True):
             os.rmdir(path)
         state = RUNTIME_DIR / os.path.basename(self.side.base)
-        for name in os.listdir(state) if state.exists() else []:
+        for name in set(os.listdir(state)) - {SECCOMP_CACHE} if state.exists() else []:
             subprocess.run([self.side.base, "delete", "-f", name], env=self.environment, capture_output=True)
             shutil.rmtree(state / name, ignore_errors=True)
 
