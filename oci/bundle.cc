@@ -60,15 +60,19 @@ bool SpecMount::is_read_only() const {
 }
 
 Result<Bundle> read_bundle(const std::string& bundle, const std::string& config) {
-    Bundle result;
-    auto dir = real_path(bundle);
-    if (!dir) return std::move(dir).error().context("open the bundle");
-    result.dir = std::move(*dir);
-    const std::string path = config == "config.json" ? result.dir + "/" + config : config;
+    auto result = bundle_with_spec(bundle, "");
+    if (!result) return result;
+    const std::string path = config == "config.json" ? result->dir + "/" + config : config;
     auto text = read_file(path, largest_spec);
     if (!text) return std::move(text).error().context("read the bundle's config");
-    result.spec = std::move(*text);
+    result->spec = std::move(*text);
     return result;
+}
+
+Result<Bundle> bundle_with_spec(const std::string& bundle, std::string spec) {
+    auto dir = real_path(bundle);
+    if (!dir) return std::move(dir).error().context("open the bundle");
+    return Bundle{std::move(*dir), std::move(spec)};
 }
 
 Result<SpecMount> parse_spec_mount(std::string_view text) {

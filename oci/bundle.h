@@ -22,6 +22,8 @@ struct Bundle {
 // `bundle` and `config` as on the command line: `config` other than "config.json" is relative to
 // the working directory, that one to the bundle.
 Result<Bundle> read_bundle(const std::string& bundle, const std::string& config);
+// The same where the text is known.
+Result<Bundle> bundle_with_spec(const std::string& bundle, std::string spec);
 
 struct SpecMount {
     std::string destination;

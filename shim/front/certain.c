@@ -59,17 +59,25 @@ static bool is_truth(struct text value) { return same(value, "true") || same(val
 static bool is_mode(struct text value) { return same(value, "off") || same(value, "warn") || same(value, "strict"); }
 static bool is_run(struct text value) { return same(value, "run"); }
 
-static bool is_count(struct text value)
+static bool is_number(struct text value)
 {
 	size_t digits = count_digits(value);
-	return digits > 0 && digits <= 3 && digits == value.size;
+	return digits > 0 && digits <= 9 && digits == value.size;
 }
+
+static bool is_small_number(struct text value) { return is_number(value) && value.size <= 3; }
 
 static bool is_size(struct text value)
 {
 	size_t digits = count_digits(value);
 	struct text unit = from(value, digits);
 	return digits > 0 && digits <= 4 && (same(unit, "KiB") || same(unit, "MiB") || same(unit, "GiB"));
+}
+
+static bool is_seconds(struct text value)
+{
+	size_t digits = count_digits(value);
+	return digits > 0 && digits <= 2 && value.at[0] != '0' && same(from(value, digits), "s");
 }
 
 static bool is_path(struct text value)
@@ -93,10 +101,11 @@ static const struct known {
 	bool operators;
 } known_keys[] = {
 	{"", "trace", is_truth, false},		{"", "mode", is_mode, false},
-	{"", "on_unavailable", is_run, false},	{"volumes", "keep", is_count, false},
+	{"", "on_unavailable", is_run, false},	{"volumes", "keep", is_number, false},
+	{"", "setup_deadline", is_seconds, false},
 	{"accesses", "write", is_truth, false}, {"log", "file", is_path, false},
 	{"audit", "file", is_audit_file, true}, {"audit", "rotate", is_size, true},
-	{"audit", "keep", is_count, true},	{"metrics", "socket", is_path, true},
+	{"audit", "keep", is_small_number, true},	{"metrics", "socket", is_path, true},
 	{"metrics", "textfile", is_path, true},
 };
 enum { key_count = sizeof(known_keys) / sizeof(known_keys[0]) };

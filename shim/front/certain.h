@@ -1,10 +1,10 @@
 /*
- * What the front can tell without a parser: whether a container is certainly not traced.
+ * What the front can tell without a parser: whether a container is certainly not traced, or certainly one that can be.
  *
  * Each function here answers "certain" only for input that is written plainly; spoor-runtime, with its parsers,
  * decides all else. So a mistake may only be one of too much doubt: where these say "untraced", load_config() has
  * no error, names no other runtime than the default one and no tenants, and set_up_tracing() leaves the container
- * untouched. tests/unit/runtime/front_test.cc and tests/fuzz/front.cc hold them to that.
+ * untouched; where they say "fit", none of the two complains of the spec. tests/unit/runtime/front_test.cc and tests/fuzz/front.cc hold them to that.
  *
  * No function allocates, writes or keeps anything.
  */
@@ -37,6 +37,12 @@ enum front_wish {
 };
 
 enum front_wish front_read_spec(const char *text, size_t size);
+
+/*
+ * That a config.json is one that parse_spec() takes and augment_spec() can add to: it begins with a brace, is JSON of
+ * ASCII characters and whole numbers, and has what spoor-runtime insists on. And no mount in it has "spoor" in its destination.
+ */
+bool front_spec_is_fit(const char *text, size_t size);
 
 /*
  * The value of --bundle, "." without one, of a `create` or `run` with options that this knows, each written out, and one

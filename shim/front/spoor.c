@@ -38,7 +38,7 @@ static void become(const char *directory, size_t length, const char *rest, char 
 }
 
 /* Beside this program, as it is built, or where it is installed. */
-int become_spoor_runtime(char **argv)
+void try_spoor_runtime(char **argv)
 {
 	char own[PATH_MAX];
 	ssize_t size = readlink("/proc/self/exe", own, sizeof(own));
@@ -50,6 +50,11 @@ int become_spoor_runtime(char **argv)
 		become(own, length, "../libexec/spoor/spoor-runtime", argv);
 	}
 	become("/usr", 4, "/libexec/spoor/spoor-runtime", argv);
+}
+
+int become_spoor_runtime(char **argv)
+{
+	try_spoor_runtime(argv);
 	static const char text[] = "spoor: cannot execute spoor-runtime, which belongs beside spoor or into "
 				   "libexec/spoor: install spoor anew\n";
 	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
@@ -155,7 +160,7 @@ static void become_default_runtime(char **argv)
 	argv[0] = name;
 }
 
-/* ---------------------------------------------------------------------------- containers that are not traced */
+/* ---------------------------------------------------------------------------- containers */
 
 static bool take_layers(struct front_settings *settings)
 {
@@ -175,34 +180,40 @@ static bool take_layers(struct front_settings *settings)
 }
 
 /* What is no file is only looked at: who writes into a fifo would notice. */
-static enum front_wish wish_of(const char *bundle)
+static enum front_wish wish_of(const char *bundle, struct contents *spec)
 {
-	static char text[1024 * 1024];
-	struct contents contents = {.text = text, .room = sizeof(text)};
 	char file[PATH_MAX];
 	struct stat st;
 	if (snprintf(file, sizeof(file), "%s/config.json", bundle) >= (int)sizeof(file) || stat(file, &st) ||
-	    !S_ISREG(st.st_mode) || !read_file(file, &contents) || !contents.exists)
+	    !S_ISREG(st.st_mode) || !read_file(file, spec) || !spec->exists)
 		return front_doubt;
-	return front_read_spec(text, contents.size);
+	return front_read_spec(spec->text, spec->size);
 }
 
-/* certain.h: if in doubt it is not. */
-static bool is_untraced(char **argv)
+/* certain.h: if in doubt this returns. */
+static void start_container(char **argv)
 {
+	static char text[1024 * 1024];
+	struct contents spec = {.text = text, .room = sizeof(text)};
 	struct front_settings settings = {.trace = true, .off = false};
 	const char *bundle = front_bundle(argv);
 	if (!bundle || !take_layers(&settings))
-		return false;
-	enum front_wish wish = wish_of(bundle);
-	return wish == front_off || (wish == front_silent && (settings.off || !settings.trace));
+		return;
+	enum front_wish wish = wish_of(bundle, &spec);
+	bool traces = settings.trace && !settings.off;
+	if (wish == front_off || (wish == front_silent && !traces))
+		become_default_runtime(argv);
+	else if (wish == front_silent && traces && front_spec_is_fit(text, spec.size))
+		become_meanwhile(default_runtime, argv, text, spec.size);
 }
 
 int main(int argc, char **argv)
 {
 	if (argc > 2 && !strcmp(argv[1], "hook"))
 		return run_hook(argv, argc);
-	if (argc > 0 && (may_be_traced(argv) ? is_untraced(argv) : wraps_default()))
+	if (argc > 0 && may_be_traced(argv))
+		start_container(argv);
+	else if (argc > 0 && wraps_default())
 		become_default_runtime(argv);
 	return become_spoor_runtime(argv);
 }

@@ -11,6 +11,7 @@
 #include "shim/runtime/environment.h"
 #include "shim/runtime/error_output.h"
 #include "shim/runtime/hook.h"
+#include "shim/runtime/meanwhile.h"
 #include "shim/runtime/tracing.h"
 #include "shim/runtime/wrapped_runtime.h"
 
@@ -54,5 +55,7 @@ int main(int argc, char** argv) {
     occupy_standard_descriptors();
     const std::vector<const char*> words(argv, argv + argc);
     if (argc > 2 && std::string_view(argv[1]) == "hook") return spoor::run_hook(std::span(words).subspan(2));
+    if (argc > 2 && std::string_view(argv[1]) == "set-up")
+        return spoor::set_up_meanwhile(std::span(words).subspan(2));
     return run(words);
 }

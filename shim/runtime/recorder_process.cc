@@ -6,7 +6,6 @@
 #include <cstdlib>
 
 #include "base/files.h"
-#include "base/process.h"
 #include "shim/ipc/control.h"
 #include "shim/runtime/read_pipe.h"
 
@@ -46,18 +45,16 @@ Result<Ready> make_ready(bool announce) {
 }  // namespace
 
 Result<RecorderProcess> RecorderProcess::start(const std::string& program, const std::string& job,
-                                               bool announce) {
+                                               int runtime, bool announce) {
     const auto job_fd = open_file(job, O_RDONLY);
     if (!job_fd) return job_fd.error();
-    const auto pidfd = open_pidfd(::getpid());
-    if (!pidfd) return pidfd.error();
     auto ready = make_ready(announce);
     if (!ready) return std::move(ready).error();
 
     auto process = start_detached({program,
                                    {"--job-fd", "3", "--runtime-pidfd", "4", "--ready-fd", "5"},
                                    recorder_environment(),
-                                   {job_fd->get(), pidfd->get(), ready->theirs.get()}});
+                                   {job_fd->get(), runtime, ready->theirs.get()}});
     if (!process) return std::move(process).error();
     return RecorderProcess(std::move(*process), std::move(ready->ours));
 }

@@ -10,13 +10,14 @@
 
 namespace spoor {
 
-// A recorder on its way. It watches this process, which will become the wrapped runtime: if that
+// A recorder on its way. It watches the process that is or will become the wrapped runtime: if that
 // ends before the createRuntime hook has called, there will be no container, and it cleans up.
 class RecorderProcess {
 public:
-    // `job` is the file that has its job (shim/ipc/job.h). With `announce` it says whether tracing is
-    // possible; see wait_until_ready.
-    static Result<RecorderProcess> start(const std::string& program, const std::string& job, bool announce);
+    // `job` is the file that has its job (shim/ipc/job.h), `runtime` a pidfd. With `announce` it says whether
+    // tracing is possible; see wait_until_ready.
+    static Result<RecorderProcess> start(const std::string& program, const std::string& job, int runtime,
+                                         bool announce);
 
     // Waits until the program runs; gives its pid.
     Result<int> confirm(std::chrono::milliseconds deadline);

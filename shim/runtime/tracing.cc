@@ -8,6 +8,7 @@
 #include <chrono>
 #include <memory>
 
+#include "base/atomic_file.h"
 #include "base/files.h"
 #include "base/process.h"
 #include "config/bounds.h"
@@ -45,13 +46,15 @@ bool refuses(const Config& config) { return config.on_unavailable == OnUnavailab
 // run untraced spoor stops it: another parser may be more lenient than ours.
 //
 // From here on `config` is what the operator's rule for this tenant leaves of it.
-Result<std::optional<Container>> read_container(Config& config, const CommandLine& line) {
+// `known`: the bundle, where it has been read.
+Result<std::optional<Container>> read_container(Config& config, const CommandLine& line,
+                                                std::optional<Bundle> known) {
     Container container;
     if (!is_plain_container_id(line.container_id)) return {untouched};
     Tenant tenant = this_tenant();
     config.on_unavailable =
         policy_for(config.tenants, tenant).on_unavailable.value.value_or(config.on_unavailable);
-    auto bundle = read_bundle(line.bundle, line.config);
+    auto bundle = known ? Result<Bundle>(std::move(*known)) : read_bundle(line.bundle, line.config);
     if (!bundle) {
         if (refuses(config) && bundle.error().code == EFBIG) return std::move(bundle).error();
         return {untouched};
@@ -198,10 +201,8 @@ void add_hooks(const Config& config, const CommandLine& line, const std::string&
 
 // A copy of this process removes the state directory when the wrapped runtime has ended, and so has
 // taken its own copy of the spec.
-Status remove_after_runtime(const std::string& state_dir) {
-    const auto runtime = open_pidfd(::getpid());
-    if (!runtime) return runtime.error();
-    return start_detached({runtime->get()}, [&state_dir] {
+Status remove_after_runtime(const std::string& state_dir, int runtime) {
+    return start_detached({runtime}, [&state_dir] {
         pollfd item{3, POLLIN, 0};
         while (::poll(&item, 1, -1) < 0 && errno == EINTR) {
         }
@@ -212,8 +213,8 @@ Status remove_after_runtime(const std::string& state_dir) {
 // Without a recorder nobody else removes the state directory. A bundle in it is the container's for
 // its whole life (hooks run in it), so that one goes with the container.
 Status leave_to_nobody(Handover::Option option, const Config& config, const std::string& state_dir,
-                       const std::string& own, Additions& additions) {
-    if (option == Handover::Option::config) return remove_after_runtime(state_dir);
+                       const std::string& own, int runtime, Additions& additions) {
+    if (option == Handover::Option::config) return remove_after_runtime(state_dir, runtime);
     additions.poststop = make_hook("poststop", config, state_dir, own);
     return {};
 }
@@ -230,12 +231,13 @@ Result<Handover> write_augmented(Handover::Option option, const Bundle& bundle, 
     return Handover{option, state_dir + "/" + bundle_copy_dir};
 }
 
-Status start_recorder(const Config& config, const CommandLine& line, const Job& job, const std::string& own) {
+Status start_recorder(const Config& config, const CommandLine& line, const Job& job, const std::string& own,
+                      int runtime) {
     SPOOR_TRY(can_be_traced(config.runtime, line.verb));
     const auto end = std::chrono::steady_clock::now() + config.setup_deadline;
     if (!is_known(config.runtime)) SPOOR_TRY(ask_for_hooks(config.runtime, config.setup_deadline / 2));
     const std::string program = find_program(config.recorder, "spoor-recorder", own);
-    auto started = RecorderProcess::start(program, job.state_dir + "/" + job_file, refuses(config));
+    auto started = RecorderProcess::start(program, job.state_dir + "/" + job_file, runtime, refuses(config));
     if (!started) return std::move(started).error().context("start the recorder");
     auto pid = started->confirm(config.setup_deadline);
     if (!pid) return std::move(pid).error().context("start the recorder " + program);
@@ -246,26 +248,13 @@ Status start_recorder(const Config& config, const CommandLine& line, const Job& 
     return ready;
 }
 
-}  // namespace
-
-Result<std::optional<Handover>> set_up_tracing(const Config& asked, const CommandLine& line) {
-    Config config = asked;
-    auto container = read_container(config, line);
-    if (!container) return std::move(container).error();
-    if (!*container) return {untouched};
-
-    const UmaskGuard umask;
+// The volume, the recorder, and what these add to the spec. `runtime`: a pidfd.
+Result<Additions> start_tracing(const Config& config, const Container& container, const CommandLine& line,
+                                const StateDir& state, int runtime, std::optional<VolumeGuard>& volume) {
     const std::string root = state_root(config);
     const std::string own = front_program();
-    auto state_dir = make_state_dir(root, line.container_id);
-    if (!state_dir) {
-        if (refuses(config)) return std::move(state_dir).error().context("tracing is not possible");
-        return {untouched};
-    }
-    StateDirGuard state(std::move(*state_dir));
-
-    const auto place = choose_volume(config, root, (*container)->bundle, (*container)->spec,
-                                     (*container)->annotations, state.get().name);
+    const auto place =
+        choose_volume(config, root, container.bundle, container.spec, container.annotations, state.name);
     if (!place) return place.error();
     if (place->kind != VolumePlace::Kind::own && is_host_root()) {
         auto roots = config.volumes.roots;
@@ -274,28 +263,113 @@ Result<std::optional<Handover>> set_up_tracing(const Config& asked, const Comman
     }
     auto prepared = PreparedVolume::prepare(*place);
     if (!prepared) return std::move(prepared).error();
-    VolumeGuard volume(std::move(*prepared));
+    volume.emplace(std::move(*prepared));
 
-    const Job job = make_job(config, **container, line, state.get(), volume.get(), *place, own);
-    SPOOR_TRY(write_new_file(state.get().path, job_file, to_json(job)));
+    const Job job = make_job(config, container, line, state, volume->get(), *place, own);
+    SPOOR_TRY(write_new_file(state.path, job_file, to_json(job)));
     Additions additions;
-    additions.mounts = volume_mounts(*place, volume.get().path());
+    additions.mounts = volume_mounts(*place, volume->get().path());
     const Handover::Option option = handover_option(config.runtime, line.verb);
-    if (option == Handover::Option::bundle) additions.bundle_dir = (*container)->bundle.dir;
-    const Status recorder = start_recorder(config, line, job, own);
+    if (option == Handover::Option::bundle) additions.bundle_dir = container.bundle.dir;
+    const Status recorder = start_recorder(config, line, job, own, runtime);
     if (recorder) {
-        add_hooks(config, line, state.get().path, own, additions);
+        add_hooks(config, line, state.path, own, additions);
     } else {
         if (refuses(config)) return Error(recorder.error()).context("tracing is not possible");
         (void)write_untraced_session(job.volume_dir, job.container_id, job.image, recorder.error().message);
-        SPOOR_TRY(leave_to_nobody(option, config, state.get().path, own, additions));
+        SPOOR_TRY(leave_to_nobody(option, config, state.path, own, runtime, additions));
+    }
+    return additions;
+}
+
+Status write_owner(const Begun& begun) {
+    const auto dir = open_file(begun.state_dir.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!dir) return dir.error();
+    return write_file_atomically_at(dir->get(), owner_file, process_identity(begun.runtime_pid), 0600);
+}
+
+Result<std::string> read_unfinished(const Begun& begun) {
+    if (::lseek(begun.spec.get(), 0, SEEK_SET) != 0) return errno_error("read the spec");
+    auto spec = read_fd(begun.spec.get(), largest_spec);
+    if (!spec) return std::move(spec).error().context("read the spec");
+    if (spec->empty() || spec->front() != '\0') return Error{EINVAL, "this is no unfinished spec"};
+    spec->front() = '{';
+    return spec;
+}
+
+// A spec that lacks its first byte is none, so whoever looks meanwhile, or after this was killed, finds a
+// whole one or none. It never gets shorter.
+Status finish_spec(const Begun& begun, const std::string& spec) {
+    const int fd = begun.spec.get();
+    if (::lseek(fd, 1, SEEK_SET) != 1) return errno_error("write the spec");
+    auto written = write_all(fd, std::string_view(spec).substr(1));
+    if (!written) return std::move(written).error().context("write the spec");
+    if (::pwrite(fd, spec.data(), 1, 0) != 1) return errno_error("write the spec");
+    return {};
+}
+
+Status set_up_begun(const Config& asked, const CommandLine& line, const Begun& begun) {
+    Config config = asked;
+    const auto spec = read_unfinished(begun);
+    if (!spec) return spec.error();
+    auto bundle = bundle_with_spec(line.bundle, *spec);
+    if (!bundle) return std::move(bundle).error();
+    auto container = read_container(config, line, std::move(*bundle));
+    if (!container) return std::move(container).error();
+    // Another configuration than a moment ago.
+    if (*container &&
+        (refuses(config) || handover_option(config.runtime, line.verb) != Handover::Option::config))
+        return Error{EAGAIN, "the configuration has changed meanwhile"};
+    const UmaskGuard umask;
+    if (!*container || !write_owner(begun)) {
+        SPOOR_TRY(remove_after_runtime(begun.state_dir.path, begun.runtime.get()));
+        return finish_spec(begun, *spec);
     }
 
-    const auto handover = write_augmented(option, (*container)->bundle, state.get().path, additions);
+    std::optional<VolumeGuard> volume;
+    const auto additions =
+        start_tracing(config, **container, line, begun.state_dir, begun.runtime.get(), volume);
+    if (!additions) return additions.error();
+    const auto augmented = augment_spec(*spec, *additions);
+    if (!augmented) return augmented.error();
+    SPOOR_TRY(finish_spec(begun, *augmented));
+    volume->keep();
+    return {};
+}
+
+}  // namespace
+
+Result<std::optional<Handover>> set_up_tracing(const Config& asked, const CommandLine& line) {
+    Config config = asked;
+    auto container = read_container(config, line, std::nullopt);
+    if (!container) return std::move(container).error();
+    if (!*container) return {untouched};
+
+    const UmaskGuard umask;
+    auto state_dir = make_state_dir(state_root(config), line.container_id);
+    if (!state_dir) {
+        if (refuses(config)) return std::move(state_dir).error().context("tracing is not possible");
+        return {untouched};
+    }
+    StateDirGuard state(std::move(*state_dir));
+    const auto runtime = open_pidfd(::getpid());
+    if (!runtime) return runtime.error();
+    std::optional<VolumeGuard> volume;
+    const auto additions = start_tracing(config, **container, line, state.get(), runtime->get(), volume);
+    if (!additions) return additions.error();
+    const auto handover = write_augmented(handover_option(config.runtime, line.verb), (*container)->bundle,
+                                          state.get().path, *additions);
     if (!handover) return handover.error();
     state.keep();
-    volume.keep();
+    volume->keep();
     return {*handover};
+}
+
+Status set_up_tracing(const Config& asked, const CommandLine& line, const Begun& begun) {
+    auto done = set_up_begun(asked, line, begun);
+    // It has to be there when the runtime looks for it.
+    if (!done) (void)remove_after_runtime(begun.state_dir.path, begun.runtime.get());
+    return done;
 }
 
 }  // namespace spoor

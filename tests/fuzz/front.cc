@@ -1,5 +1,5 @@
 // Any text as a layer of spoor.yaml and as config.json: what the front is certain of, the parsers see as
-// well.
+// well, and what it calls fit they take.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "oci/annotations.h"
+#include "oci/augment.h"
 #include "oci/bundle.h"
 #include "shim/front/certain.h"
 
@@ -40,11 +41,23 @@ void require_wish(std::string_view text) {
         require(!annotations->trace && !annotations->mode && !annotations->volume && !annotations->mount);
 }
 
+void require_fit(std::string_view text) {
+    if (!front_spec_is_fit(text.data(), text.size())) return;
+    require(spoor::parse_spec(text).has_value());
+    spoor::Additions additions;
+    additions.mounts = {{"/v", "/run/spoor", true}};
+    additions.create_runtime = additions.poststop = {"/bin/spoor", {"hook"}};
+    const auto augmented = spoor::augment_spec(text, additions);
+    require(augmented.has_value() && augmented->size() > text.size() && augmented->front() == text.front());
+    require(spoor::parse_spec(*augmented).has_value());
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string_view text(reinterpret_cast<const char*>(data), size);
     require_settings(text);
     require_wish(text);
+    require_fit(text);
     return 0;
 }

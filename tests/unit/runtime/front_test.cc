@@ -85,7 +85,8 @@ INSTANTIATE_TEST_SUITE_P(
         Layer{"audit:\n  file: /var/log/spoor/audit.jsonl\n  rotate: 64MiB\n  keep: 4\ntrace: false\n"
               "metrics:\n  socket: /run/spoord/metrics.sock\n",
               not_traced},
-        Layer{"audit:\n # c\n  file: journal\n # d\nmode: off\n", switched_off}));
+        Layer{"audit:\n # c\n  file: journal\n # d\nmode: off\n", switched_off},
+        Layer{"volumes:\n  keep: 123456789\nsetup_deadline: 99s\n", silent}));
 
 INSTANTIATE_TEST_SUITE_P(
     Doubtful, FrontLayer,
@@ -109,7 +110,9 @@ INSTANTIATE_TEST_SUITE_P(
         Layer{"audit:\n  keep: 1001\n", doubt}, Layer{"audit:\n  file: relative\n", doubt},
         Layer{"audit:\n  rotate: 99999999999GiB\n", doubt}, Layer{"volumes: 4\n", doubt},
         Layer{"keep: 4\n", doubt}, Layer{": false\n", doubt}, Layer{"mode: off: x\n", doubt},
-        Layer{"ring:\n  initial: 16MiB\n", doubt}));
+        Layer{"setup_deadline: 0s\n", doubt}, Layer{"setup_deadline: 02s\n", doubt},
+        Layer{"setup_deadline: 100s\n", doubt}, Layer{"setup_deadline: 300ms\n", doubt},
+        Layer{"volumes:\n  keep: 1234567890\n", doubt}, Layer{"ring:\n  initial: 16MiB\n", doubt}));
 
 TEST(FrontLayer, LeavesTheOperatorsKeysToTheOperator) {
     EXPECT_FALSE(read_as_front("trace: false\naudit:\n  file: stderr\n", false).certain);
@@ -122,6 +125,7 @@ TEST(FrontLayer, AgreesOnWhateverItIsCertainOf) {
                                          "trace: true\n",
                                          "mode: off\n",
                                          "mode: strict\n",
+                                         "setup_deadline: 5s\n",
                                          "volumes:\n",
                                          "  keep: 4\n",
                                          "    keep: 5\n",

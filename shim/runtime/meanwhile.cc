@@ -1,0 +1,68 @@
+#include "shim/runtime/meanwhile.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/files.h"
+#include "config/config.h"
+#include "shim/runtime/environment.h"
+#include "shim/runtime/error_output.h"
+#include "shim/runtime/tracing.h"
+
+namespace spoor {
+namespace {
+
+constexpr int spec_descriptor = 3;
+constexpr int runtime_descriptor = 4;
+
+UniqueFd inherited(int fd) { return UniqueFd(::fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? fd : -1); }
+
+bool has_ended(int pidfd) {
+    pollfd item{pidfd, POLLIN, 0};
+    return ::poll(&item, 1, 0) != 0;
+}
+
+std::optional<Begun> read_begun(const std::string& state_dir, std::string_view pid) {
+    Begun begun;
+    begun.spec = inherited(spec_descriptor);
+    begun.runtime = inherited(runtime_descriptor);
+    begun.state_dir = {state_dir, state_dir.substr(state_dir.rfind('/') + 1)};
+    const auto [stop, problem] = std::from_chars(pid.data(), pid.data() + pid.size(), begun.runtime_pid);
+    if (problem != std::errc() || stop != pid.data() + pid.size() || begun.runtime_pid <= 0)
+        return std::nullopt;
+    if (!begun.spec || !begun.runtime) return std::nullopt;
+    return begun;
+}
+
+}  // namespace
+
+int set_up_meanwhile(std::span<const char* const> words) {
+    if (words.size() < 3) return 1;
+    auto begun = read_begun(words[0], words[1]);
+    if (!begun) return 1;
+    if (has_ended(begun->runtime.get())) {  // killed just now
+        (void)remove_tree(begun->state_dir.path);
+        return 1;
+    }
+    const auto argv = words.subspan(2);
+    const auto loaded = load_config(ConfigEnvironment::from_process());
+    const auto dialect = dialect_of(loaded.config.runtime);
+    const auto line = parse_command_line(argv, dialect);
+    Status done;
+    if (!line)
+        done = Error{EINVAL, "this is no start of a container"};
+    else if (!loaded.errors.empty())
+        done = loaded.errors.front();
+    else
+        done = set_up_tracing(loaded.config, *line, *begun);
+    if (!done) report_error(parse_log_destination(argv, dialect), done.error().message);
+    return done ? 0 : 1;
+}
+
+}  // namespace spoor
