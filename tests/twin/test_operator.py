@@ -36,10 +36,11 @@ QUICK = {  # untraced, and spoor-runtime is not asked
     "an empty one, and the user's": Case("", "trace: false\n"),
     "the user's over it": Case("trace: true\nmode: strict\n", "mode: off\n"),
     "the container's over it": Case("mode: strict\n", None, OFF),
+    "a duration": Case("trace: false\nsetup_deadline: 3s\n"),
 }
 UNTRACED = {  # as well, but it takes a parser
     "flow style": Case("{trace: false}\n"),
-    "a duration": Case("trace: false\nsetup_deadline: 3s\n"),
+    "a duration in milliseconds": Case("trace: false\nsetup_deadline: 3000ms\n"),
 }
 TRACED = {
     "none": Case(None),

@@ -315,8 +315,9 @@ class Twin:
         os.close(master)
         code = process.wait(TIMEOUT_S)
         assert code != -signal.SIGKILL, f"ends in {TIMEOUT_S} s: {shown}"
-        self.note(" ".join(map(str, ["podman", *arguments])),
-                  f"code {code}\n{shown.decode(errors='replace')}")
+        # The terminal sends a key's signal and echoes the key then: before or after what the process answers.
+        text = re.sub(r"\^[C\\]", "", shown.decode(errors="replace")).rstrip()
+        self.note(" ".join(map(str, ["podman", *arguments])), f"code {code}\n{text}")
 
     def sort_mounts(self):
         """Podman adds its mounts in an order that changes from container to container."""
