@@ -1,9 +1,10 @@
-// Runs of programs that the kernel has left out. Where tracepoints leave preemption on (Linux 7.2, not 6.18) a
-// task may be interrupted within a program and followed, on its processor, by another that comes to the same
-// program: to the kernel that is a recursion, and it does not run the program for the other one. Programs at
-// functions instead (functions.h) are left out while bpf(2) works on a map; of those at sys_exit's function
-// only what the program at the tracepoint has not caught counts. What that one did is told by nobody, so it is a loss, of each session that there was: the kernel
-// counts by program and does not say whose run it was. Not thread-safe.
+// Runs of programs that the kernel has left out. Where tracepoints leave preemption on (Linux 7.2, not 6.18)
+// a task may be interrupted within a program and followed, on its processor, by another that comes to the
+// same program: to the kernel that is a recursion, and it does not run the program for the other one.
+// Programs at functions instead (functions.h) are left out while bpf(2) works on a map; of those at
+// sys_exit's function only what the program at the tracepoint has not caught counts. What that one did is
+// told by nobody, so it is a loss, of each session that there was: the kernel counts by program and does not
+// say whose run it was. Not thread-safe.
 #pragma once
 
 #include <cstdint>
