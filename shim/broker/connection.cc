@@ -61,6 +61,8 @@ template <class... F>
 struct Overloaded : F... {
     using F::operator()...;
 };
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;  // clang before 17 takes it for no aggregate
 
 Code code_of(const Error& error) {
     switch (error.code) {

@@ -145,7 +145,7 @@ TEST(FrontFit, HoldsOfDamagedSpecs) {
     for (size_t at = 0; at < whole.size(); ++at) {
         EXPECT_FALSE(is_fit(whole.substr(0, at))) << at;
         std::vector<std::string> damaged{std::string(whole).erase(at, 1)};
-        for (const char byte : std::string_view("\0\"\\{}[],:/ 0e-\x80", 16)) {
+        for (const char byte : std::string_view("\0\"\\{}[],:/ 0e-\x80", 15)) {
             damaged.push_back(whole);
             damaged.back()[at] = byte;
         }
