@@ -12,15 +12,14 @@ static __always_inline __u64 mixed(__u64 hash, __u64 word)
     return hash ^ hash >> 29;
 }
 
-static __always_inline struct seen_set *open_set_of(const struct spoor_process *process, struct file *file)
+static __always_inline struct seen_set *open_set_of(__u64 session, __u64 instance, __u64 file)
 {
-    __u64 session = process->session;
     struct bpf_map *table = bpf_map_lookup_elem(&seen, &session);
     __u32 index;
 
     if (!table)
         return NULL; /* the session has ended meanwhile */
-    index = mixed(mixed(hash_seed_b, process->instance), (__u64)file) >> 32 & (SPOOR_OPEN_SETS_OF(table->max_entries) - 1);
+    index = mixed(mixed(hash_seed_b, instance), file) >> 32 & (SPOOR_OPEN_SETS_OF(table->max_entries) - 1);
     return bpf_map_lookup_elem(table, &index);
 }
 
@@ -35,10 +34,9 @@ static __noinline __u64 open_state(__u64 instance, struct file *file)
 }
 
 /* What is known of an open file, enum open_bit; 0: nothing. Like those of `seen`, these sets have no lock. */
-static __noinline __u64 known_of(const struct spoor_process *process, struct file *file, __u64 state)
+GLOBAL __u64 known_of(__u64 session, __u64 instance, __u64 file, __u64 state)
 {
-    struct seen_set *set = open_set_of(process, file);
-    __u64 instance = process->instance;
+    struct seen_set *set = open_set_of(session, instance, file);
 
     if (!set)
         return 0;
@@ -47,7 +45,7 @@ static __noinline __u64 known_of(const struct spoor_process *process, struct fil
         volatile struct open_file *one = &set->files[i];
         __u64 known;
 
-        if (one->file != (__u64)file || one->instance != instance)
+        if (one->file != file || one->instance != instance)
             continue;
         known = one->state;
         if ((known & ~(__u64)OPEN_BITS) == state)
@@ -66,9 +64,9 @@ static __noinline bool is_over(const struct open_file *one)
 
 /* From now on `state`, bits and all, is what is known of this open file. `opened`: just now, so that whatever was known
  * of its address is over. */
-static __noinline int know(const struct spoor_process *process, struct file *file, __u64 state, bool opened)
+GLOBAL int know(__u64 session, __u64 instance, __u64 file, __u64 state, __u32 opened)
 {
-    struct seen_set *set = open_set_of(process, file);
+    struct seen_set *set = open_set_of(session, instance, file);
     __u32 at = bpf_get_prandom_u32() % OPEN_WAYS;
     volatile struct open_file *one;
     bool found = false, room = false;
@@ -78,13 +76,13 @@ static __noinline int know(const struct spoor_process *process, struct file *fil
 #pragma unroll
     for (__u32 i = 0; i < OPEN_WAYS; i++) {
         one = &set->files[i];
-        if (one->file == (__u64)file && one->instance == process->instance) {
+        if (one->file == file && one->instance == instance) {
             if (found)
                 one->file = 0; /* two have come at once */
             else
                 at = i;
             found = true;
-        } else if (!found && !room && ((opened && one->file == (__u64)file) || is_over(&set->files[i]))) {
+        } else if (!found && !room && ((opened && one->file == file) || is_over(&set->files[i]))) {
             at = i;
             room = true;
         }
@@ -93,8 +91,8 @@ static __noinline int know(const struct spoor_process *process, struct file *fil
     if (at >= OPEN_WAYS)
         return 0; /* cannot be; tells the verifier */
     one = &set->files[at];
-    one->file = (__u64)file;
-    one->instance = process->instance;
+    one->file = file;
+    one->instance = instance;
     one->state = state;
     return 0;
 }
@@ -102,7 +100,7 @@ static __noinline int know(const struct spoor_process *process, struct file *fil
 /* Forgets what was known of this struct file's address: it has just been opened. */
 static __always_inline void start_open_file(const struct spoor_process *process, struct file *file, __u64 reported)
 {
-    know(process, file, open_state(process->instance, file) | reported, true);
+    know(process->session, process->instance, (__u64)file, open_state(process->instance, file) | reported, true);
 }
 
 /* What open(2) did; without a file another thread has closed it already. */
@@ -143,12 +141,13 @@ static __noinline int run_open(struct scratch *scratch, struct spoor_process *pr
 static __noinline int run_fd(struct scratch *scratch, struct spoor_process *process,
                              struct file *file, __u32 op, __u32 bit)
 {
-    __u64 state = open_state(process->instance, file), known = known_of(process, file, state);
+    __u64 instance = process->instance, state = open_state(instance, file);
+    __u64 known = known_of(process->session, instance, (__u64)file, state);
 
     set_file(scratch, file);
     if (emit_access(ref_of(scratch), op, known & OPEN_HERE ? 0 : SPOOR_F_INHERITED, 0))
         return 0;
-    know(process, file, state | known | bit, false);
+    know(process->session, instance, (__u64)file, state | known | bit, false);
     return 0;
 }
 
@@ -156,9 +155,10 @@ static __noinline int run_fd(struct scratch *scratch, struct spoor_process *proc
 static __noinline bool is_news(const struct spoor_process *process, struct file *file, __u32 op, __u32 bit)
 {
     struct inode *inode;
+    __u64 instance = process->instance;
     __u32 type;
 
-    if (known_of(process, file, open_state(process->instance, file)) & bit)
+    if (known_of(process->session, instance, (__u64)file, open_state(instance, file)) & bit)
         return false;
     inode = BPF_CORE_READ(file, f_inode);
     type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
