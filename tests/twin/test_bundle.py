@@ -302,11 +302,13 @@ def created_and_never_started(t):
 def the_same_name_twice(t):
     t.bundle(["/bin/busybox", "sleep", "1000"])
     t.shell("runtime run -d -b bundle twin >/dev/null 2>&1 </dev/null; echo $?")
+    t.until_executed()
     t.oci("--log=log", "run", "-d", "-b", "bundle", "twin")
     t.oci("kill", "twin", "KILL")
     t.until_stopped()
     t.oci("delete", "twin")
     t.oci("run", "-d", "-b", "bundle", "twin", stdout=subprocess.DEVNULL)
+    t.until_executed()
     t.oci("delete", "-f", "twin")
     t.note_file("log")
 
@@ -314,6 +316,7 @@ def the_same_name_twice(t):
 def sleeper(t, change=None):
     t.bundle(["/bin/busybox", "sleep", "1000"], change)
     t.oci("run", "-d", "-b", "bundle", "--pid-file", "pid", "twin", stdout=subprocess.DEVNULL)
+    t.until_executed()
 
 
 @scenario()
@@ -473,11 +476,13 @@ def roots(t):
     """Where the state goes: --root, and what XDG_RUNTIME_DIR says."""
     t.bundle(["/bin/busybox", "sleep", "1000"])
     t.oci("--root", t.box / "root", "run", "-d", "-b", "bundle", "twin", stdout=subprocess.DEVNULL)
+    t.until_executed()
     t.note("files", sorted(os.listdir(t.box / "root" / "twin")))
     t.oci("list", "-q")
     t.oci("--root", t.box / "root", "list", "-q")
     t.oci("--root", t.box / "root", "delete", "-f", "twin")
     t.oci("run", "-d", "-b", "bundle", "twin", stdout=subprocess.DEVNULL)
+    t.until_executed()
     t.note("files", sorted(os.listdir(twin.RUNTIME_DIR / "crun" / "twin")))
     t.oci("delete", "-f", "twin")
 

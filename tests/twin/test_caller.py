@@ -71,6 +71,7 @@ def root_without_a_runtime_directory(t):
     t.bundle(["/bin/busybox", "sleep", "1000"])
     environment = {**t.environment, "XDG_RUNTIME_DIR": ""}
     t.oci("run", "-d", "-b", "bundle", "twin", environment=environment, stdout=subprocess.DEVNULL)
+    t.until_executed()
     t.oci("list", "-q", environment=environment)
     t.oci("list", "-q")
     t.note("state", (twin.Path("/run/crun/twin").is_dir(), (twin.RUNTIME_DIR / "crun" / "twin").exists()))

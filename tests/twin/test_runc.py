@@ -60,6 +60,7 @@ def life(t):
 def detached(t):
     t.bundle(["/bin/busybox", "sleep", "1000"])
     t.oci("run", "-d", "-b", "bundle", "twin", stdout=subprocess.DEVNULL)
+    t.until_executed()
     t.oci("delete", "-f", "twin")
 
 

@@ -141,6 +141,7 @@ class Twin:
         self.notes = []
         self.untraced = False  # no container of its kind can be traced, which its session says
         self.sessions = None  # complete trails that a traced one leaves, where only the scenario can tell
+        self.executed = set()  # what until_executed() has seen
         shutil.rmtree(BOX, ignore_errors=True)
         BOX.mkdir()
         self.own_name = "crun" if side.settings is None else "spoor"  # as registered with podman
@@ -246,6 +247,10 @@ class Twin:
     def state(self, name="twin"):
         done = subprocess.run([self.side.base, "state", name], capture_output=True, env=self.environment, timeout=TIMEOUT_S)
         return json.loads(done.stdout) if done.returncode == 0 else {}
+
+    def until_executed(self):
+        """Until one more container runs busybox: who is deleted before his program runs was never started."""
+        self.executed |= until(lambda: processes("busybox") - self.executed, "a container's program runs", timeout=PATIENCE_S)
 
     def until_stopped(self, name="twin"):
         until(lambda: self.state(name).get("status") == "stopped", lambda: self.state(name), timeout=PATIENCE_S)
