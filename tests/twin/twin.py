@@ -320,8 +320,9 @@ class Twin:
         os.close(master)
         code = process.wait(TIMEOUT_S)
         assert code != -signal.SIGKILL, f"ends in {TIMEOUT_S} s: {shown}"
-        # The terminal sends a key's signal and echoes the key then: before or after what the process answers.
-        text = re.sub(r"\^[C\\]", "", shown.decode(errors="replace")).rstrip()
+        # The terminal sends a key's signal and echoes the key then: before or after what the process answers. And Podman
+        # tells it the window's size when it comes to that, SIGWINCH (28), which comes before or after the process begins.
+        text = re.sub(r"\^[C\\]|(?m:^signal 28\r?\n)", "", shown.decode(errors="replace")).rstrip()
         self.note(" ".join(map(str, ["podman", *arguments])), f"code {code}\n{text}")
 
     def sort_mounts(self):
