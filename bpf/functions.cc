@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "bpf/trial.h"
 #include "spoor.skel.h"
 
 namespace spoor::bpf {
@@ -44,14 +45,10 @@ bool has_function(const btf* types, const char* name) {
 
 // By a program that does nothing, at all of them at once.
 bool takes_program(const std::vector<Place>& places) {
-    const bpf_insn nothing[] = {
-        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 0},
-        {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
     bpf_prog_load_opts options{};
     options.sz = sizeof options;
     options.expected_attach_type = BPF_TRACE_KPROBE_MULTI;
-    const UniqueFd program(bpf_prog_load(BPF_PROG_TYPE_KPROBE, "spoor_trial", "Dual BSD/GPL", nothing,
-                                         std::size(nothing), &options));
+    const UniqueFd program = load_trial(BPF_PROG_TYPE_KPROBE, options);
     if (!program) return false;
     std::vector<const char*> functions;
     for (const Place& place : places)

@@ -14,6 +14,7 @@
 #include "base/files.h"
 #include "base/unique_fd.h"
 #include "bpf/abi.h"
+#include "bpf/trial.h"
 #include "spoor.skel.h"
 
 namespace spoor::bpf {
@@ -66,15 +67,11 @@ public:
                                 const std::string& function) const {
         const int id = types_ ? btf__find_by_name_kind(types_, function.c_str(), BTF_KIND_FUNC) : -ENOENT;
         if (id < 0) return UniqueFd();
-        const bpf_insn nothing[] = {
-            {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 0},
-            {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
         bpf_prog_load_opts options{};
         options.sz = sizeof options;
         options.expected_attach_type = where;
         options.attach_btf_id = static_cast<uint32_t>(id);
-        return UniqueFd(
-            bpf_prog_load(type, "spoor_trial", "Dual BSD/GPL", nothing, std::size(nothing), &options));
+        return load_trial(type, options);
     }
     [[nodiscard]] UniqueFd load(const bpf_program* program) const {
         const std::string section = bpf_program__section_name(program);
