@@ -130,21 +130,13 @@ static bool read_name(struct reader *reader, bool is_mount)
 	return !is_mount || !memmem(word.at, word.size, "spoor", 5);
 }
 
+static bool read_array(struct reader *reader, enum place place);
+
 static bool read_mounts(struct reader *reader)
 {
 	if (!next_is(reader, '['))
 		return read_value(reader, elsewhere); /* none, to the parsers as well */
-	reader->at++;
-	skip_blanks(reader);
-	if (take(reader, ']'))
-		return true;
-	do {
-		skip_blanks(reader);
-		if (!next_is(reader, '{') || !read_value(reader, mount))
-			return false;
-		skip_blanks(reader);
-	} while (take(reader, ','));
-	return take(reader, ']');
+	return read_array(reader, mount);
 }
 
 /* Members that mean something, each at most once in its object. */
@@ -223,7 +215,8 @@ static bool read_object(struct reader *reader, enum place place)
 	return true;
 }
 
-static bool read_array(struct reader *reader)
+/* `place`: what its elements are; all are objects, but elsewhere. */
+static bool read_array(struct reader *reader, enum place place)
 {
 	reader->at++;
 	skip_blanks(reader);
@@ -231,7 +224,7 @@ static bool read_array(struct reader *reader)
 		return true;
 	do {
 		skip_blanks(reader);
-		if (!read_value(reader, elsewhere))
+		if ((place != elsewhere && !next_is(reader, '{')) || !read_value(reader, place))
 			return false;
 		skip_blanks(reader);
 	} while (take(reader, ','));
@@ -251,7 +244,7 @@ static bool read_value(struct reader *reader, enum place place)
 		read = read_object(reader, place);
 		break;
 	case '[':
-		read = read_array(reader);
+		read = read_array(reader, elsewhere);
 		break;
 	case '"':
 		read = read_string(reader, &word, &plain);
