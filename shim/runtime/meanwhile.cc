@@ -4,12 +4,12 @@
 #include <poll.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/files.h"
+#include "base/number.h"
 #include "config/config.h"
 #include "shim/runtime/environment.h"
 #include "shim/runtime/error_output.h"
@@ -33,9 +33,8 @@ std::optional<Begun> read_begun(const std::string& state_dir, std::string_view p
     begun.spec = inherited(spec_descriptor);
     begun.runtime = inherited(runtime_descriptor);
     begun.state_dir = {state_dir, state_dir.substr(state_dir.rfind('/') + 1)};
-    const auto [stop, problem] = std::from_chars(pid.data(), pid.data() + pid.size(), begun.runtime_pid);
-    if (problem != std::errc() || stop != pid.data() + pid.size() || begun.runtime_pid <= 0)
-        return std::nullopt;
+    begun.runtime_pid = number_in<int>(pid).value_or(0);
+    if (begun.runtime_pid <= 0) return std::nullopt;
     if (!begun.spec || !begun.runtime) return std::nullopt;
     return begun;
 }

@@ -61,6 +61,12 @@ bool is_in_use(const std::string& path) {
     return dir && is_dir_in_use(dir->get());
 }
 
+Status write_owner(const StateDir& dir, int pid) {
+    const auto fd = open_file(dir.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!fd) return fd.error();
+    return write_file_atomically_at(fd->get(), owner_file, process_identity(pid), 0600);
+}
+
 Result<StateDir> make_state_dir(const std::string& state_root, const std::string& container_id) {
     SPOOR_TRY(make_directories(state_root, 0755));
     const std::string containers = state_root + "/containers";
@@ -77,10 +83,7 @@ Result<StateDir> make_state_dir(const std::string& state_root, const std::string
         if (!made && errno == EEXIST) continue;
         if (!made) return errno_error(dir.path);
 
-        auto fd = open_file(dir.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-        if (!fd) return std::move(fd).error();
-        const auto owner =
-            write_file_atomically_at(fd->get(), owner_file, process_identity(::getpid()), 0600);
+        const auto owner = write_owner(dir, ::getpid());
         if (!owner) {
             (void)remove_tree(dir.path);
             return owner.error();

@@ -24,8 +24,11 @@ struct StateDir {
     std::string name;  // the container's ID, or "ID.1" and so on while a namesake is alive
 };
 
-// Makes the directory. One left by a dead container of this name is removed first.
+// Makes the directory, this process's own. One left by a dead container of this name is removed first.
 Result<StateDir> make_state_dir(const std::string& state_root, const std::string& container_id);
+
+// Notes that the process `pid` sets it up.
+Status write_owner(const StateDir& dir, int pid);
 
 // The container in `path` is being set up, or its recorder answers.
 [[nodiscard]] bool is_in_use(const std::string& path);

@@ -8,7 +8,6 @@
 #include <chrono>
 #include <memory>
 
-#include "base/atomic_file.h"
 #include "base/files.h"
 #include "base/process.h"
 #include "config/bounds.h"
@@ -282,12 +281,6 @@ Result<Additions> start_tracing(const Config& config, const Container& container
     return additions;
 }
 
-Status write_owner(const Begun& begun) {
-    const auto dir = open_file(begun.state_dir.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-    if (!dir) return dir.error();
-    return write_file_atomically_at(dir->get(), owner_file, process_identity(begun.runtime_pid), 0600);
-}
-
 Result<std::string> read_unfinished(const Begun& begun) {
     if (::lseek(begun.spec.get(), 0, SEEK_SET) != 0) return errno_error("read the spec");
     auto spec = read_fd(begun.spec.get(), largest_spec);
@@ -321,7 +314,7 @@ Status set_up_begun(const Config& asked, const CommandLine& line, const Begun& b
         (refuses(config) || handover_option(config.runtime, line.verb) != Handover::Option::config))
         return Error{EAGAIN, "the configuration has changed meanwhile"};
     const UmaskGuard umask;
-    if (!*container || !write_owner(begun)) {
+    if (!*container || !write_owner(begun.state_dir, begun.runtime_pid)) {
         SPOOR_TRY(remove_after_runtime(begun.state_dir.path, begun.runtime.get()));
         return finish_spec(begun, *spec);
     }
