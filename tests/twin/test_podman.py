@@ -152,6 +152,8 @@ def attached(t):
     t.podman("rm", "twin")
 
 
+# Podman tells who is executed the window's size (SIGWINCH) before or after he listens to signals.
+RESIZED = r"(?m:^signal 28\r?\n)"
 CTRL_C, CTRL_Q, CTRL_BACKSLASH = b"\x03", b"\x11", b"\x1c"
 
 
@@ -186,7 +188,8 @@ def attached_on_a_terminal(t):
 def executed_on_a_terminal(t):
     """The keyboard's signals reach it."""
     t.podman("run", "-d", "--name=twin", "--network=none", "twin", "sleep", "1000")
-    t.podman_on_terminal("exec", "-it", "twin", "/probe", "wait", answers=[(b"ready", CTRL_C), (b"signal 2\r", CTRL_BACKSLASH)])
+    t.podman_on_terminal("exec", "-it", "twin", "/probe", "wait", answers=[(b"ready", CTRL_C), (b"signal 2\r", CTRL_BACKSLASH)],
+                         by_chance=RESIZED)
     t.podman("rm", "-f", "-t", "0", "twin")
 
 

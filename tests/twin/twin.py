@@ -293,8 +293,9 @@ class Twin:
         words = ["podman", *(["--runtime", runtime] if runtime else []), *map(str, arguments)]
         return self._run(words, " ".join(["podman", *map(str, arguments)]), **options)
 
-    def podman_on_terminal(self, *arguments, answers=()):
-        """With a terminal for all three; what it shows is noted. `answers`: (what is shown, what is typed then) in turn."""
+    def podman_on_terminal(self, *arguments, answers=(), by_chance="(?!)"):
+        """With a terminal for all three; what it shows is noted. `answers`: (what is shown, what is typed then) in turn.
+        `by_chance`: a pattern of what is shown or not."""
         master, slave = pty.openpty()
         if answers:  # what is typed before podman takes the terminal over is not to be shown by it
             tty.setraw(slave)
@@ -320,9 +321,8 @@ class Twin:
         os.close(master)
         code = process.wait(TIMEOUT_S)
         assert code != -signal.SIGKILL, f"ends in {TIMEOUT_S} s: {shown}"
-        # The terminal sends a key's signal and echoes the key then: before or after what the process answers. And Podman
-        # tells it the window's size when it comes to that, SIGWINCH (28), which comes before or after the process begins.
-        text = re.sub(r"\^[C\\]|(?m:^signal 28\r?\n)", "", shown.decode(errors="replace")).rstrip()
+        # The terminal sends a key's signal and echoes the key then: before or after what the process answers.
+        text = re.sub(rf"\^[C\\]|{by_chance}", "", shown.decode(errors="replace")).rstrip()
         self.note(" ".join(map(str, ["podman", *arguments])), f"code {code}\n{text}")
 
     def sort_mounts(self):
