@@ -16,7 +16,7 @@
  * - the maps `scopes`, `sessions`, `processes`, `owners` and `rings`, hashes by these names, and their keys;
  * - in their values the fields that are here now, where they are. More may be added, at the end.
  * Of the other maps nothing is asked. */
-#define SPOOR_STATE_VERSION 8
+#define SPOOR_STATE_VERSION 9
 #ifdef SPOOR_TEST_NEXT_RELEASE /* tests/broker: another version, whose values have grown */
 #undef SPOOR_STATE_VERSION
 #define SPOOR_STATE_VERSION 2001
@@ -84,6 +84,9 @@ struct spoor_owner {
  * has. Powers of two as well. */
 #define SPOOR_OPEN_SETS(sets) ((sets) < 4 ? 1 : (sets) / 4)
 #define SPOOR_OPEN_SETS_OF(all) (((all) + 4) / 5)
+
+/* Requests of io_uring that are noted at once, of all sessions, at most (uring.bpf.h). */
+#define SPOOR_URING_TABLE 65536
 
 /* Keys of the map `uring_counts`. */
 enum spoor_uring_count {

@@ -166,13 +166,13 @@ def stage(users, attackers_container):
     one.victim.goes_on_to_its_end()
 
 
-@pytest.mark.parametrize("process", ["its own", "the attacker's"])
-def test_the_others_cgroup(stage, process):
-    """Its owner has even handed over the descriptor."""
-    pidfd = stage.victim.pidfd if process == "its own" else stage.cgroup().pidfd
-    reply = stage.arm(stage.connect(), stage.victim.cgroup, pidfd)
-    stage.is_refused(reply, peer.NOT_OWNER, f"uid {stage.user.uid} owns neither the cgroup nor one above it",
-                     request="arm", cgroupId=stage.victim.cgroup_id)
+def test_the_others_cgroup(stage):
+    """Its owner has even handed over the descriptor. With a process of the other's, and with one of the attacker's."""
+    for pidfd in (stage.victim.pidfd, stage.cgroup().pidfd):
+        reply = stage.arm(stage.connect(), stage.victim.cgroup, pidfd)
+        stage.is_refused(reply, peer.NOT_OWNER, f"uid {stage.user.uid} owns neither the cgroup nor one above it",
+                         request="arm", cgroupId=stage.victim.cgroup_id)
+    assert len(stage.lines(event="request", code="not_owner")) == 2
 
 
 def test_what_all_of_the_others_lie_beneath(stage):
@@ -230,21 +230,24 @@ def test_a_plain_directory(stage, tmp_path):
     os.close(plain)
 
 
-@pytest.mark.parametrize("message", [peer.request(peer.HELLO) + b"x", peer.request(peer.HELLO) * 200],
-                         ids=["by a byte", "by far"])
-def test_an_oversized_message(stage, message):
-    client = stage.connect()
-    stage.is_refused(client.ask(message), peer.BAD_REQUEST, "malformed", request="invalid")
-    assert client.receive() is None, "the connection is closed"
+def are_malformed(stage, *packets):
+    for message, descriptors in packets:
+        client = stage.connect()
+        stage.is_refused(client.ask(message, descriptors), peer.BAD_REQUEST, "malformed", request="invalid")
+        assert client.receive() is None, "the connection is closed"
+    until(lambda: len(stage.lines(event="request", code="bad_request")) == len(packets), "each is in the audit log", timeout=30)
 
 
-@pytest.mark.parametrize("message", [peer.request(peer.HELLO)[:-1], peer.request(peer.HELLO)[:8], b"x"],
-                         ids=["by a byte", "to its head", "to a byte"])
-def test_a_truncated_message(stage, message):
-    """Also one that brings descriptors along."""
-    own, client = stage.cgroup(), stage.connect()
-    stage.is_refused(client.ask(message, [own.fd, own.pidfd]), peer.BAD_REQUEST, "malformed", request="invalid")
-    assert client.receive() is None, "the connection is closed"
+def test_oversized_messages(stage):
+    hello = peer.request(peer.HELLO)
+    are_malformed(stage, (hello + b"x", []), (hello * 200, []))
+
+
+def test_truncated_messages(stage):
+    """By a byte, to its head, to a byte; and one that brings descriptors along."""
+    own, hello = stage.cgroup(), peer.request(peer.HELLO)
+    arm = peer.request(peer.ARM, KIB64, pid=MODES)
+    are_malformed(stage, (hello[:-1], []), (hello[:8], []), (b"x", []), (arm[:-1], [own.fd, own.pidfd]))
 
 
 def test_ten_thousand_connections(stage):
