@@ -38,9 +38,12 @@ enum front_wish {
 
 enum front_wish front_read_spec(const char *text, size_t size);
 
-/* What a container's annotations of spoor's ask for. Paths point into the spec, clean (clean_absolute_path()), without a NUL. */
+enum front_answer { front_unsaid, front_no, front_yes };
+
+/* What a container's annotations of spoor's ask for. Paths point into the spec, clean (clean_absolute_path()), with no NUL behind. */
 struct front_asked {
-	enum { front_unsaid, front_no, front_yes } trace, off; /* off: io.spoor.mode=off; front_no: another mode */
+	enum front_answer trace;
+	enum front_answer off; /* io.spoor.mode=off; front_no: another mode */
 	const char *volume; /* NULL: none */
 	size_t volume_size;
 	const char *mount; /* NULL: none */
