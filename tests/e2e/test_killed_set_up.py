@@ -39,8 +39,9 @@ class Start:
     def __init__(self, place, annotations, volume):
         self.place, self.volume = place, volume
         self.log = place / "log"
-        # Without settings that only spoor-runtime can judge.
-        self.environment = {**os.environ, "XDG_CONFIG_HOME": str(place / "none")}
+        # Without settings that only spoor-runtime can judge. Not the machine's speed is tested.
+        (place / "spoor.yaml").write_text("setup_deadline: 60s\n")
+        self.environment = {**os.environ, "XDG_CONFIG_HOME": str(place / "none"), "SPOOR_CONFIG": str(place / "spoor.yaml")}
         bundle(place, annotations)
         self.spoor = place / "spoor"
         shutil.copy(BIN / "spoor", self.spoor)

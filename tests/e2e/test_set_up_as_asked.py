@@ -69,11 +69,12 @@ if ROOTFUL:
 
 
 class Runtime:
-    """A spoor that notes how it asks spoor-runtime, and a configuration that says nothing."""
+    """A spoor that notes how it asks spoor-runtime, and a configuration that says nothing of tracing."""
 
     def __init__(self, place):
         self.place, self.note = place, place / "note"
-        self.environment = {"XDG_CONFIG_HOME": str(place / "none"), "SPOOR_CONFIG": ""}
+        (place / "spoor.yaml").write_text("setup_deadline: 60s\n")  # not the machine's speed is tested
+        self.environment = {"XDG_CONFIG_HOME": str(place / "none"), "SPOOR_CONFIG": str(place / "spoor.yaml")}
         bundle(place)
         shutil.copy(BIN / "spoor", place / "spoor")
         (place / "spoor-runtime").write_text(NOTED.format(note=self.note, bin=BIN))
