@@ -19,7 +19,7 @@ PARTS = ["package", "service", "rootful", "matrix", "rootless", "containerd", "a
          "syscall-exit", "neighbours", "refused"]
 # The matrix with the best hook family that the kernel has, and with families that spoord is told.
 MATRIX_PARTS = ["matrix", "fentry", "syscall-exit"]
-JUDGE_S = 120
+JUDGE_S = 600
 TABLE = HERE / "expected.json"
 
 
