@@ -114,8 +114,8 @@ bool choose_path_hooks(const Trial& trial, const spoor_bpf* skeleton, std::strin
     return true;
 }
 
-// With hooks at which renames and chroot(2) have not yet changed what names count from, nothing has to be noted when a
-// call begins: every call of everybody is spared one program.
+// With hooks at which renames and chroot(2) have not yet changed what names count from, nothing has to be
+// noted when a call begins: every call of everybody is spared one program.
 void spare_sys_enter(const Trial& trial, const spoor_bpf* skeleton) {
     const auto& programs = skeleton->progs;
     if (!bpf_program__autoload(programs.lsm_path_rename) || !trial.load(programs.lsm_path_chroot)) return;

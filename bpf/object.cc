@@ -53,8 +53,7 @@ int print_to_log(libbpf_print_level level, const char* format, va_list arguments
 // 0: it is not known.
 uint32_t limit_in(const char* file) {
     uint32_t number = 0;
-    if (auto text = read_file(file, 64))
-        std::from_chars(text->data(), text->data() + text->size(), number);
+    if (auto text = read_file(file, 64)) std::from_chars(text->data(), text->data() + text->size(), number);
     return number;
 }
 
