@@ -50,16 +50,25 @@ int print_to_log(libbpf_print_level level, const char* format, va_list arguments
     return 0;
 }
 
+// 0: it is not known.
+uint32_t limit_in(const char* file) {
+    uint32_t number = 0;
+    if (auto text = read_file(file, 64)) std::from_chars(text->data(), text->data() + text->size(), number);
+    return number;
+}
+
 // Bounded: when a session ends, all buckets of the table are looked at.
 uint32_t processes_of_machine() {
     uint32_t most = UINT32_MAX;
     for (const char* limit : {"/proc/sys/kernel/threads-max", "/proc/sys/kernel/pid_max"})
-        if (auto text = read_file(limit, 64)) {
-            uint32_t number = 0;
-            std::from_chars(text->data(), text->data() + text->size(), number);
-            if (number != 0) most = std::min(most, number);
-        }
+        if (const uint32_t number = limit_in(limit); number != 0) most = std::min(most, number);
     return std::clamp(most, 32768u, 262144u);
+}
+
+// Numbers that a process may have, less one; the kernel has no larger ones.
+uint32_t pids_of_machine() {
+    constexpr uint32_t most = 4 << 20;
+    return std::clamp(limit_in("/proc/sys/kernel/pid_max"), 32768u, most);
 }
 
 // The object for this kernel, not loaded. As the skeleton's own function does it, but for the bytes.
@@ -125,6 +134,8 @@ Result<Object> open_object(const TracerLimits& limits) {
     const uint32_t processes = limits.processes != 0 ? limits.processes : processes_of_machine();
     for (bpf_map* map : {skeleton->maps.processes, skeleton->maps.entry_bases, skeleton->maps.notes})
         bpf_map__set_max_entries(map, processes);
+    if (*level == KernelLevel::full)
+        bpf_map__set_max_entries(skeleton->maps.recorded, pids_of_machine() / 64 + 1);
     int processors = libbpf_num_possible_cpus();
     if (processors < 1) return errno_error("count the processors", -processors);
     bpf_map__set_max_entries(skeleton->maps.scratches, bpf_map__max_entries(skeleton->maps.scratches) *
