@@ -21,6 +21,7 @@
 #include "bpf/floor_object.h"
 #include "bpf/functions.h"
 #include "bpf/hooks.h"
+#include "bpf/state.h"
 #include "spoor.skel.h"
 
 namespace spoor::bpf {
@@ -136,6 +137,9 @@ Result<Object> open_object(const TracerLimits& limits) {
         bpf_map__set_max_entries(map, processes);
     if (*level == KernelLevel::full)
         bpf_map__set_max_entries(skeleton->maps.recorded, pids_of_machine() / 64 + 1);
+    const uint32_t half_of_requests = std::min<uint32_t>(SPOOR_URING_TABLE / 2, processes);
+    bpf_map__set_max_entries(skeleton->maps.uring_requests, 2 * half_of_requests);
+    skeleton->rodata->uring_half = half_of_requests;
     int processors = libbpf_num_possible_cpus();
     if (processors < 1) return errno_error("count the processors", -processors);
     bpf_map__set_max_entries(skeleton->maps.scratches, bpf_map__max_entries(skeleton->maps.scratches) *
