@@ -104,6 +104,7 @@ public:
             process.pid = process.outer_pid;
             process.outer = 0;
             process.refusal = 0;
+            process.told_open = 0;
             processes.replace(key, process);
             all = false;
         }

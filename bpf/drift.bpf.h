@@ -75,6 +75,21 @@ static __always_inline bool claim(__u32 *busy) { return !__sync_lock_test_and_se
 static __always_inline void release(__u32 *busy) { __sync_lock_test_and_set(busy, 0); }
 #endif
 
+/* For want of these nobody is told apart before being looked up (`recorded`). */
+#ifdef SPOOR_FLOOR
+#define HAS_BIT_ATOMICS 0
+static __always_inline void set_bits(__u64 *word, __u64 bits, bool set) {}
+#else
+#define HAS_BIT_ATOMICS 1
+static __always_inline void set_bits(__u64 *word, __u64 bits, bool set)
+{
+    if (set)
+        __sync_fetch_and_or(word, bits);
+    else
+        __sync_fetch_and_and(word, ~bits);
+}
+#endif
+
 static __always_inline struct task_struct *current_task(void)
 {
     return (struct task_struct *)bpf_get_current_task();

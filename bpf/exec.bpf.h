@@ -137,7 +137,7 @@ static __noinline int set_script(struct scratch *scratch, struct linux_binprm *b
 static __always_inline int executed(struct task_struct *task, struct linux_binprm *bprm)
 {
     __u32 tgid = BPF_CORE_READ(task, tgid);
-    struct spoor_process *process = bpf_map_lookup_elem(&processes, &tgid);
+    struct spoor_process *process = process_of(tgid);
     struct task_struct *leader = BPF_CORE_READ(task, group_leader);
     struct mm_struct *mm = BPF_CORE_READ(task, mm);
     struct spoor_session *session;

@@ -114,11 +114,23 @@ bool choose_path_hooks(const Trial& trial, const spoor_bpf* skeleton, std::strin
     return true;
 }
 
+// With hooks at which renames and chroot(2) have not yet changed what names count from, nothing has to be
+// noted when a call begins: every call of everybody is spared one program.
+void spare_sys_enter(const Trial& trial, const spoor_bpf* skeleton) {
+    const auto& programs = skeleton->progs;
+    if (!bpf_program__autoload(programs.lsm_path_rename) || !trial.load(programs.lsm_path_chroot)) return;
+    bpf_program__set_autoload(programs.lsm_path_chroot, true);
+    bpf_program__set_autoload(programs.on_sys_enter, false);
+    bpf_program__set_autoload(programs.at_sys_enter, false);
+    skeleton->rodata->notes_bases = false;
+}
+
 }  // namespace
 
 Status choose_hooks(spoor_bpf* skeleton, const btf* types, std::optional<HookFamily> wanted,
                     bool may_refuse) {
     skeleton->rodata->resolves_names = false;
+    skeleton->rodata->notes_bases = true;
     if (wanted == HookFamily::syscall_exit) return {};
     const Trial trial(types);
     const bool may_lsm = wanted != HookFamily::fentry && bpf_lsm_is_active();
@@ -132,6 +144,7 @@ Status choose_hooks(spoor_bpf* skeleton, const btf* types, std::optional<HookFam
             bpf_program__set_autoload(program, static_cast<bool>(trial.load(program)));
         }
     }
+    if (lsm) spare_sys_enter(trial, skeleton);
     const bool fentry = !lsm && choose_path_hooks(trial, skeleton, "fentry");
     const bool lookup = takes_lookup(trial, skeleton->progs.fexit_filename_lookup);
     bpf_program__set_autoload(skeleton->progs.fexit_filename_lookup, lookup);

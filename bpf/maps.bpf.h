@@ -29,6 +29,15 @@ struct {
     __type(value, struct spoor_process);
 } processes SEC(".maps");
 
+/* A bit for each process that may be in `processes`, by its tgid: a call of anybody else's costs no more than to see that it is not
+ * set. Set before an entry is made, cleared when its process ends; one too many costs a look-up. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1); /* loader: as many as there can be, by 64. Who is beyond is looked up */
+    __type(key, __u32);
+    __type(value, __u64);
+} recorded SEC(".maps");
+
 /* session -> what to look for in the environment of its programs */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);

@@ -8,6 +8,10 @@
 /* Loader: programs that make notes are attached. */
 const volatile bool resolves_names = false;
 
+/* Loader: names that the call itself may have moved come from the caller, counted from where they did when it began
+ * (call_begins in syscall.bpf.h). Without it there is a note on each that succeeded (BPF LSM). */
+const volatile bool notes_bases = true;
+
 struct note {
     __u64 session; /* whose thread it is */
     __u64 call; /* call_key() */

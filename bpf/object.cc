@@ -51,16 +51,25 @@ int print_to_log(libbpf_print_level level, const char* format, va_list arguments
     return 0;
 }
 
+// 0: it is not known.
+uint32_t limit_in(const char* file) {
+    uint32_t number = 0;
+    if (auto text = read_file(file, 64)) std::from_chars(text->data(), text->data() + text->size(), number);
+    return number;
+}
+
 // Bounded: when a session ends, all buckets of the table are looked at.
 uint32_t processes_of_machine() {
     uint32_t most = UINT32_MAX;
     for (const char* limit : {"/proc/sys/kernel/threads-max", "/proc/sys/kernel/pid_max"})
-        if (auto text = read_file(limit, 64)) {
-            uint32_t number = 0;
-            std::from_chars(text->data(), text->data() + text->size(), number);
-            if (number != 0) most = std::min(most, number);
-        }
+        if (const uint32_t number = limit_in(limit); number != 0) most = std::min(most, number);
     return std::clamp(most, 32768u, 262144u);
+}
+
+// Numbers that a process may have, less one; the kernel has no larger ones.
+uint32_t pids_of_machine() {
+    constexpr uint32_t most = 4 << 20;
+    return std::clamp(limit_in("/proc/sys/kernel/pid_max"), 32768u, most);
 }
 
 // The object for this kernel, not loaded. As the skeleton's own function does it, but for the bytes.
@@ -78,13 +87,24 @@ Object open_skeleton(KernelLevel level) {
     return owner;
 }
 
-// The object file is a part of the program, a megabyte that is read once. Its pages are clean: whoever reads
-// them again gets them from the file.
-void forget_file(const bpf_object_skeleton& object) {
+// The object files are a part of the program, a megabyte each, and read once or never. Their pages are clean:
+// whoever reads them again gets them from the file. With advice of its own each is a mapping of its own: else
+// a read of what is next to it may bring pages back, as many as a folio of the page cache has.
+void forget_file(const void* bytes, size_t size) {
     const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-    const auto data = reinterpret_cast<uintptr_t>(object.data);
-    const uintptr_t begin = (data + page - 1) & ~(page - 1), end = (data + object.data_sz) & ~(page - 1);
-    if (begin < end) (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    const auto data = reinterpret_cast<uintptr_t>(bytes);
+    const uintptr_t begin = (data + page - 1) & ~(page - 1), end = (data + size) & ~(page - 1);
+    if (begin >= end) return;
+    for (int advice : {MADV_RANDOM, MADV_DONTNEED})
+        (void)::madvise(reinterpret_cast<void*>(begin), end - begin, advice);
+}
+
+void forget_files() {
+    size_t size = 0;
+    const void* full = spoor_bpf__elf_bytes(&size);
+    forget_file(full, size);
+    const FloorObject floor = floor_object();
+    forget_file(floor.bytes, floor.size);
 }
 
 }  // namespace
@@ -115,6 +135,8 @@ Result<Object> open_object(const TracerLimits& limits) {
     const uint32_t processes = limits.processes != 0 ? limits.processes : processes_of_machine();
     for (bpf_map* map : {skeleton->maps.processes, skeleton->maps.entry_bases, skeleton->maps.notes})
         bpf_map__set_max_entries(map, processes);
+    if (*level == KernelLevel::full)
+        bpf_map__set_max_entries(skeleton->maps.recorded, pids_of_machine() / 64 + 1);
     const uint32_t half_of_requests = std::min<uint32_t>(SPOOR_URING_TABLE / 2, processes);
     bpf_map__set_max_entries(skeleton->maps.uring_requests, 2 * half_of_requests);
     skeleton->rodata->uring_half = half_of_requests;
@@ -135,7 +157,7 @@ Status load_object(spoor_bpf* skeleton) {
         if (error == -EPERM) failure.message += " (needs CAP_BPF and CAP_PERFMON)";
         return failure;
     }
-    forget_file(*skeleton->skeleton);
+    forget_files();
     return {};
 }
 

@@ -103,6 +103,22 @@ static __always_inline void start_open_file(const struct spoor_process *process,
     know(process->session, process->instance, (__u64)file, open_state(process->instance, file) | reported, true);
 }
 
+/* Of a file that a process has just opened, in spoor_process.told_open. The address is used again after close; but each open
+ * comes through refuse_file_open, which sets or clears it. */
+static __always_inline __u64 opened_key(const struct spoor_process *process, __u64 file)
+{
+    return file ^ process->instance;
+}
+
+/* Whether all that run_open would tell of this file was found to be told when it was opened (refusal.bpf.h), a moment ago and by
+ * its path of then: so the path need not be put together once more. O_PATH does not come through that hook. */
+static __always_inline bool is_told_open(const struct spoor_process *process, const struct file *file, __u32 open_flags)
+{
+    return process->refusal && file && process->told_open == opened_key(process, (__u64)file) &&
+           !(open_flags & O_TRUNC) && (open_flags & O_TMPFILE) != O_TMPFILE &&
+           !((__u32)BPF_CORE_READ(file, f_mode) & (FMODE_IS_CREATED | FMODE_IS_PATH));
+}
+
 /* What open(2) did; without a file another thread has closed it already. */
 static __noinline int run_open(struct scratch *scratch, struct spoor_process *process,
                                struct file *file, __u32 open_flags)

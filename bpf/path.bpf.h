@@ -116,11 +116,13 @@ static __always_inline void set_inode(struct scratch *scratch, struct inode *ino
         scratch->flags |= SPOOR_F_DIRECTORY;
 }
 
+#define IS_KERNEL_INTERNAL (1 << 22)
+
 /* On a mount of the kernel's own (SB_KERNMOUNT): memfd, pipe, socket, anonymous inode. Such an
  * object has no place in any tree. */
 static __always_inline bool is_kernel_internal(struct inode *inode)
 {
-    return BPF_CORE_READ(inode, i_sb, s_flags) & (1 << 22);
+    return BPF_CORE_READ(inode, i_sb, s_flags) & IS_KERNEL_INTERNAL;
 }
 
 /* The file's own path and identity. */

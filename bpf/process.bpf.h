@@ -10,12 +10,32 @@
  */
 #pragma once
 
-/* The record of the process that runs; NULL if it is not recorded. */
+static __always_inline bool may_be_recorded(__u32 tgid)
+{
+    __u32 at = tgid / 64;
+    __u64 *bits = HAS_BIT_ATOMICS ? bpf_map_lookup_elem(&recorded, &at) : NULL;
+
+    return !bits || (*(volatile __u64 *)bits >> tgid % 64 & 1);
+}
+
+static __always_inline void note_recorded(__u32 tgid, bool is)
+{
+    __u32 at = tgid / 64;
+    __u64 *bits = HAS_BIT_ATOMICS ? bpf_map_lookup_elem(&recorded, &at) : NULL;
+
+    if (bits)
+        set_bits(bits, 1ull << tgid % 64, is);
+}
+
+/* The record of a process; NULL if it is not recorded. */
+static __always_inline struct spoor_process *process_of(__u32 tgid)
+{
+    return may_be_recorded(tgid) ? bpf_map_lookup_elem(&processes, &tgid) : NULL;
+}
+
 static __always_inline struct spoor_process *current_process(void)
 {
-    __u32 tgid = bpf_get_current_pid_tgid() >> 32;
-
-    return bpf_map_lookup_elem(&processes, &tgid);
+    return process_of(bpf_get_current_pid_tgid() >> 32);
 }
 
 /* How many cgroups up a session's root is looked for. */
@@ -112,6 +132,7 @@ static __noinline int add_process(struct task_struct *leader, __u64 session_id)
             process.outer_pid = pid_at_level(leader, session->pid_level);
     }
     process.instance = instance_of(tgid, process.start_ns, session_id);
+    note_recorded(tgid, true);
     if (bpf_map_update_elem(&processes, &tgid, &process, BPF_ANY)) {
         COUNT(session_id, lost_processes);
         return -1;
@@ -174,7 +195,7 @@ static __always_inline void emit_plain(struct spoor_process *process, struct rec
 static __always_inline int forked(struct task_struct *parent, struct task_struct *child)
 {
     __u32 tgid = BPF_CORE_READ(parent, tgid), child_tgid = BPF_CORE_READ(child, tgid);
-    struct spoor_process *from = bpf_map_lookup_elem(&processes, &tgid), *process;
+    struct spoor_process *from = process_of(tgid), *process;
     struct record record = {.type = SPOOR_EV_FORK};
     struct spoor_session *session;
 
@@ -208,19 +229,27 @@ static __always_inline int exiting(struct task_struct *task)
 {
     struct signal_struct *signal = BPF_CORE_READ(task, signal);
     __u32 tgid = BPF_CORE_READ(task, tgid);
-    struct spoor_process *process = bpf_map_lookup_elem(&processes, &tgid), last;
+    struct spoor_process *process, last;
     struct record record = {.type = SPOOR_EV_EXIT};
 
-    if (!process)
+    if (!may_be_recorded(tgid))
         return 0;
-    forget_entry(); /* killed in the middle of one */
-    forget_notes();
+    process = bpf_map_lookup_elem(&processes, &tgid);
+    if (process) {
+        forget_entry(); /* killed in the middle of one */
+        forget_notes();
+    }
     if (BPF_CORE_READ(signal, live.counter) > 0)
         return 0;
+    if (!process) { /* its session has ended before it */
+        note_recorded(tgid, false);
+        return 0;
+    }
     last = *process;
     /* Several threads may get here at once, only one takes the entry out. */
     if (bpf_map_delete_elem(&processes, &tgid))
         return 0;
+    note_recorded(tgid, false); /* nobody has its number before all of its threads are gone */
     if (BPF_CORE_READ(signal, flags) & 4 /* SIGNAL_GROUP_EXIT */)
         record.value = BPF_CORE_READ(signal, group_exit_code);
     else

@@ -15,6 +15,7 @@ Status change_process(int processes, const ProcessName& which,
         process.start_ns != which.start_ns)
         return errno_error(what, ESRCH);
     change(process);
+    process.told_open = 0;  // the programs may have changed theirs meanwhile; without it they look again
     if (bpf_map_update_elem(processes, &which.tgid, &process, BPF_EXIST) != 0)
         return errno_error(what, errno == ENOENT ? ESRCH : errno);
     return {};

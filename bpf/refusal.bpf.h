@@ -112,7 +112,7 @@ static __always_inline void set_allowed_key(struct scratch *scratch, __u32 quest
     scratch->key.b = scratch->hash_b ^ (((__u64)SPOOR_OP_LAST + 1) << 32 | question) * 0x9e3779b97f4a7c15ULL;
 }
 
-/* Whether the process is refused the path in the scratch. */
+/* Whether the process is refused the path in the scratch, which is hashed. */
 GLOBAL int is_refused(scratch_ref ref, __u32 question)
 {
     struct scratch *scratch = scratch_of(ref);
@@ -138,7 +138,6 @@ GLOBAL int is_refused(scratch_ref ref, __u32 question)
     table = SLOT_FIELD(window->bytes, slot, table);
     if (!table || SLOT_FIELD(window->bytes, slot, generation) != generation)
         return 0;
-    hash_path(ref);
     set_allowed_key(scratch, question, sequence);
     if (was_seen(ref))
         return 0;
@@ -179,6 +178,14 @@ static __always_inline bool is_judged(const struct scratch *scratch)
     return !(scratch->flags & (SPOOR_F_UNREACHABLE | SPOOR_F_DELETED | SPOOR_F_TRUNCATED | SPOOR_F_MEMORY));
 }
 
+static __always_inline int judge(struct scratch *scratch, __u32 question)
+{
+    if (!is_judged(scratch))
+        return 0;
+    hash_path(ref_of(scratch));
+    return is_refused(ref_of(scratch), question);
+}
+
 static __always_inline int refuse(struct scratch *scratch, const struct spoor_process *process, __u32 op)
 {
     emit_access(ref_of(scratch), op, SPOOR_F_REFUSED, EACCES);
@@ -189,18 +196,24 @@ static __always_inline int refuse(struct scratch *scratch, const struct spoor_pr
 /* Opening counts as doing. What is opened for reading and writing may yet be only read, or only written. */
 static __noinline int refuse_open(struct spoor_process *process, struct file *file)
 {
-    __u32 mode = (__u32)BPF_CORE_READ(file, f_mode), flags = BPF_CORE_READ(file, f_flags), question, op;
+    /* The verifier knows what a hook is given: that is read without a helper's call. */
+    __u32 mode = (__u32)file->f_mode, flags = file->f_flags, question, op;
     bool reads = mode & FMODE_IS_READ, truncates = flags & O_TRUNC;
     bool writes = (mode & FMODE_IS_WRITE) || truncates;
-    struct inode *inode = BPF_CORE_READ(file, f_inode);
+    struct inode *inode = file->f_inode;
     struct scratch *scratch;
     int result = 0;
+    __u64 opened;
 
-    if ((!reads && !writes) || (BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFREG || is_kernel_internal(inode))
+    if ((!reads && !writes) || (inode->i_mode & S_IFMT) != S_IFREG || inode->i_sb->s_flags & IS_KERNEL_INTERNAL ||
+        !(scratch = claim_hook_scratch(process))) {
+        process->told_open = 0; /* it may be of another file that was at this address */
         return 0;
-    scratch = claim_hook_scratch(process);
-    if (!scratch)
-        return 0;
+    }
+    opened = opened_key(process, address_of(scratch, file));
+    /* But not what the caller opened, if this is what a file system opens beneath it. */
+    if (process->told_open == opened)
+        process->told_open = 0;
     set_file(scratch, file);
     if (writes) {
         question = reads && !truncates ? ASKS_READ | ASKS_WRITE | ASKS_ALL : ASKS_WRITE;
@@ -209,8 +222,13 @@ static __noinline int refuse_open(struct spoor_process *process, struct file *fi
         question = ASKS_READ;
         op = flags & FMODE_IS_EXEC ? SPOOR_OP_EXEC : SPOOR_OP_READ;
     }
-    if (is_judged(scratch) && is_refused(ref_of(scratch), question))
+    if (judge(scratch, question)) {
         result = refuse(scratch, process, op);
+    } else if (is_judged(scratch)) {
+        set_key(scratch, SPOOR_OP_PROBE, 0);
+        if (was_seen(ref_of(scratch)))
+            process->told_open = opened;
+    }
     release_scratch(scratch);
     return result;
 }
@@ -225,7 +243,7 @@ static __noinline int refuse_name(struct spoor_process *process, __u64 mount, st
         return 0;
     clear_path(scratch);
     set_base(ref_of(scratch), mount, address_of(scratch, dentry));
-    if (is_judged(scratch) && is_refused(ref_of(scratch), ASKS_WRITE))
+    if (judge(scratch, ASKS_WRITE))
         result = refuse(scratch, process, op);
     release_scratch(scratch);
     return result;

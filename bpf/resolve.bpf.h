@@ -121,5 +121,12 @@ AT_PATH_HOOK(symlink, note_child(dir, dentry, 0), const struct path *dir, struct
 /* The old name was looked up. */
 AT_PATH_HOOK(link, note_child(dir, dentry, NOTE_SECOND), struct dentry *old, const struct path *dir,
              struct dentry *dentry)
+/* Ahead of the change of what paths are seen from. Looked up as well; but no run here is left out. */
+SEC("?lsm/path_chroot")
+int BPF_PROG(lsm_path_chroot, const struct path *path)
+{
+    note_child(path, BPF_CORE_READ(path, dentry), 0);
+    return 0;
+}
 AT_PATH_HOOK(rename, note_child(old_dir, old, 0); note_child(new_dir, dentry, NOTE_SECOND),
              const struct path *old_dir, struct dentry *old, const struct path *new_dir, struct dentry *dentry)

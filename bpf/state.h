@@ -63,6 +63,7 @@ struct spoor_process {
     SPOOR_U64 outer;     /* of its session; 0: none */
     SPOOR_U32 refusal;   /* slot in the session's window + SPOOR_REFUSAL_SLOTS * its generation; 0: none */
     SPOOR_U32 spare;
+    SPOOR_U64 told_open; /* opened_key() of what refuse_file_open has found to be told; 0: nothing. The programs' own */
     SPOOR_ADDED
 };
 
@@ -111,6 +112,6 @@ struct spoor_task_keys {
 SPOOR_ASSERT(sizeof(struct spoor_scope_key) == 16, "no hidden padding");
 SPOOR_ASSERT(sizeof(struct spoor_session) == 40 + sizeof(struct spoor_counters) + SPOOR_ADDED_BYTES, "no hidden padding");
 SPOOR_ASSERT(sizeof(struct spoor_owner) == 800 + SPOOR_ADDED_BYTES, "no hidden padding");
-SPOOR_ASSERT(sizeof(struct spoor_process) == 56 + SPOOR_ADDED_BYTES, "no hidden padding");
+SPOOR_ASSERT(sizeof(struct spoor_process) == 64 + SPOOR_ADDED_BYTES, "no hidden padding");
 
 #endif

@@ -13,6 +13,12 @@ static __always_inline void count_fault(const struct spoor_process *process, int
         COUNT(process->session, lost_fault);
 }
 
+/* Whether what the names of a call that succeeded counted from may not be known any more. */
+static __always_inline bool lacks_base(const struct plan *plan, int error)
+{
+    return !notes_bases && !error && (plan->name_flags & NAME_AT_ENTRY);
+}
+
 static __noinline int run_name(struct scratch *scratch, struct spoor_process *process,
                                const struct plan *plan, __u32 op, int error)
 {
@@ -22,7 +28,7 @@ static __noinline int run_name(struct scratch *scratch, struct spoor_process *pr
     if (resolves_names && (plan->name_flags & NAME_NOTED) && op != SPOOR_OP_ABSENT && op != SPOOR_OP_EXEC &&
         !take_note(ref_of(scratch), 0))
         return emit_access(ref_of(scratch), op, flags & ~SPOOR_F_NOFOLLOW, error);
-    if (set_name(ref_of(scratch), plan->dirfd, plan->name, plan->name_flags)) {
+    if (lacks_base(plan, error) || set_name(ref_of(scratch), plan->dirfd, plan->name, plan->name_flags)) {
         count_fault(process, error);
         return 0;
     }
@@ -34,18 +40,20 @@ static __noinline int run_name(struct scratch *scratch, struct spoor_process *pr
 }
 
 /* One name of two, as it was resolved or else as the caller wrote it. */
-static __always_inline int set_either(struct scratch *scratch, const struct plan *plan, bool second)
+static __always_inline int set_either(struct scratch *scratch, const struct plan *plan, bool second, int error)
 {
     if (resolves_names && (plan->name_flags & NAME_NOTED) && !take_note(ref_of(scratch), second))
         return 0;
+    if (lacks_base(plan, error))
+        return -1;
     return second ? set_name(ref_of(scratch), plan->dirfd2, plan->name2, plan->name_flags | NAME_SECOND)
                   : set_name(ref_of(scratch), plan->dirfd, plan->name, plan->name_flags);
 }
 
-static __always_inline int set_second(struct scratch *scratch, const struct plan *plan)
+static __always_inline int set_second(struct scratch *scratch, const struct plan *plan, int error)
 {
     if (plan->kind == PLAN_NAMES)
-        return set_either(scratch, plan, true);
+        return set_either(scratch, plan, true, error);
     long length;
 
     clear_path(scratch);
@@ -64,13 +72,13 @@ static __noinline int run_names(struct scratch *scratch, struct spoor_process *p
     __u32 lexical;
     __u64 a, b;
 
-    if (set_either(scratch, plan, false))
+    if (set_either(scratch, plan, false, error))
         goto fault;
     lexical = scratch->flags & SPOOR_F_LEXICAL;
     hash_path(ref_of(scratch));
     a = scratch->hash_a;
     b = scratch->hash_b;
-    if (set_second(scratch, plan))
+    if (set_second(scratch, plan, error))
         goto fault;
     lexical |= scratch->flags & SPOOR_F_LEXICAL;
     hash_path(ref_of(scratch));
@@ -83,7 +91,7 @@ static __noinline int run_names(struct scratch *scratch, struct spoor_process *p
         (struct record){.type = SPOOR_EV_AUX, .op = SPOOR_AUX_TO, .time_ns = bpf_ktime_get_boot_ns()};
     if (output(ref_of(scratch)) < 0)
         return 0;
-    if (set_either(scratch, plan, false))
+    if (set_either(scratch, plan, false, error))
         goto fault;
     scratch->record.type = SPOOR_EV_ACCESS;
     scratch->record.op = plan->op;
@@ -213,12 +221,20 @@ static __noinline int finish_plan(struct spoor_process *process, const struct pl
                 return 0;
         }
     }
+    if (plan->kind == PLAN_OPEN && success && process->refusal) {
+        struct file *file = file_of(result);
+
+        if (is_told_open(process, file, plan->open_flags)) {
+            start_open_file(process, file, OPEN_HERE | OPEN_PROBE);
+            return 0;
+        }
+    }
     scratch = claim_scratch(process);
     if (!scratch)
         return 0;
     run_plan(scratch, process, plan, result);
     release_scratch(scratch);
-    if (plan->name_flags & NAME_AT_ENTRY)
+    if (notes_bases && (plan->name_flags & NAME_AT_ENTRY))
         forget_entry();
     return 0;
 }
@@ -246,7 +262,6 @@ static __noinline int note_base(struct spoor_process *process, int dirfd, const 
 
 static __always_inline int call_begins(struct pt_regs *regs, long id)
 {
-    __u32 tgid = bpf_get_current_pid_tgid() >> 32;
     struct spoor_process *process;
     bool compat;
     __u64 a[6];
@@ -264,7 +279,7 @@ static __always_inline int call_begins(struct pt_regs *regs, long id)
     default:
         return 0;
     }
-    process = bpf_map_lookup_elem(&processes, &tgid);
+    process = current_process();
     if (!process)
         return 0;
     switch (current_call(regs, a, &compat)) {
@@ -291,15 +306,15 @@ int BPF_PROG(on_sys_enter, struct pt_regs *regs, long id)
 
 static __always_inline int call_ended(struct pt_regs *regs, long result)
 {
-    __u32 tgid = bpf_get_current_pid_tgid() >> 32;
-    struct spoor_process *process = bpf_map_lookup_elem(&processes, &tgid);
-    struct plan plan = {};
+    struct spoor_process *process = current_process();
+    struct plan plan;
     bool compat;
     __u64 a[6];
     __s64 nr;
 
     if (!process)
         return 0;
+    plan = (struct plan){};
     nr = current_call(regs, a, &compat);
     if (nr < 0)
         return 0;

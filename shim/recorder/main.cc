@@ -2,6 +2,8 @@
 // job, a pidfd of itself (it becomes the container runtime) and where to say that tracing is ready.
 #include <fcntl.h>
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <string>
@@ -63,7 +65,11 @@ int main(int argc, char** argv) {
     auto job = read_job(job_fd);
     if (!job) return fail(ready, std::move(job).error().context("the job"));
     job_fd.reset();
-    SessionLoop loop(std::move(*job), std::move(runtime), std::move(ready));
+    SessionEnvironment environment;
+    // Where setting up may take longer than that, so may a spoord that is started again.
+    environment.absence_limit =
+        std::max(environment.absence_limit, std::chrono::milliseconds(job->setup_deadline_ms));
+    SessionLoop loop(std::move(*job), std::move(runtime), std::move(ready), std::move(environment));
     if (auto over = loop.run(); !over) {
         std::fprintf(stderr, "spoor-recorder: %s\n", over.error().message.c_str());
         return 1;

@@ -43,7 +43,11 @@ def only_one(build):
     """Two runs at once would make the same things; the second one waits."""
     build.mkdir(parents=True, exist_ok=True)
     with open(build / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"vm: another run is at {build}; this one waits for its end", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

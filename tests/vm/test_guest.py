@@ -190,6 +190,11 @@ if "strict" in PARTS:
         assert {line["taskId"] for line in lines} == {"t:guarded"} and all(line["refused"] for line in lines)
         assert "refused" not in strict_trace("tasks/t:neighbour.json")["spoor"]
 
+    def test_each_name_that_is_opened_is_told():
+        """Also if the hook has found the open before it, of the same struct file, to be told."""
+        probed = Trail(RESULTS / "volumes/strict").paths("probe")
+        assert {f"/ws/src/declared{end}" for end in ("", ".a", ".b", ".c")} <= set(probed)
+
     def test_another_container_is_not_refused():
         assert strict_results("strict.other") == {"other.secret": 0}
 

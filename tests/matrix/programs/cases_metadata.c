@@ -156,8 +156,10 @@ CASE(removexattrat, "metadata", "removexattrat, AT_EMPTY_PATH", (.setup = with_a
 }
 
 BY_DESCRIPTOR(ioctl_setflags, "ioctl FS_IOC_SETFLAGS", ({
-                  int flags = FS_NODUMP_FL;
+                  int flags = 0;
 
+                  MUST(SYS(ioctl, fd, FS_IOC_GETFLAGS, &flags) >= 0); /* not told. Without its other flags ext4 converts the file */
+                  flags |= FS_NODUMP_FL;
                   SYS(ioctl, fd, FS_IOC_SETFLAGS, &flags);
               }))
 

@@ -63,7 +63,7 @@ static void tell(const char *text)
     fd = open(hidden, O_CREAT | O_WRONLY, 0644);
     if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) || close(fd) || rename(hidden, name))
         fail("signal");
-    for (int i = 0; i < 20000 && access(name, F_OK) == 0; i++)
+    for (int i = 0; i < 200000 && access(name, F_OK) == 0; i++)
         usleep(1000);
 }
 
@@ -157,6 +157,34 @@ static void neighbour(void)
     say("neighbour.secret", try_open("src/secret", O_RDONLY));
 }
 
+/* Each open may get the struct file of the one before it, and each name has to be told. */
+static void reopen(void)
+{
+    static int turns;
+
+    if (turns++) {
+        for (int i = 0; i < 3; i++)
+            say("told.renamed", try_open("src/declared.c", O_RDONLY));
+        return;
+    }
+    for (int i = 0; i < 3; i++)
+        say("told.read", try_open("src/declared.a", O_RDONLY));
+    say("told.path", try_open("src/declared.b", O_PATH));
+}
+
+static void tell_again(void)
+{
+    struct worker worker;
+
+    make("src/declared.a");
+    make("src/declared.b");
+    worker = start_worker("t:told", "strict", "\"src/declared*\"", reopen, 2);
+    turn(&worker);
+    say("told.rename", rename("src/declared.a", "src/declared.c"));
+    turn(&worker);
+    end_worker("told.status", "t:told", &worker);
+}
+
 static void open_often(void)
 {
     for (int i = 0; i < opens_a_round; i++)
@@ -204,9 +232,10 @@ int main(int count, char **arguments)
     say("agent.secret", try_open("src/secret", O_RDONLY));
     end_worker("guarded.status", "t:guarded", &first);
     end_worker("neighbour.status", "t:neighbour", &second);
+    tell_again();
     measure();
     make("ready");
-    for (int i = 0; i < 60000 && access("other", F_OK); i++)
+    for (int i = 0; i < 600000 && access("other", F_OK); i++)
         usleep(1000);
     say("other.came", access("other", F_OK));
     return 0;
