@@ -35,7 +35,8 @@ ssize_t send_with_descriptors(int socket, const void* bytes, size_t size, std::s
     return ::sendmsg(socket, &header, flags);
 }
 
-ReceivedPacket receive_with_descriptors(int socket, void* bytes, size_t room, size_t descriptors_max) {
+ReceivedPacket receive_with_descriptors(int socket, void* bytes, size_t room, size_t descriptors_max,
+                                        int flags) {
     iovec part{bytes, room};
     alignas(cmsghdr) char control[CMSG_SPACE(passed_descriptors_max * sizeof(int))] = {};
     msghdr header{};
@@ -44,7 +45,7 @@ ReceivedPacket receive_with_descriptors(int socket, void* bytes, size_t room, si
     header.msg_control = control;
     header.msg_controllen = CMSG_SPACE(std::min(descriptors_max, passed_descriptors_max) * sizeof(int));
     ReceivedPacket received;
-    received.size = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    received.size = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | flags);
     if (received.size < 0) return received;
     received.cut = (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
     for (cmsghdr* rights = CMSG_FIRSTHDR(&header); rights; rights = CMSG_NXTHDR(&header, rights)) {

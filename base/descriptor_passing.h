@@ -25,9 +25,10 @@ struct ReceivedPacket {
     std::vector<UniqueFd> descriptors;
 };
 
-// recvmsg(2) of one packet into `bytes`, without waiting. As the control buffer is aligned, one descriptor
+// recvmsg(2) of one packet into `bytes`. As the control buffer is aligned, one descriptor
 // more than `descriptors_max` (itself at most passed_descriptors_max) may come; all are owned by the result
 // and closed on exec.
-ReceivedPacket receive_with_descriptors(int socket, void* bytes, size_t room, size_t descriptors_max);
+ReceivedPacket receive_with_descriptors(int socket, void* bytes, size_t room, size_t descriptors_max,
+                                        int flags);
 
 }  // namespace spoor

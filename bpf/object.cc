@@ -21,6 +21,7 @@
 #include "bpf/floor_object.h"
 #include "bpf/functions.h"
 #include "bpf/hooks.h"
+#include "bpf/state.h"
 #include "spoor.skel.h"
 
 namespace spoor::bpf {
@@ -86,13 +87,24 @@ Object open_skeleton(KernelLevel level) {
     return owner;
 }
 
-// The object file is a part of the program, a megabyte that is read once. Its pages are clean: whoever reads
-// them again gets them from the file.
-void forget_file(const bpf_object_skeleton& object) {
+// The object files are a part of the program, a megabyte each, and read once or never. Their pages are clean:
+// whoever reads them again gets them from the file. With advice of its own each is a mapping of its own: else
+// a read of what is next to it may bring pages back, as many as a folio of the page cache has.
+void forget_file(const void* bytes, size_t size) {
     const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-    const auto data = reinterpret_cast<uintptr_t>(object.data);
-    const uintptr_t begin = (data + page - 1) & ~(page - 1), end = (data + object.data_sz) & ~(page - 1);
-    if (begin < end) (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    const auto data = reinterpret_cast<uintptr_t>(bytes);
+    const uintptr_t begin = (data + page - 1) & ~(page - 1), end = (data + size) & ~(page - 1);
+    if (begin >= end) return;
+    for (int advice : {MADV_RANDOM, MADV_DONTNEED})
+        (void)::madvise(reinterpret_cast<void*>(begin), end - begin, advice);
+}
+
+void forget_files() {
+    size_t size = 0;
+    const void* full = spoor_bpf__elf_bytes(&size);
+    forget_file(full, size);
+    const FloorObject floor = floor_object();
+    forget_file(floor.bytes, floor.size);
 }
 
 }  // namespace
@@ -125,6 +137,9 @@ Result<Object> open_object(const TracerLimits& limits) {
         bpf_map__set_max_entries(map, processes);
     if (*level == KernelLevel::full)
         bpf_map__set_max_entries(skeleton->maps.recorded, pids_of_machine() / 64 + 1);
+    const uint32_t half_of_requests = std::min<uint32_t>(SPOOR_URING_TABLE / 2, processes);
+    bpf_map__set_max_entries(skeleton->maps.uring_requests, 2 * half_of_requests);
+    skeleton->rodata->uring_half = half_of_requests;
     int processors = libbpf_num_possible_cpus();
     if (processors < 1) return errno_error("count the processors", -processors);
     bpf_map__set_max_entries(skeleton->maps.scratches, bpf_map__max_entries(skeleton->maps.scratches) *
@@ -142,7 +157,7 @@ Status load_object(spoor_bpf* skeleton) {
         if (error == -EPERM) failure.message += " (needs CAP_BPF and CAP_PERFMON)";
         return failure;
     }
-    forget_file(*skeleton->skeleton);
+    forget_files();
     return {};
 }
 

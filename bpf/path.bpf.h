@@ -215,14 +215,15 @@ static __noinline struct dentry *set_dir_base(struct scratch *scratch, int dirfd
 /* In the scratch an entry_base lies where its path ends with the base's end. */
 #define ENTRY_BASE_OFFSET (BASE_END - sizeof(struct entry_base))
 
-static __always_inline void keep_entry_base(struct scratch *scratch, const struct entry_key *key)
+/* Returns 0, or an error where there is no room for it. */
+static __always_inline long keep_entry_base(struct scratch *scratch, const struct entry_key *key)
 {
     struct entry_base *base = (struct entry_base *)&scratch->bytes[ENTRY_BASE_OFFSET];
 
     base->session = scratch->who.session;
     base->length = BASE_END - scratch->base_start;
     base->flags = scratch->flags;
-    bpf_map_update_elem(&entry_bases, key, base, BPF_ANY);
+    return bpf_map_update_elem(&entry_bases, key, base, BPF_ANY);
 }
 
 static __noinline bool take_entry_base(struct scratch *scratch, bool second)

@@ -86,6 +86,9 @@ struct spoor_owner {
 #define SPOOR_OPEN_SETS(sets) ((sets) < 4 ? 1 : (sets) / 4)
 #define SPOOR_OPEN_SETS_OF(all) (((all) + 4) / 5)
 
+/* Requests of io_uring that are noted at once, of all sessions, at most (uring.bpf.h). */
+#define SPOOR_URING_TABLE 65536
+
 /* Keys of the map `uring_counts`. */
 enum spoor_uring_count {
     SPOOR_URING_NOTED = 0,   /* the programs count it, up and down */

@@ -253,8 +253,9 @@ static __noinline int note_base(struct spoor_process *process, int dirfd, const 
     if (!scratch)
         return 0;
     clear_path(scratch);
-    if (set_dir_base(scratch, dirfd))
-        keep_entry_base(scratch, &key);
+    /* Without it the name is told as if it counted from where it does when the call is over: maybe somewhere else. */
+    if (set_dir_base(scratch, dirfd) && keep_entry_base(scratch, &key))
+        COUNT(process->session, lost_scratch);
     release_scratch(scratch);
     return 0;
 }

@@ -18,13 +18,16 @@ struct uring_pending {
  * have by default. */
 #define URING_REQUESTS_MAX 1024
 #define URING_SHARE 32
-#define URING_TABLE (2 * 1024 * URING_SHARE)
+_Static_assert(SPOOR_URING_TABLE == 2 * 1024 * URING_SHARE, "a share for 1024 sessions");
+
+/* Loader: of the entries that the table has. */
+const volatile __u32 uring_half = SPOOR_URING_TABLE / 2;
 
 /* Requests under way that name files, by the address of their io_kiocb. Memory is taken only while
  * there are any. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, URING_TABLE);
+    __uint(max_entries, SPOOR_URING_TABLE); /* loader: fewer where there is room for few processes */
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __type(key, __u64);
     __type(value, struct uring_pending);
@@ -55,7 +58,7 @@ static __noinline __u64 uring_requests_most(void)
 
     key = SPOOR_URING_REMOVED;
     removed = bpf_map_lookup_elem(&uring_counts, &key);
-    return noted && removed && *noted - *removed < URING_TABLE / 2 ? URING_REQUESTS_MAX : URING_SHARE;
+    return noted && removed && *noted - *removed < uring_half ? URING_REQUESTS_MAX : URING_SHARE;
 }
 
 static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *request)

@@ -23,9 +23,12 @@ struct Choice {
     uint32_t ring_initial = 0, ring_max = 0;  // bytes
 };
 
+// `asked`: with what the rule forces. A rule that forces `io.spoor.trace=true`, or a mode other than off, has
+// the container traced, whatever settings and other annotations say of `trace` and of off.
+//
 // An annotation that asks for what the rule does not allow is an error (EPERM), so that nobody takes
 // the container for something that it is not. A setting gives way without a word: to the next
 // stricter mode that is allowed, else to the strictest one.
-Result<Choice> choice_for(const Config& config, const TenantRule& rule, const Wish& wish);
+Result<Choice> choice_for(const Config& config, const TenantRule& rule, const Wish& asked);
 
 }  // namespace spoor

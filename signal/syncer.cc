@@ -1,10 +1,25 @@
 #include "signal/syncer.h"
 
+#include <linux/magic.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <iterator>
 #include <utility>
 
 namespace spoor {
+namespace {
+
+// There is no disk for it to reach, and starting a thread would be what the end of a short container waits
+// for.
+bool lies_in_memory(const UniqueFd& file) {
+    struct statfs system {};
+    return ::fstatfs(file.get(), &system) == 0 &&
+           (system.f_type == TMPFS_MAGIC || system.f_type == RAMFS_MAGIC);
+}
+
+}  // namespace
 
 Syncer::~Syncer() {
     if (!thread_.joinable()) return;
@@ -17,6 +32,7 @@ Syncer::~Syncer() {
 }
 
 void Syncer::sync(std::vector<UniqueFd> files) {
+    std::erase_if(files, lies_in_memory);
     if (files.empty()) return;
     {
         const std::lock_guard lock(mutex_);

@@ -22,7 +22,8 @@ public:
     // Waits for what is under way and asked for.
     ~Syncer();
 
-    // fdatasync(2) for each, soon; they are closed then. The first call starts the thread.
+    // fdatasync(2) for each, soon; they are closed then. The first call starts the thread. What lies in
+    // memory (tmpfs) is closed at once.
     void sync(std::vector<UniqueFd> files);
 
 private:

@@ -18,29 +18,6 @@
 namespace spoor::broker {
 namespace {
 
-struct Received {
-    enum class State { packet, nothing, closed } state = State::packet;
-    ParsedRequest request;
-    std::vector<UniqueFd> fds;
-};
-
-// One packet with its descriptors. Those of a malformed one are taken, too, and closed with the result.
-Received receive(int socket) {
-    Received received;
-    // Room for one byte more than a message has, to see that a longer one was cut.
-    char buffer[sizeof(RequestMessage) + 1];
-    auto packet = receive_with_descriptors(socket, buffer, sizeof buffer, arm_descriptors);
-    if (packet.size <= 0) {
-        const bool nothing = packet.size < 0 && (errno == EAGAIN || errno == EINTR);
-        received.state = nothing ? Received::State::nothing : Received::State::closed;
-        return received;
-    }
-    received.fds = std::move(packet.descriptors);
-    received.request = parse_request(std::as_bytes(std::span(buffer, static_cast<size_t>(packet.size))),
-                                     received.fds.size(), packet.cut);
-    return received;
-}
-
 bool send_reply(int socket, const ReplyMessage& reply, int fd) {
     const auto passed = fd < 0 ? std::span<const int>() : std::span<const int>(&fd, 1);
     // A peer that does not read its answers is dropped, never waited for.
@@ -105,8 +82,6 @@ void Connection::turn_away(int socket, const std::string& text) {
     reply.abi_version = SPOOR_ABI_VERSION;
     text.copy(reply.text, sizeof reply.text - 1);
     (void)send_reply(socket, reply, -1);
-    // A socket that is closed with something unread takes the answer back (unix(7), ECONNRESET).
-    (void)receive(socket);
 }
 
 ReplyMessage Connection::refusal(Code code, const std::string& text) const {
@@ -125,21 +100,48 @@ ReplyMessage Connection::refusal(const Overrun& overrun) const {
     return reply;
 }
 
+// Looked at without room for descriptors, which leaves them where they are.
+bool Connection::brings_descriptors() const {
+    msghdr header{};
+    return ::recvmsg(socket_.get(), &header, MSG_PEEK | MSG_DONTWAIT) >= 0 &&
+           (header.msg_flags & MSG_CTRUNC) != 0;
+}
+
 bool Connection::serve() {
-    const Received received = receive(socket_.get());
-    if (received.state != Received::State::packet) return received.state == Received::State::nothing;
-    const ParsedRequest& request = received.request;
+    // Room for one byte more than a message has, to see that a longer one was cut.
+    char buffer[sizeof(RequestMessage) + 1];
+    const ssize_t size = ::recv(socket_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+    if (size <= 0) return size < 0 && (errno == EAGAIN || errno == EINTR);
+    return answer_packet({{buffer, static_cast<size_t>(size)}, false, {}});
+}
+
+bool Connection::answer_packet(const PeerPacket& packet) {
+    const ParsedRequest request =
+        parse_request(std::as_bytes(std::span(packet.bytes)), packet.descriptors.size(), packet.cut);
     const Request kind = request.malformed ? Request{} : request.kind();
     asked_ = name_of(kind);
     desk_.asked(kind);
     UniqueFd ring;
-    ReplyMessage reply = answer(request, received.fds, ring);
+    ReplyMessage reply = answer(request, packet.descriptors, ring);
     reply.magic = magic;
     reply.version = request.version;
     reply.request = request.request;
     reply.abi_version = abi_version_;
     return send_reply(socket_.get(), reply, ring.get()) && !request.malformed;
 }
+
+void Connection::refuse_descriptors() {
+    asked_ = name_of(Request::arm);  // which is the only one that takes any
+    ReplyMessage reply = refusal(
+        Code::unavailable, "descriptors that this tenant has passed take too long to receive or to close");
+    reply.magic = magic;
+    reply.version = version;
+    reply.request = static_cast<uint16_t>(Request::arm);
+    reply.abi_version = abi_version_;
+    (void)send_reply(socket_.get(), reply, -1);
+}
+
+UniqueFd Connection::surrender_socket() { return std::move(socket_); }
 
 ReplyMessage Connection::answer(const ParsedRequest& request, const std::vector<UniqueFd>& fds,
                                 UniqueFd& ring) {

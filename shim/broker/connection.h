@@ -12,6 +12,7 @@
 #include "base/unique_fd.h"
 #include "bpf/tracer.h"
 #include "shim/broker/desk.h"
+#include "shim/broker/gate.h"
 #include "shim/broker/orphans.h"
 #include "shim/broker/request.h"
 #include "shim/ipc/broker_protocol.h"
@@ -46,12 +47,21 @@ public:
     [[nodiscard]] bool must_wait() const {
         return (armed_ || stopped_) && !desk_.ledger().has_request(subject_.tenant);
     }
+    // Whether the next packet brings descriptors along. Then it is not for serve() but for the gate, which
+    // has it received, and for answer_packet().
+    [[nodiscard]] bool brings_descriptors() const;
     // Reads one request and answers it. False: the peer has gone or broke the protocol; drop it.
     bool serve();
+    bool answer_packet(const PeerPacket& packet);
+    // Answers a request whose descriptors could not be received. The connection is to be dropped then.
+    void refuse_descriptors();
+    // The socket, to be closed by the gate. Nothing else is done with this connection any more.
+    [[nodiscard]] UniqueFd surrender_socket();
+    [[nodiscard]] uid_t tenant() const { return subject_.tenant.uid; }
     // Tells the desk what the session has counted since the last time.
     void count();
 
-    // The only packet for a peer that gets no connection.
+    // The only packet for a peer that gets no connection. The socket stays the caller's.
     static void turn_away(int socket, const std::string& text);
 
 private:

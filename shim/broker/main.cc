@@ -4,15 +4,18 @@
 #include <malloc.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 
 #include "base/files.h"
 #include "config/config.h"
+#include "shim/broker/gatekeeper.h"
 #include "shim/broker/pins_choice.h"
 #include "shim/broker/privileges.h"
 #include "shim/broker/refusal.h"
@@ -24,6 +27,7 @@ namespace {
 using namespace spoor;
 
 constexpr int first_passed_fd = 3;
+constexpr rlim_t descriptors_wanted = 65536;
 // Where the programs cannot be loaded: how long after the last question to try it anew, by a new start.
 constexpr std::chrono::seconds refuse_for{30};
 constexpr std::chrono::seconds refuse_private_for{2};
@@ -94,6 +98,15 @@ std::optional<bpf::HookFamily> family_named(const std::string& name) {
     return std::nullopt;
 }
 
+// A connection, a ring and its map each take descriptors; what a user's programs start with is for a few of
+// them.
+void allow_many_descriptors() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= descriptors_wanted) return;
+    limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, descriptors_wanted);
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 struct Safety {
     std::string pins = "auto";
     bool extra_capabilities = false;
@@ -106,6 +119,8 @@ Status run(const std::string& socket_path, const std::string& config_file, bool 
     if (!end_with_last && !safety.extra_capabilities) SPOOR_TRY(broker::refuse_extra_capabilities());
     auto passed = passed_listener();
     if (!passed) return std::move(passed).error();
+    auto gatekeepers = broker::start_gatekeepers();
+    if (!gatekeepers) return std::move(gatekeepers).error();
     UniqueFd listener = std::move(*passed);
     if (listener) {
         options.socket_path = path_of(listener);
@@ -118,6 +133,7 @@ Status run(const std::string& socket_path, const std::string& config_file, bool 
         options.socket_path = socket_path;
     }
     options.end_with_last = end_with_last;
+    allow_many_descriptors();
     std::unique_ptr<bpf::Tracer> tracer;  // asked by the thread of the metrics, and so gone after it
     Books books;
     SPOOR_TRY(open_books(*config, books));
@@ -155,7 +171,7 @@ Status run(const std::string& socket_path, const std::string& config_file, bool 
     SPOOR_TRY(broker::keep_needed_system_calls_only());
     spdlog::info("ready at {}", options.socket_path);
     desk.told("start", true, std::string("spoord ") + SPOOR_VERSION);
-    Status served = broker::serve(std::move(listener), *tracer, desk, options);
+    Status served = broker::serve(std::move(listener), std::move(*gatekeepers), *tracer, desk, options);
     desk.told("stop", served.has_value(), served ? "" : served.error().message);
     if (!end_with_last && !std::getenv("LISTEN_FDS")) ::unlink(options.socket_path.c_str());
     return served;

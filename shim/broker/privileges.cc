@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 
 #include <memory>
+#include <span>
 #include <string>
 
 namespace spoor::broker {
@@ -11,13 +12,18 @@ namespace {
 
 using Capabilities = std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)>;
 
-template <size_t count>
-Status keep_only(const cap_value_t (&kept)[count]) {
+Status keep_only(std::span<const cap_value_t> kept) {
     const Capabilities reduced(::cap_init(), ::cap_free);
-    if (!reduced || ::cap_set_flag(reduced.get(), CAP_PERMITTED, count, kept, CAP_SET) < 0 ||
-        ::cap_set_flag(reduced.get(), CAP_EFFECTIVE, count, kept, CAP_SET) < 0 ||
-        ::cap_set_proc(reduced.get()) < 0)
-        return errno_error("give up the other capabilities");
+    const int count = static_cast<int>(kept.size());
+    bool done = reduced != nullptr;
+    for (cap_flag_t set : {CAP_PERMITTED, CAP_EFFECTIVE})  // none to set is an error of libcap's
+        done = done && (count == 0 || ::cap_set_flag(reduced.get(), set, count, kept.data(), CAP_SET) == 0);
+    if (!done || ::cap_set_proc(reduced.get()) < 0) return errno_error("give up the other capabilities");
+    return {};
+}
+
+Status set_no_new_privs() {
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return errno_error("no_new_privs");
     return {};
 }
 
@@ -64,8 +70,12 @@ Status keep_bpf_capabilities_only() {
     for (cap_value_t other = 0; CAP_IS_SUPPORTED(other); ++other)
         if (other != CAP_BPF && other != CAP_PERFMON) (void)::cap_drop_bound(other);
     SPOOR_TRY(keep_only(kept));
-    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return errno_error("no_new_privs");
-    return {};
+    return set_no_new_privs();
+}
+
+Status give_up_capabilities() {
+    SPOOR_TRY(keep_only({}));
+    return set_no_new_privs();
 }
 
 }  // namespace spoor::broker

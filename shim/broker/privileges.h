@@ -17,4 +17,7 @@ Status keep_bpf_capabilities_only();
 // it starts from then on.
 Status keep_map_capability_only();
 
+// All of them, and sets no_new_privs.
+Status give_up_capabilities();
+
 }  // namespace spoor::broker

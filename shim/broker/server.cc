@@ -9,8 +9,11 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstring>
+#include <optional>
 #include <unordered_map>
 
+#include "shim/broker/gate.h"
 #include "shim/broker/subordinate_ids.h"
 #include "shim/broker/tenant.h"
 
@@ -19,6 +22,7 @@ namespace {
 
 constexpr int tick_ms = 1000;
 constexpr int parked_ms = 5;
+constexpr std::chrono::milliseconds accept_pause{500};
 
 Result<sockaddr_un> address_of(const std::string& path) {
     sockaddr_un address{};
@@ -47,21 +51,29 @@ void set_watched(int epoll, int fd, bool watched) {
 
 class Server {
 public:
-    Server(UniqueFd listener, bpf::Tracer& tracer, Desk& desk, const ServerOptions& options)
+    Server(UniqueFd listener, UniqueFd gatekeepers, bpf::Tracer& tracer, Desk& desk,
+           const ServerOptions& options)
         : listener_(std::move(listener)),
+          gatekeepers_(std::move(gatekeepers)),
           tracer_(tracer),
           desk_(desk),
           orphans_(tracer, desk, std::chrono::steady_clock::now() + options.resume_grace),
           options_(options) {}
+    ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
 
     Status run();
 
 private:
     [[nodiscard]] int next_timeout_ms(bool ticks) const;
     void accept_peers();
+    void pause_accepting();
     void accept_peer(UniqueFd socket);
     void serve_peer(int fd, bool hung_up);
     void serve_parked();
+    void serve_from_gate(int fd, Gate::Outcome outcome, const PeerPacket& packet);
+    void drop(int fd);
     // False: told to end.
     bool take_signals(int signal_fd);
     void reload();
@@ -69,14 +81,17 @@ private:
     void tick();
 
     UniqueFd listener_;
+    UniqueFd gatekeepers_;
     bpf::Tracer& tracer_;
     Desk& desk_;
     Orphans orphans_;
     const ServerOptions& options_;
     SubordinateIds subordinates_ = SubordinateIds::read();
     UniqueFd epoll_;
+    std::optional<Gate> gate_;  // while it runs
     std::unordered_map<int, std::unique_ptr<Connection>> connections_;
     std::vector<int> parked_;  // peers with a request, over their rate: not watched until their turn
+    std::optional<std::chrono::steady_clock::time_point> accept_again_;
     bool served_any_ = false;
     std::chrono::steady_clock::time_point ticked_{};
 };
@@ -94,6 +109,10 @@ Status Server::run() {
     ::fcntl(listener_.get(), F_SETFL, O_NONBLOCK);
     SPOOR_TRY(watch(epoll_.get(), signal_fd.get()));
     SPOOR_TRY(watch(epoll_.get(), listener_.get()));
+    gate_.emplace(std::move(gatekeepers_), epoll_.get(),
+                  [this](int socket, Gate::Outcome outcome, const PeerPacket& packet) {
+                      serve_from_gate(socket, outcome, packet);
+                  });
 
     for (;;) {
         epoll_event events[64];
@@ -109,11 +128,18 @@ Status Server::run() {
                 return {};
             } else if (fd == listener_.get()) {
                 accept_peers();
+            } else if (gate_->owns(fd)) {
+                SPOOR_TRY(gate_->serve(fd));
             } else {
                 serve_peer(fd, (events[i].events & (EPOLLHUP | EPOLLERR)) != 0);
             }
         }
         serve_parked();
+        gate_->expire(std::chrono::steady_clock::now());
+        if (accept_again_ && *accept_again_ <= std::chrono::steady_clock::now()) {
+            accept_again_.reset();
+            set_watched(epoll_.get(), listener_.get(), true);
+        }
         if (ticks) tick();
         orphans_.collect(std::chrono::steady_clock::now());
         if (options_.end_with_last && served_any_ && connections_.empty()) {
@@ -125,17 +151,43 @@ Status Server::run() {
     }
 }
 
+// Whatever peers have sent and not been answered may wait when it is closed (gatekeeper.h). What the gate
+// does not take is left to the end of the process.
+Server::~Server() {
+    (void)listener_.release();
+    while (!connections_.empty()) drop(connections_.begin()->first);
+}
+
 void Server::serve_peer(int fd, bool hung_up) {
     auto peer = connections_.find(fd);
-    if (peer == connections_.end()) return;
+    if (peer == connections_.end() || gate_->has(fd)) return;
     if (!hung_up && peer->second->must_wait()) {
         set_watched(epoll_.get(), fd, false);
         parked_.push_back(fd);
+    } else if (peer->second->brings_descriptors()) {
+        (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+        gate_->receive(fd, peer->second->tenant());
     } else if (!peer->second->serve()) {
-        std::erase(parked_, fd);
-        connections_.erase(peer);
-        desk_.connections(connections_.size());
+        drop(fd);
     }
+}
+
+void Server::serve_from_gate(int fd, Gate::Outcome outcome, const PeerPacket& packet) {
+    Connection& peer = *connections_.at(fd);
+    if (outcome == Gate::Outcome::stuck) peer.refuse_descriptors();
+    const bool goes_on =
+        outcome == Gate::Outcome::packet ? peer.answer_packet(packet) : outcome == Gate::Outcome::nothing;
+    if (!goes_on || !watch(epoll_.get(), fd)) drop(fd);
+}
+
+void Server::drop(int fd) {
+    std::erase(parked_, fd);
+    auto peer = connections_.extract(fd);
+    UniqueFd socket = peer.mapped()->surrender_socket();
+    (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);  // it stays open for a moment
+    peer.mapped().reset();
+    desk_.connections(connections_.size());
+    gate_->close(std::move(socket));
 }
 
 // In the order in which they were parked; whoever has to wait on goes to the end.
@@ -148,11 +200,14 @@ void Server::serve_parked() {
 
 int Server::next_timeout_ms(bool ticks) const {
     int wait = !parked_.empty() ? parked_ms : ticks ? tick_ms : -1;
-    const auto due = orphans_.due();
-    if (!due) return wait;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*due - std::chrono::steady_clock::now());
-    const int until_due = static_cast<int>(std::max<int64_t>(left.count(), 0));
-    return wait < 0 ? until_due : std::min(wait, until_due);
+    for (const auto& due : {orphans_.due(), gate_->due(), accept_again_}) {
+        if (!due) continue;
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(*due - std::chrono::steady_clock::now());
+        const int until_due = static_cast<int>(std::max<int64_t>(left.count(), 0));
+        wait = wait < 0 ? until_due : std::min(wait, until_due);
+    }
+    return wait;
 }
 
 bool Server::take_signals(int signal_fd) {
@@ -192,27 +247,39 @@ void Server::tick() {
 void Server::accept_peers() {
     for (;;) {
         UniqueFd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-        if (!socket) return;
+        if (!socket) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) pause_accepting();
+            return;
+        }
         accept_peer(std::move(socket));
     }
+}
+
+// What is missing is not there sooner for being asked for at once again.
+void Server::pause_accepting() {
+    spdlog::error("accept: {}; connections have to wait", std::strerror(errno));
+    set_watched(epoll_.get(), listener_.get(), false);
+    accept_again_ = std::chrono::steady_clock::now() + accept_pause;
 }
 
 void Server::accept_peer(UniqueFd socket) {
     Subject subject;
     socklen_t size = sizeof subject.peer;
-    if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &subject.peer, &size) < 0) return;
-    subject.tenant = tenant_of(socket.get(), subordinates_.owner_of(subject.peer.uid), subject.peer.gid);
     const auto refuse = [&](const Overrun& overrun) {
         desk_.refused(subject, nullptr, overrun);
         Connection::turn_away(socket.get(), overrun.text);
+        gate_->close(std::move(socket));
     };
+    if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &subject.peer, &size) < 0)
+        return gate_->close(std::move(socket));
+    subject.tenant = tenant_of(socket.get(), subordinates_.owner_of(subject.peer.uid), subject.peer.gid);
     if (auto allowed = desk_.ledger().request(subject.tenant); !allowed) return refuse(allowed.error());
     if (connections_.size() >= options_.connections_max)
         return refuse({Limit::connections, std::to_string(connections_.size()) + " connections are open"});
     auto seat = desk_.ledger().connect(subject.tenant);
     if (!seat) return refuse(seat.error());
     int fd = socket.get();
-    if (!watch(epoll_.get(), fd)) return;
+    if (!watch(epoll_.get(), fd)) return gate_->close(std::move(socket));
     served_any_ = true;
     connections_.emplace(
         fd, std::make_unique<Connection>(std::move(socket), subject.peer, std::move(subject.tenant),
@@ -240,8 +307,9 @@ Result<UniqueFd> listen_at(const std::string& path) {
     return socket;
 }
 
-Status serve(UniqueFd listener, bpf::Tracer& tracer, Desk& desk, const ServerOptions& options) {
-    return Server(std::move(listener), tracer, desk, options).run();
+Status serve(UniqueFd listener, UniqueFd gatekeepers, bpf::Tracer& tracer, Desk& desk,
+             const ServerOptions& options) {
+    return Server(std::move(listener), std::move(gatekeepers), tracer, desk, options).run();
 }
 
 }  // namespace spoor::broker

@@ -31,7 +31,8 @@ struct ServerOptions {
 // peer gets is decided by who it is.
 Result<UniqueFd> listen_at(const std::string& path);
 
-// Serves until it is told to end.
-Status serve(UniqueFd listener, bpf::Tracer& tracer, Desk& desk, const ServerOptions& options);
+// Serves until it is told to end. `gatekeepers`: of start_gatekeepers().
+Status serve(UniqueFd listener, UniqueFd gatekeepers, bpf::Tracer& tracer, Desk& desk,
+             const ServerOptions& options);
 
 }  // namespace spoor::broker

@@ -1,10 +1,12 @@
 #include "shim/broker/system_calls.h"
 
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <seccomp.h>
 #include <sys/mman.h>
 
 #include <memory>
+#include <span>
 
 namespace spoor::broker {
 namespace {
@@ -64,6 +66,8 @@ constexpr int allowed[] = {
     SCMP_SYS(write),
     SCMP_SYS(writev),
     SCMP_SYS(ioctl),
+    // gatekeepers that wait for a peer
+    SCMP_SYS(pidfd_send_signal),
     // memory, threads, time, randomness, the end
     SCMP_SYS(mmap),
     SCMP_SYS(munmap),
@@ -122,6 +126,40 @@ constexpr int deadly[] = {
     SCMP_SYS(pidfd_getfd),
 };
 
+// What a gatekeeper does with what a peer has passed: it opens nothing, and no path leads anywhere.
+constexpr int allowed_gatekeeper[] = {
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(sendto),
+    SCMP_SYS(fstat),
+    SCMP_SYS(fstatfs),
+    SCMP_SYS(close),
+    // memory, the end
+    SCMP_SYS(mmap),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(brk),
+    SCMP_SYS(futex),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(exit_group),
+};
+
+// Besides, what making gatekeepers takes.
+constexpr int allowed_maker[] = {
+    SCMP_SYS(clone),           SCMP_SYS(fork),     SCMP_SYS(socketpair),   SCMP_SYS(pidfd_open),
+    SCMP_SYS(set_robust_list), SCMP_SYS(rseq),     SCMP_SYS(rt_sigaction), SCMP_SYS(prctl),
+    SCMP_SYS(seccomp),         SCMP_SYS(eventfd2), SCMP_SYS(getppid),      SCMP_SYS(getrandom),
+    SCMP_SYS(sigaltstack),     SCMP_SYS(kill),     SCMP_SYS(alarm),        SCMP_SYS(setitimer),
+    SCMP_SYS(wait4),
+};
+
 // Memory that is written and then executed is for whoever brings code along.
 constexpr scmp_arg_cmp without_exec{2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0};
 
@@ -129,30 +167,70 @@ constexpr scmp_arg_cmp command_is(int command) {
     return {0, SCMP_CMP_EQ, static_cast<scmp_datum_t>(command), 0};
 }
 
+// What is not allowed fails with EPERM, unless told otherwise.
+class Filter {
+public:
+    Filter() : filter_(::seccomp_init(SCMP_ACT_ERRNO(EPERM)), ::seccomp_release) {
+        if (!filter_) error_ = -ENOMEM;
+    }
+
+    template <class... Conditions>
+    void add(uint32_t action, int call, Conditions... conditions) {
+        if (error_ == 0)
+            error_ = ::seccomp_rule_add(filter_.get(), action, call, sizeof...(conditions), conditions...);
+    }
+    void allow(std::span<const int> calls) {
+        for (int call : calls) {
+            if (call == SCMP_SYS(mmap))
+                add(SCMP_ACT_ALLOW, call, without_exec);
+            else
+                add(SCMP_ACT_ALLOW, call);
+        }
+        add(SCMP_ACT_ALLOW, SCMP_SYS(mprotect), without_exec);
+    }
+    // For all threads.
+    Status install() {
+        if (error_ == 0) error_ = ::seccomp_attr_set(filter_.get(), SCMP_FLTATR_CTL_TSYNC, 1);
+        if (error_ == 0) error_ = ::seccomp_load(filter_.get());
+        if (error_ != 0) return errno_error("install the filter of system calls", -error_);
+        return {};
+    }
+
+private:
+    std::unique_ptr<void, void (*)(void*)> filter_;
+    int error_ = 0;
+};
+
+// Looking at what a peer has passed: fstat(2) of glibc, and the signal that is none.
+void allow_judging(Filter& filter) {
+    filter.add(SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), scmp_arg_cmp{3, SCMP_CMP_EQ, AT_EMPTY_PATH, 0});
+    filter.add(SCMP_ACT_ALLOW, SCMP_SYS(pidfd_send_signal), scmp_arg_cmp{1, SCMP_CMP_EQ, 0, 0});
+}
+
 }  // namespace
 
 Status keep_needed_system_calls_only() {
-    const std::unique_ptr<void, void (*)(void*)> filter(::seccomp_init(SCMP_ACT_ERRNO(EPERM)),
-                                                        ::seccomp_release);
-    if (!filter) return errno_error("make the filter of system calls", ENOMEM);
-    int error = ::seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_TSYNC, 1);
-    const auto add = [&](uint32_t action, int call, auto... conditions) {
-        if (error == 0)
-            error = ::seccomp_rule_add(filter.get(), action, call, sizeof...(conditions), conditions...);
-    };
-    for (int call : allowed) {
-        if (call == SCMP_SYS(mmap))
-            add(SCMP_ACT_ALLOW, call, without_exec);
-        else
-            add(SCMP_ACT_ALLOW, call);
-    }
-    add(SCMP_ACT_ALLOW, SCMP_SYS(mprotect), without_exec);
-    for (int command : allowed_bpf) add(SCMP_ACT_ALLOW, SCMP_SYS(bpf), command_is(command));
-    add(SCMP_ACT_KILL_PROCESS, SCMP_SYS(bpf), command_is(BPF_PROG_LOAD));
-    for (int call : deadly) add(SCMP_ACT_KILL_PROCESS, call);
-    if (error == 0) error = ::seccomp_load(filter.get());
-    if (error != 0) return errno_error("install the filter of system calls", -error);
-    return {};
+    Filter filter;
+    filter.allow(allowed);
+    for (int command : allowed_bpf) filter.add(SCMP_ACT_ALLOW, SCMP_SYS(bpf), command_is(command));
+    filter.add(SCMP_ACT_KILL_PROCESS, SCMP_SYS(bpf), command_is(BPF_PROG_LOAD));
+    for (int call : deadly) filter.add(SCMP_ACT_KILL_PROCESS, call);
+    return filter.install();
+}
+
+Status keep_makers_system_calls_only() {
+    Filter filter;
+    filter.allow(allowed_gatekeeper);
+    filter.allow(allowed_maker);
+    allow_judging(filter);
+    return filter.install();
+}
+
+Status keep_gatekeepers_system_calls_only() {
+    Filter filter;
+    filter.allow(allowed_gatekeeper);
+    allow_judging(filter);
+    return filter.install();
 }
 
 }  // namespace spoor::broker

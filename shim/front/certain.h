@@ -4,7 +4,7 @@
  * Each function here answers "certain" only for input that is written plainly; spoor-runtime, with its parsers,
  * decides all else. So a mistake may only be one of too much doubt: where these say "untraced", load_config() has
  * no error, names no other runtime than the default one and no tenants, and set_up_tracing() leaves the container
- * untouched; where they say "fit", none of the two complains of the spec. tests/unit/runtime/front_test.cc and tests/fuzz/front.cc hold them to that.
+ * untouched; where they say "fit", none of the two complains of the spec or its annotations. tests/unit/runtime/front_test.cc and tests/fuzz/front.cc hold them to that.
  *
  * No function allocates, writes or keeps anything.
  */
@@ -38,11 +38,27 @@ enum front_wish {
 
 enum front_wish front_read_spec(const char *text, size_t size);
 
+enum front_answer { front_unsaid, front_no, front_yes };
+
+/* What a container's annotations of spoor's ask for. Paths point into the spec, clean (clean_absolute_path()), with no NUL behind. */
+struct front_asked {
+	enum front_answer trace;
+	enum front_answer off; /* io.spoor.mode=off; front_no: another mode */
+	const char *volume; /* NULL: none */
+	size_t volume_size;
+	const char *mount; /* NULL: none */
+	size_t mount_size;
+};
+
 /*
  * That a config.json is one that parse_spec() takes and augment_spec() can add to: it begins with a brace, is JSON of
- * ASCII characters and whole numbers, and has what spoor-runtime insists on. And no mount in it has "spoor" in its destination.
+ * ASCII characters and whole numbers, and has what spoor-runtime insists on. And that read_annotations() takes its annotations, which
+ * `asked` then has, and no mount in it is at the place of the volume, or has a name of it in its destination.
  */
-bool front_spec_is_fit(const char *text, size_t size);
+bool front_spec_is_fit(const char *text, size_t size, struct front_asked *asked);
+
+/* As choice_for() has it, without an operator's rule. */
+bool front_is_traced(const struct front_settings *settings, const struct front_asked *asked);
 
 /*
  * The value of --bundle, "." without one, of a `create` or `run` with options that this knows, each written out, and one

@@ -3,19 +3,23 @@
 #include "certain.h"
 
 /* Objects of a config.json in which spoor-runtime looks for members, and all others. */
-enum place { elsewhere, whole, root, hooks, mount };
+enum place { elsewhere, whole, root, hooks, mount, annotations };
 
 enum { depth_max = 64 };
+
+static const char ours[] = "io.spoor.";
+
+struct word {
+	const char *at; /* behind the quote */
+	size_t size;
+};
 
 struct reader {
 	const char *at;
 	const char *end;
 	int depth;
-};
-
-struct word {
-	const char *at; /* behind the quote */
-	size_t size;
+	struct word taken; /* no mount's destination may have this in it */
+	struct front_asked *asked;
 };
 
 static bool read_value(struct reader *reader, enum place place);
@@ -119,15 +123,57 @@ static bool read_literal(struct reader *reader)
 	return false;
 }
 
-/* The value of such a member is a string that is not empty. */
-static bool read_name(struct reader *reader, bool is_mount)
+/* The value of a member that is a string without an escape, and not empty. */
+static bool read_plain(struct reader *reader, struct word *word)
 {
-	struct word word;
 	bool plain;
-	if (!read_string(reader, &word, &plain) || !plain || !word.size)
-		return false;
-	/* A mount of the user's own at the volume's place is spoor-runtime's to judge. */
-	return !is_mount || !memmem(word.at, word.size, "spoor", 5);
+	return read_string(reader, word, &plain) && plain && word->size;
+}
+
+static bool is_word(struct word word, const char *text)
+{
+	return strlen(text) == word.size && !memcmp(text, word.at, word.size);
+}
+
+/* As clean_absolute_path() leaves it. */
+static bool is_clean_path(struct word path)
+{
+	const char *end = path.at + path.size;
+	for (const char *at = path.at; at < end;) {
+		if (*at++ != '/')
+			return false;
+		struct word name = {at, 0};
+		while (at < end && *at != '/')
+			at++;
+		name.size = (size_t)(at - name.at);
+		if (!name.size || is_word(name, ".") || is_word(name, ".."))
+			return false;
+	}
+	return true;
+}
+
+/* oci/annotations.cc, in each place narrower. */
+static bool read_annotation(struct front_asked *asked, struct word name, struct word value)
+{
+	if (is_word(name, "io.spoor.trace")) {
+		asked->trace = is_word(value, "true") ? front_yes : front_no;
+		return asked->trace == front_yes || is_word(value, "false");
+	}
+	if (is_word(name, "io.spoor.mode")) {
+		asked->off = is_word(value, "off") ? front_yes : front_no;
+		return asked->off == front_yes || is_word(value, "warn") || is_word(value, "strict");
+	}
+	if (is_word(name, "io.spoor.volume")) {
+		asked->volume = value.at;
+		asked->volume_size = value.size;
+		return is_clean_path(value);
+	}
+	if (is_word(name, "io.spoor.mount")) {
+		asked->mount = value.at;
+		asked->mount_size = value.size;
+		return is_clean_path(value);
+	}
+	return false;
 }
 
 static bool read_array(struct reader *reader, enum place place);
@@ -144,25 +190,35 @@ static const struct member {
 	enum place place;
 	const char *key;
 	bool required;
-	enum { a_name, a_mount_point, the_mounts, an_object } kind;
+	enum { a_name, a_mount_point, the_mounts, an_annotation, an_object } kind;
 	enum place object; /* what it is if it is one */
 } members[] = {
 	{whole, "ociVersion", true, a_name, elsewhere},	 {whole, "root", false, an_object, root},
 	{whole, "mounts", false, the_mounts, elsewhere}, {whole, "hooks", false, an_object, hooks},
-	{whole, "annotations", false, an_object, elsewhere}, {whole, "linux", false, an_object, elsewhere},
+	{whole, "annotations", false, an_object, annotations}, {whole, "linux", false, an_object, elsewhere},
 	{root, "path", true, a_name, elsewhere},	 {mount, "destination", true, a_mount_point, elsewhere},
 	{hooks, "createRuntime", false, an_object, elsewhere}, {hooks, "poststop", false, an_object, elsewhere},
+	{annotations, "io.spoor.trace", false, an_annotation, elsewhere},
+	{annotations, "io.spoor.mode", false, an_annotation, elsewhere},
+	{annotations, "io.spoor.volume", false, an_annotation, elsewhere},
+	{annotations, "io.spoor.mount", false, an_annotation, elsewhere},
 };
 enum { member_count = sizeof(members) / sizeof(members[0]) };
 
-static bool read_member_value(struct reader *reader, const struct member *member)
+static bool read_member_value(struct reader *reader, const struct member *member, struct word key)
 {
+	struct word value;
 	if (!member)
 		return read_value(reader, elsewhere);
 	switch (member->kind) {
 	case a_name:
+		return read_plain(reader, &value);
 	case a_mount_point:
-		return read_name(reader, member->kind == a_mount_point);
+		/* A mount of the user's own at the volume's place is spoor-runtime's to judge. */
+		return read_plain(reader, &value) &&
+		       !memmem(value.at, value.size, reader->taken.at, reader->taken.size);
+	case an_annotation:
+		return read_plain(reader, &value) && read_annotation(reader->asked, key, value);
 	case the_mounts:
 		return read_mounts(reader);
 	case an_object:
@@ -187,11 +243,14 @@ static bool read_member(struct reader *reader, enum place place, bool *seen)
 		seen[i] = true;
 		found = &members[i];
 	}
+	/* One that is none of spoor's is an error, which names it. */
+	if (place == annotations && !found && key.size >= sizeof(ours) - 1 && !memcmp(key.at, ours, sizeof(ours) - 1))
+		return false;
 	skip_blanks(reader);
 	if (!take(reader, ':'))
 		return false;
 	skip_blanks(reader);
-	return read_member_value(reader, found);
+	return read_member_value(reader, found, key);
 }
 
 static bool read_object(struct reader *reader, enum place place)
@@ -261,11 +320,35 @@ static bool read_value(struct reader *reader, enum place place)
 	return read;
 }
 
-bool front_spec_is_fit(const char *text, size_t size)
+/* The last name of a clean path, with its slash. */
+static struct word last_name(const char *path, size_t size)
 {
-	struct reader reader = {text, text + size, 0};
+	const char *slash = memrchr(path, '/', size);
+	return (struct word){slash, (size_t)(path + size - slash)};
+}
+
+static bool read_whole(const char *text, size_t size, struct word taken, struct front_asked *asked)
+{
+	struct reader reader = {text, text + size, 0, taken, asked};
+	*asked = (struct front_asked){0};
 	if (!next_is(&reader, '{') || !read_value(&reader, whole))
 		return false;
 	skip_blanks(&reader);
 	return reader.at == reader.end;
+}
+
+bool front_spec_is_fit(const char *text, size_t size, struct front_asked *asked)
+{
+	static const struct word usual = {"/spoor", 6}; /* config/config.h: mount */
+	if (!read_whole(text, size, usual, asked))
+		return false;
+	/* Mounts stand before annotations. */
+	return !asked->mount || read_whole(text, size, last_name(asked->mount, asked->mount_size), asked);
+}
+
+bool front_is_traced(const struct front_settings *settings, const struct front_asked *asked)
+{
+	bool trace = asked->trace ? asked->trace == front_yes : settings->trace;
+	bool off = asked->off ? asked->off == front_yes : settings->off;
+	return trace && !off;
 }

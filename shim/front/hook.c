@@ -233,7 +233,9 @@ static int poststop(struct hook *hook)
 			ask(hook->state_dir, "{\"op\":\"finish\"}", finish_deadline_ms, answer, sizeof(answer));
 		if (outcome == timed_out)
 			return 0; /* it goes on writing */
-		if (outcome != answered || !is_success(answer))
+		/* Gone meanwhile: the recorder has finished by itself. */
+		bool finished = outcome == answered ? is_success(answer) : lstat(hook->state_dir, &st) && errno == ENOENT;
+		if (!finished)
 			return leave_to_spoor_runtime(hook, NULL, NULL);
 	}
 	return swept_of_late(hook->state_dir) ? 0 : leave_to_spoor_runtime(hook, "--answer", success);

@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "certain.h"
 #include "front.h"
 
 extern char **environ;
@@ -98,31 +99,20 @@ static bool start_set_up(struct start *start)
 	return start->done;
 }
 
-/* spoor-runtime writes the name into the spec, where not all bytes can stand. */
-static bool is_plain(const char *name)
+/* The volume that is asked for, or else spoor's own. What keeps it from being made is spoor-runtime's to tell while there is no container. */
+static bool can_have_volume(const struct front_asked *asked, const char *root)
 {
-	for (; *name; name++)
-		if (*name < ' ' || *name > '~')
-			return false;
-	return true;
+	char path[PATH_MAX];
+	if (!asked->volume)
+		return own_volume_can_be_had(root);
+	return snprintf(path, sizeof(path), "%.*s", (int)asked->volume_size, asked->volume) < (int)sizeof(path) &&
+	       volume_can_be_had(path, root);
 }
 
-/* shim/runtime/environment.cc has the state root. */
-static bool name_state_dir(const char *id, char *dir, size_t room)
+static bool name_state_dir(const char *id, const char *root, char *dir, size_t room)
 {
-	const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
-	const char *root = "/run";
-	char volumes[PATH_MAX];
-	struct stat st;
-	if (runtime_dir && *runtime_dir == '/')
-		root = runtime_dir;
-	if (!is_plain(root) || !is_plain(id) || !*id || !strcmp(id, ".") || !strcmp(id, "..") || strchr(id, '/'))
-		return false;
-	/* What would keep a volume from being made is spoor-runtime's to tell while there is no container. */
-	if (snprintf(volumes, sizeof(volumes), "%s/spoor/volumes", root) >= (int)sizeof(volumes) ||
-	    lstat(volumes, &st) || !S_ISDIR(st.st_mode) || access(volumes, W_OK | X_OK))
-		return false;
-	return snprintf(dir, room, "%s/spoor/containers/%s", root, id) < (int)room;
+	return is_plain(id) && *id && strcmp(id, ".") && strcmp(id, "..") && !strchr(id, '/') &&
+	       snprintf(dir, room, "%s/containers/%s", root, id) < (int)room;
 }
 
 /* The spec without its first byte, as nobody can read it. */
@@ -146,15 +136,16 @@ static int make_spec(const char *dir, const char *config)
 	return fd;
 }
 
-void become_meanwhile(char *runtime, char **argv, const char *spec, size_t size)
+void become_meanwhile(char *runtime, char **argv, const char *spec, size_t size, const struct front_asked *asked)
 {
 	static struct start start;
-	static char dir[PATH_MAX], config[PATH_MAX + 16], pid[16];
+	static char root[PATH_MAX], dir[PATH_MAX], config[PATH_MAX + 16], pid[16];
 	char *set_up[words_max + 8], *words[words_max + 4];
 	int count = 0;
 	while (argv[count])
 		count++;
-	if (count > words_max || access(runtime, X_OK) || !name_state_dir(argv[count - 1], dir, sizeof(dir)))
+	if (count > words_max || access(runtime, X_OK) || !find_state_root(root, sizeof(root)) ||
+	    !name_state_dir(argv[count - 1], root, dir, sizeof(dir)) || !can_have_volume(asked, root))
 		return;
 	snprintf(config, sizeof(config), "%s/config.json", dir);
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());

@@ -180,31 +180,30 @@ static bool take_layers(struct front_settings *settings)
 }
 
 /* What is no file is only looked at: who writes into a fifo would notice. */
-static enum front_wish wish_of(const char *bundle, struct contents *spec)
+static bool read_spec(const char *bundle, struct contents *spec)
 {
 	char file[PATH_MAX];
 	struct stat st;
-	if (snprintf(file, sizeof(file), "%s/config.json", bundle) >= (int)sizeof(file) || stat(file, &st) ||
-	    !S_ISREG(st.st_mode) || !read_file(file, spec) || !spec->exists)
-		return front_doubt;
-	return front_read_spec(spec->text, spec->size);
+	return snprintf(file, sizeof(file), "%s/config.json", bundle) < (int)sizeof(file) && !stat(file, &st) &&
+	       S_ISREG(st.st_mode) && read_file(file, spec) && spec->exists;
 }
 
 /* certain.h: if in doubt this returns. */
 static void start_container(char **argv)
 {
 	static char text[1024 * 1024];
+	static const struct front_asked nothing;
 	struct contents spec = {.text = text, .room = sizeof(text)};
 	struct front_settings settings = {.trace = true, .off = false};
+	struct front_asked asked;
 	const char *bundle = front_bundle(argv);
-	if (!bundle || !take_layers(&settings))
+	if (!bundle || !take_layers(&settings) || !read_spec(bundle, &spec))
 		return;
-	enum front_wish wish = wish_of(bundle, &spec);
-	bool traces = settings.trace && !settings.off;
-	if (wish == front_off || (wish == front_silent && !traces))
+	enum front_wish wish = front_read_spec(text, spec.size);
+	if (wish == front_off || (wish == front_silent && !front_is_traced(&settings, &nothing)))
 		become_default_runtime(argv);
-	else if (wish == front_silent && traces && front_spec_is_fit(text, spec.size))
-		become_meanwhile(default_runtime, argv, text, spec.size);
+	else if (front_spec_is_fit(text, spec.size, &asked) && front_is_traced(&settings, &asked))
+		become_meanwhile(default_runtime, argv, text, spec.size, &asked);
 }
 
 int main(int argc, char **argv)

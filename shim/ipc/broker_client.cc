@@ -174,7 +174,8 @@ Result<Client::Reply> Client::exchange(const RequestMessage& request, const int 
 
 Result<Client::Reply> Client::receive(Request request) {
     Reply reply{};
-    auto packet = receive_with_descriptors(socket_.get(), &reply.message, sizeof reply.message, 1);
+    auto packet =
+        receive_with_descriptors(socket_.get(), &reply.message, sizeof reply.message, 1, MSG_DONTWAIT);
     if (packet.size < 0) return errno_error("read spoord's answer");
     if (!packet.descriptors.empty()) reply.fd = std::move(packet.descriptors.front());
     if (packet.size == 0) return errno_error("ask spoord", ECONNRESET);

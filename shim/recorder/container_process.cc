@@ -125,6 +125,15 @@ std::vector<std::string> task_keys_of(const Job& job) {
     return keys;
 }
 
+Session facts_of(const Job& job) {
+    Session session;
+    session.container_id = job.container_id;
+    session.image = job.image;
+    session.annotations = job.annotations;
+    session.secrets = {job.secret_names, job.secret_prefixes};
+    return session;
+}
+
 TaskOptions task_options_of(const Job& job, pid_t init_pid) {
     TaskOptions options;
     options.mode = task_mode_named(job.mode).value_or(TaskMode::warn);

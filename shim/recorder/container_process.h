@@ -14,6 +14,7 @@
 #include "base/unique_fd.h"
 #include "shim/ipc/broker_client.h"
 #include "shim/ipc/job.h"
+#include "signal/session.h"
 #include "signal/task_book.h"
 #include "signal/trail.h"
 
@@ -39,6 +40,9 @@ Result<UniqueFd> open_directory_in(pid_t host_pid, const std::string& path);
 // Has spoord trace the container as the job wants it; errors as of Client::arm().
 Result<broker::GrantedRing> arm_for(broker::Client& client, const Job& job, int cgroup, int pidfd,
                                     broker::Deadline deadline);
+
+// What a session's file says of the container itself.
+[[nodiscard]] Session facts_of(const Job& job);
 
 // How the tasks of a container are to be kept: its mode, and how its processes and its workspaces are
 // reached. `init_pid`: its first process.

@@ -28,6 +28,8 @@ using std::chrono::steady_clock;
 // The kernel wakes a consumer only if it has caught up, so not looking for a moment makes one wake-up
 // of many. Short enough for the smallest ring in a storm (half full after 5 ms at 300,000 records a second).
 constexpr auto drain_pause = milliseconds(5);
+// After the end of the container's first process: the record of its own end is close, and somebody waits.
+constexpr auto without_pause = milliseconds(100);
 // What happened is on the disk a second later: the rest of it is the disk's.
 constexpr auto flush_interval = milliseconds(750);
 // Between two looks at the control socket.
@@ -156,7 +158,7 @@ void SessionLoop::dispatch(int fd, uint32_t events) {
 int SessionLoop::next_timeout_ms() const {
     std::optional<Time> next;
     auto at = [&next](Time time) { next = next ? std::min(*next, time) : time; };
-    if (records_wait_) at(last_drain_ + drain_pause);
+    if (records_wait_) at(next_drain_);
     if (flush_due_) at(*flush_due_);
     if (cgroup_check_due_) at(*cgroup_check_due_);
     if (signals_wait_) at(Time{});
@@ -172,7 +174,7 @@ int SessionLoop::next_timeout_ms() const {
 
 void SessionLoop::work_if_due() {
     const Time now = steady_clock::now();
-    if (records_wait_ && now >= last_drain_ + drain_pause) drain();
+    if (records_wait_ && now >= next_drain_) drain();
     if (session_ && signals_wait_) take_signals(false);
     if (session_ && session_->due_ns() <= boot_time_ns()) session_->tick();
     if (session_ && session_->away() && now >= session_->resume_due()) {
@@ -195,8 +197,8 @@ void SessionLoop::work_if_due() {
 
 void SessionLoop::drain() {
     records_wait_ = session_->drain(drain_batch);
-    // With more to come there is no pause.
-    last_drain_ = records_wait_ ? Time{} : steady_clock::now();
+    const Time now = steady_clock::now();
+    next_drain_ = records_wait_ || now < no_pause_until_ ? Time{} : now + drain_pause;
     if (session_->ring_generation() != watched_generation_) {
         watched_generation_ = session_->ring_generation();
         if (auto watched = watch(session_->wait_fd(), EPOLLIN | EPOLLET); !watched)
@@ -252,6 +254,8 @@ void SessionLoop::on_runtime_ended() {
 void SessionLoop::on_init_ended() {
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, init_.get(), nullptr);
     init_ended_ = true;
+    next_drain_ = Time{};
+    no_pause_until_ = steady_clock::now() + without_pause;
     // Others may live on in the cgroup. Its end is normally told by a record or by the poststop hook.
     cgroup_check_due_ = steady_clock::now() + environment_.cgroup_check_interval;
 }
@@ -371,11 +375,7 @@ Result<broker::GrantedRing> SessionLoop::ask_broker(int cgroup, int pidfd, broke
 }
 
 Session SessionLoop::facts() const {
-    Session session;
-    session.container_id = job_.container_id;
-    session.image = job_.image;
-    session.annotations = job_.annotations;
-    session.secrets = {job_.secret_names, job_.secret_prefixes};
+    Session session = facts_of(job_);
     if (broker_) {
         session.family = name_of(broker_->coverage().family);
         session.exact_ops = broker_->coverage().exact_ops;

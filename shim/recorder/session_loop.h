@@ -126,7 +126,8 @@ private:
 
     using Time = std::chrono::steady_clock::time_point;
     bool records_wait_ = false;
-    Time last_drain_;
+    Time next_drain_;
+    Time no_pause_until_;
     std::optional<Time> flush_due_;
     std::optional<Time> cgroup_check_due_;
 };

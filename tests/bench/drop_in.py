@@ -10,7 +10,7 @@ affair (1 to 3 ms on an ext4 that discards what is freed at once, as `--disk` sh
 
 Runs inside `./dev shell`, with its spoord. Exit status 1 if a limit of docs/drop-in.md is broken.
 
-Usage: drop_in.py [--pairs N] [--disk] [--podman]
+Usage: drop_in.py [--pairs N] [--only WORD] [--disk] [--podman]
 """
 
 import argparse
@@ -31,10 +31,10 @@ WITHOUT_FRONT = "/run/spoor-dev/bin/spoor-runtime"
 # What spoor may take longer than crun, in ms: of the medians of the differences within a pair.
 # `create` returns when the cgroup is armed, session.json is there and the recorder waits; `run` also when the reports
 # are written.
-LIMITS = {"--version": 0.6, "state": 0.6, "run, untraced": 0.6, "create, traced": 4.0, "run, traced": 4.0}
+LIMITS = {"--version": 0.6, "state": 0.6, "run, untraced": 0.6, "create, traced": 4.0, "create, annotated": 4.0, "run, traced": 4.0}
 
 
-def make_bundle(directory, command=None):
+def make_bundle(directory, command=None, annotations=None):
     root = directory / "rootfs"
     for name in ("bin", "proc", "sys", "dev", "run"):
         (root / name).mkdir(parents=True)
@@ -44,6 +44,8 @@ def make_bundle(directory, command=None):
     spec = json.loads(file.read_text())
     spec["process"].update(args=["/bin/busybox", *(command or ["true"])], terminal=False)
     spec["process"].pop("rlimits", None)
+    if annotations:
+        spec["annotations"] = annotations
     file.write_text(json.dumps(spec))
 
 
@@ -79,6 +81,7 @@ def podman(pairs):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--pairs", type=int, default=60)
+    parser.add_argument("--only", default="", metavar="WORD", help="the cases with this in their name")
     parser.add_argument("--disk", action="store_true", help="bundles in /tmp")
     parser.add_argument("--podman", action="store_true", help="podman run --rm")
     options = parser.parse_args()
@@ -90,11 +93,16 @@ def main():
     with tempfile.TemporaryDirectory(dir=None if options.disk else memory) as scratch:
         scratch = pathlib.Path(scratch)
         settings = {}
-        for name in ("traced", "untraced", "sleeper"):
+        # As most CI jobs have: a volume of the container's own. For root it may lie here, too.
+        volume = pathlib.Path(memory) / "spoor" / "bench"
+        volume.mkdir(parents=True, exist_ok=True)
+        annotations = {"io.spoor.volume": str(volume), "io.spoor.mode": "warn"}
+        for name in ("traced", "annotated", "untraced", "sleeper"):
             (scratch / name).mkdir()
-            make_bundle(scratch / name, ["sleep", "1000"] if name == "sleeper" else None)
+            make_bundle(scratch / name, ["sleep", "1000"] if name == "sleeper" else None,
+                        annotations if name == "annotated" else None)
             file = scratch / f"{name}.yaml"
-            file.write_text("volumes:\n  keep: 4\n" if name == "traced" else "trace: false\n")
+            file.write_text("volumes:\n  keep: 4\n" if name in ("traced", "annotated") else "trace: false\n")
             settings[name] = {**os.environ, "SPOOR_CONFIG": str(file)}
         subprocess.run([CRUN, "run", "-d", "-b", scratch / "sleeper", "sleeper"], check=True,
                        stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
@@ -104,10 +112,13 @@ def main():
             "state": (["state", "sleeper"], settings["untraced"]),
             "run, untraced": (["run", "-b", str(scratch / "untraced"), "untraced"], settings["untraced"]),
             "create, traced": (["create", "-b", str(scratch / "traced"), "traced"], settings["traced"]),
+            "create, annotated": (["create", "-b", str(scratch / "annotated"), "annotated"], settings["annotated"]),
             "run, traced": (["run", "-b", str(scratch / "traced"), "traced"], settings["traced"]),
         }
-        print(f"{options.pairs} pairs, ms   {'crun':>8}{'spoor':>8}{'minima':>15}{'ratio':>7}{'more':>8}{'limit':>7}")
+        print(f"{options.pairs} pairs, ms      {'crun':>8}{'spoor':>8}{'minima':>15}{'ratio':>7}{'more':>8}{'limit':>7}")
         for name, (arguments, environment) in cases.items():
+            if options.only not in name:
+                continue
             turns = []
             for turn in range(options.pairs + 3):
                 if arguments[0] in ("run", "create"):
@@ -125,7 +136,7 @@ def main():
                 plain, shimmed = (statistics.median(times) for times in zip(*pairs))
                 least = " / ".join(f"{min(times):.2f}" for times in zip(*pairs))
                 more = statistics.median(b - a for a, b in pairs)
-                print(f"{name:15}{clock:4}{plain:8.2f}{shimmed:8.2f}{least:>15}{shimmed / plain:6.2f}x{more:+8.2f}"
+                print(f"{name:18}{clock:4}{plain:8.2f}{shimmed:8.2f}{least:>15}{shimmed / plain:6.2f}x{more:+8.2f}"
                       + (f"{LIMITS[name]:+7.1f}" if name in LIMITS else ""))
                 if clock == "wall" and more > LIMITS.get(name, more):
                     broken.append(name)

@@ -37,8 +37,10 @@ class Reply:
 class Peer:
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.settimeout(10)
+        # Python's own time limit would have connect(2) fail at once where the queue is full, instead of wait.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 10, 0))
         self.socket.connect(path)
+        self.socket.settimeout(10)
 
     def send(self, data, fds=()):
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []

@@ -14,7 +14,10 @@ from test_killed_shim import age, bundle
 
 STEP = re.compile(r"^(\w+)\(", re.MULTILINE)
 NAME = "halved"
-VOLUME = STATE_ROOT / "volumes" / NAME
+# A container that says nothing, and one as most CI jobs have: (annotations, volume)
+ASKED = STATE_ROOT / "asked"
+CONTAINERS = {"silent": (None, STATE_ROOT / "volumes" / NAME),
+              "annotated": ({"io.spoor.volume": str(ASKED), "io.spoor.mode": "warn", "io.spoor.mount": "/run/trail"}, ASKED)}
 # Beside a spoor of the test's own, and so what it starts.
 SPOOR_RUNTIME = """#!/bin/sh
 read -r call number what < {place}/plan
@@ -33,12 +36,13 @@ def spread(calls, most):
 
 
 class Start:
-    def __init__(self, place):
-        self.place = place
+    def __init__(self, place, annotations, volume):
+        self.place, self.volume = place, volume
         self.log = place / "log"
-        # Without settings that only spoor-runtime can judge.
-        self.environment = {**os.environ, "XDG_CONFIG_HOME": str(place / "none")}
-        bundle(place)
+        # Without settings that only spoor-runtime can judge. Not the machine's speed is tested.
+        (place / "spoor.yaml").write_text("setup_deadline: 60s\n")
+        self.environment = {**os.environ, "XDG_CONFIG_HOME": str(place / "none"), "SPOOR_CONFIG": str(place / "spoor.yaml")}
+        bundle(place, annotations)
         self.spoor = place / "spoor"
         shutil.copy(BIN / "spoor", self.spoor)
         (place / "spoor-runtime").write_text(SPOOR_RUNTIME.format(place=place, bin=BIN))
@@ -67,11 +71,11 @@ class Start:
         """What a manager does; then nothing of spoor's runs."""
         execute(["crun", "delete", "-f", NAME])
         until(lambda: not processes("spoor", "strace"), lambda: f"all of spoor's end: {processes('spoor', 'strace')}", timeout=30)
-        shutil.rmtree(VOLUME, ignore_errors=True)
+        shutil.rmtree(self.volume, ignore_errors=True)
 
     def is_traced_or_none(self, code):
         if code == 0:
-            assert session_of(VOLUME).get("state") == "tracing", (self.errors(), session_of(VOLUME))
+            assert session_of(self.volume).get("state") == "tracing", (self.errors(), session_of(self.volume))
         else:
             assert execute(["crun", "state", NAME]).code != 0
 
@@ -84,12 +88,13 @@ def end_of_another_container():
 
 
 @pytest.fixture
-def start(tmp_path, footprint):
-    yield Start(tmp_path)
+def start(request, tmp_path, footprint):
+    yield Start(tmp_path, *CONTAINERS[request.param])
     end_of_another_container()
     footprint.is_clean()
 
 
+@pytest.mark.parametrize("start", CONTAINERS, indirect=True)
 def test_the_set_up_is_killed(start):
     assert start.create(start.spoor).wait(30) == 0, start.errors()
     steps = spread(start.calls()[1:], 30)
@@ -112,6 +117,7 @@ def test_the_set_up_is_killed(start):
 FULL_DISK = {"openat", "mkdir", "mkdirat", "write", "pwrite64", "pipe2", "rename", "renameat", "renameat2", "fchmod"}
 
 
+@pytest.mark.parametrize("start", CONTAINERS, indirect=True)
 def test_the_set_up_fails(start):
     """Where tracing is not possible the container runs without, as its volume tells; what forbids its start the caller is told."""
     assert start.create(start.spoor).wait(30) == 0, start.errors()
@@ -126,13 +132,14 @@ def test_the_set_up_fails(start):
             start.is_traced_or_none(code)
             assert re.search(r"spoor: .*No space left|loading shared libraries", start.errors()), (call, number, start.errors())
         else:
-            outcomes.add(session_of(VOLUME).get("state"))
+            outcomes.add(session_of(start.volume).get("state"))
         start.end()
         end_of_another_container()
     # None: not even a volume could be had for one that runs untraced.
     assert {"refused", "tracing", "untraced"} <= outcomes <= {"refused", "tracing", "untraced", None}, outcomes
 
 
+@pytest.mark.parametrize("start", ["silent"], indirect=True)
 def test_the_runtime_is_killed_beside_it(start):
     assert start.create(start.spoor).wait(30) == 0, start.errors()
     steps = spread([call for call in start.calls()[1:] if call != "exit_group"], 12)
@@ -149,6 +156,7 @@ def test_the_runtime_is_killed_beside_it(start):
         start.end()
 
 
+@pytest.mark.parametrize("start", ["annotated"], indirect=True)
 def test_spoor_is_killed_before_it_is_the_runtime(start):
     assert start.create("strace", "-o", start.log, BIN / "spoor").wait(30) == 0, start.errors()
     own = start.log.read_text().split('\nexecve("/usr/bin/crun"')[0]

@@ -42,8 +42,21 @@ void require_wish(std::string_view text) {
 }
 
 void require_fit(std::string_view text) {
-    if (!front_spec_is_fit(text.data(), text.size())) return;
-    require(spoor::parse_spec(text).has_value());
+    front_asked asked;
+    if (!front_spec_is_fit(text.data(), text.size(), &asked)) return;
+    const auto spec = spoor::parse_spec(text);
+    require(spec.has_value());
+    const auto annotations = spoor::read_annotations(spec->annotations);
+    require(annotations.has_value());
+    require(annotations->volume.value_or("") ==
+            std::string(asked.volume ? asked.volume : "", asked.volume_size));
+    require(annotations->mount.value_or("") == std::string(asked.mount ? asked.mount : "", asked.mount_size));
+    require((asked.trace == front_unsaid) == !annotations->trace &&
+            (asked.off == front_unsaid) == !annotations->mode);
+    require((asked.trace == front_yes) == annotations->trace.value_or(false) &&
+            (asked.off == front_yes) == (annotations->mode == "off"));
+    const std::string place = annotations->mount.value_or(spoor::Config{}.mount);
+    for (const auto& mount : spec->mounts) require(spoor::clean_absolute_path(mount.destination) != place);
     spoor::Additions additions;
     additions.mounts = {{"/v", "/run/spoor", true}};
     additions.create_runtime = additions.poststop = {"/bin/spoor", {"hook"}};

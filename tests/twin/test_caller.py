@@ -89,12 +89,15 @@ def root_with_a_long_name(t):
 @pytest.mark.parametrize("name", ["spoor", "/opt/other/name", "runc", ""])
 def test_called_by_another_name(name):
     """The wrapped runtime's name is what it calls itself, whatever its caller calls spoor."""
-    outputs = [subprocess.run(["bash", "-c", 'exec -a "$0" "$1" --nosuchoption', word, program], capture_output=True, text=True,
-                              timeout=twin.TIMEOUT_S)
-               for word, program in ((twin.CRUN, twin.CRUN), (name, f"{twin.BIN}/spoor"))]
-    assert outputs[0].stderr.startswith(f"{twin.CRUN}: ")
-    assert [(done.returncode, done.stdout, done.stderr) for done in outputs[:1]] == \
-        [(done.returncode, done.stdout, done.stderr) for done in outputs[1:]]
+    outputs = []
+    for side in twin.SIDES:
+        t = twin.Twin(side)  # whose settings, and nobody else's, hold
+        word = name if side.settings is not None else twin.CRUN
+        done = subprocess.run(["bash", "-c", 'exec -a "$0" "$1" --nosuchoption', word, side.program], capture_output=True, text=True,
+                              env=t.environment, timeout=twin.TIMEOUT_S)
+        outputs.append((done.returncode, done.stdout, done.stderr))
+    assert outputs[0][2].startswith(f"{twin.CRUN}: ")
+    assert outputs == [outputs[0]] * len(twin.SIDES)
 
 
 @pytest.mark.parametrize("one", twin.scenarios_of(__name__), ids=lambda one: one.name)

@@ -48,10 +48,15 @@ TRACED = {
     "the user's over it": Case("trace: false\n", "trace: true\n"),
     "the container's over it": Case("trace: false\n", None, {"io.spoor.trace": "true"}),
     "tenants, over the user's": Case(TENANT + "modes: [warn]\n", "trace: false\n"),
+    "a forced mode, over the user's trace": Case(TENANT + "annotations: {io.spoor.mode: strict}\n", "trace: false\n"),
+    "a forced mode, over the container's trace": Case(TENANT + "annotations: {io.spoor.mode: warn}\n", None, {"io.spoor.trace": "false"}),
+    "forced tracing, over both modes": Case(TENANT + 'annotations: {io.spoor.trace: "true"}\n', "mode: off\n", OFF),
+    "a forced mode, over a plain one": Case(TENANT + "annotations: {io.spoor.mode: warn}\n", None, {"io.spoor.mode": "strict"}),
     "tenants, over the container's": Case(TENANT + "annotations: {io.spoor.mode: warn}\n", None, OFF),
 }
 REFUSED = {
     "not allowed to a tenant": Case(TENANT + "modes: [warn]\n", None, OFF, "is not allowed to tenant everybody"),
+    "a wrong value, with tenants": Case(TENANT + "annotations: {io.spoor.mode: warn}\n", None, {"io.spoor.mount": "x"}, "io.spoor.mount"),
     "a value of the wrong type": Case("trace: fals\n", "trace: false\n", error="/etc/spoor/spoor.yaml"),
     "a key that is none": Case("trace: false\ntraces: false\n", error="/etc/spoor/spoor.yaml"),
     "the operator's key in the user's": Case("trace: false\n", "audit:\n  file: journal\n", error="audit"),

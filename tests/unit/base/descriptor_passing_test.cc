@@ -31,7 +31,7 @@ protected:
     }
 
     ReceivedPacket receive(size_t descriptors_max) {
-        return receive_with_descriptors(ours.get(), room.data(), room.size(), descriptors_max);
+        return receive_with_descriptors(ours.get(), room.data(), room.size(), descriptors_max, MSG_DONTWAIT);
     }
 
     static auto open_descriptors() {

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,11 +22,10 @@ namespace {
 constexpr int no_filter = 126;
 
 // The wait status of a child that does `body` behind the filter and exits with what it returns.
-int behind_the_filter(const std::function<int()>& body) {
+int behind_the_filter(const std::function<int()>& body, Status (*filter)() = keep_needed_system_calls_only) {
     const pid_t child = ::fork();
     if (child == 0) {
-        if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !keep_needed_system_calls_only())
-            ::_exit(no_filter);
+        if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !filter()) ::_exit(no_filter);
         ::_exit(body());
     }
     int status = 0;
@@ -33,8 +33,9 @@ int behind_the_filter(const std::function<int()>& body) {
     return status;
 }
 
-void expect_exit(int code, const std::function<int()>& body) {
-    const int status = behind_the_filter(body);
+void expect_exit(int code, const std::function<int()>& body,
+                 Status (*filter)() = keep_needed_system_calls_only) {
+    const int status = behind_the_filter(body, filter);
     EXPECT_TRUE(WIFEXITED(status)) << "killed by " << WTERMSIG(status);
     EXPECT_EQ(WEXITSTATUS(status), code);
 }
@@ -75,6 +76,36 @@ TEST(SystemCalls, WhatOnlyAnIntruderDoesIsTheEnd) {
     });
     expect_death([] { return static_cast<int>(::syscall(SYS_bpf, BPF_PROG_LOAD, nullptr, 0)); });
     expect_death([] { return static_cast<int>(::syscall(SYS_ptrace, 0, 0, 0, 0)); });
+}
+
+TEST(SystemCalls, AGatekeeperOpensNothing) {
+    const auto behind = keep_gatekeepers_system_calls_only;
+    expect_exit(
+        EPERM, [] { return ::open("/dev/null", O_RDONLY) < 0 ? errno : 0; }, behind);
+    expect_exit(
+        EPERM, [] { return ::socket(AF_UNIX, SOCK_STREAM, 0) < 0 ? errno : 0; }, behind);
+    expect_exit(
+        EPERM, [] { return ::syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0) < 0 ? errno : 0; }, behind);
+    expect_exit(
+        EPERM, [] { return ::kill(::getpid(), 0) < 0 ? errno : 0; }, behind);
+    expect_exit(
+        EPERM, [] { return ::syscall(SYS_pidfd_send_signal, 0, SIGKILL, 0, 0) < 0 ? errno : 0; }, behind);
+    expect_exit(
+        EPERM,
+        [] {
+            struct stat st {};
+            return ::stat("/", &st) < 0 ? errno : 0;
+        },
+        behind);
+    expect_exit(
+        EBADF, [] { return ::syscall(SYS_pidfd_send_signal, 1000, 0, 0, 0) < 0 ? errno : 0; }, behind);
+    expect_exit(
+        0,
+        [] {
+            struct stat st {};
+            return ::fstat(0, &st) == 0 && ::close(0) == 0 ? 0 : 1;
+        },
+        behind);
 }
 
 }  // namespace

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <optional>
+#include <string>
+
 #include "config/bounds.h"
 #include "config/config.h"
 
@@ -157,6 +161,8 @@ TEST(Bounds, AnAnnotationMayNotSayWhatTheRuleForbids) {
     ASSERT_FALSE(untraced);
     EXPECT_THAT(untraced.error().message, HasSubstr("io.spoor.trace=false is not allowed"));
     EXPECT_EQ(choice_for(config, rule, {{}, Mode::strict})->mode, Mode::strict);
+    rule.annotations.value = {{"io.spoor.mode", "strict"}};
+    EXPECT_FALSE(choice_for(config, rule, {false, Mode::strict})) << "an error all the same";
 }
 
 TEST(Bounds, ASettingGivesWay) {
@@ -176,6 +182,41 @@ TEST(Bounds, ASettingGivesWay) {
     EXPECT_EQ(mode_of(Mode::strict, false, 0b110), Mode::strict) << "traced after all, then as the mode says";
     EXPECT_EQ(mode_of(Mode::strict, true, 0b011), Mode::warn);
     EXPECT_EQ(mode_of(Mode::strict, true, 0b001), Mode::off);
+}
+
+// As spoor does: what is forced stands in place of the container's own.
+std::optional<Mode> forced(const std::map<std::string, std::string>& annotations, Wish wish,
+                           Mode setting = Mode::warn, bool trace = true) {
+    Config config;
+    config.mode = setting;
+    config.trace = trace;
+    TenantRule rule;
+    rule.annotations.value = annotations;
+    if (annotations.contains("io.spoor.mode")) wish.mode = parse_mode(annotations.at("io.spoor.mode"));
+    if (annotations.contains("io.spoor.trace")) wish.trace = annotations.at("io.spoor.trace") == "true";
+    const auto choice = choice_for(config, rule, wish);
+    return choice ? std::optional(choice->mode) : std::nullopt;
+}
+
+TEST(Bounds, AForcedModeIsTracedIn) {
+    const std::map<std::string, std::string> strict{{"io.spoor.mode", "strict"}};
+    EXPECT_EQ(forced(strict, {}, Mode::warn, false), Mode::strict);
+    EXPECT_EQ(forced(strict, {}, Mode::off, true), Mode::strict);
+    EXPECT_EQ(forced(strict, {false, Mode::off}, Mode::off, false), Mode::strict);
+    EXPECT_EQ(forced({{"io.spoor.mode", "off"}}, {true, Mode::strict}), Mode::off);
+    EXPECT_EQ(forced({{"io.spoor.mode", "strict"}, {"io.spoor.trace", "false"}}, {true, {}}), Mode::off)
+        << "the rule says so";
+}
+
+TEST(Bounds, ForcedTracingIsTracing) {
+    const std::map<std::string, std::string> traced{{"io.spoor.trace", "true"}};
+    EXPECT_EQ(forced(traced, {}, Mode::warn, false), Mode::warn);
+    EXPECT_EQ(forced(traced, {}, Mode::off, false), Mode::warn);
+    EXPECT_EQ(forced(traced, {{}, Mode::off}, Mode::strict, false), Mode::strict);
+    EXPECT_EQ(forced(traced, {false, Mode::strict}), Mode::strict);
+    EXPECT_EQ(forced({{"io.spoor.mode", "off"}, {"io.spoor.trace", "true"}}, {}), Mode::off)
+        << "the rule says so";
+    EXPECT_EQ(forced({{"io.spoor.volume", "/v"}}, {}, Mode::warn, false), Mode::off) << "says nothing of it";
 }
 
 TEST(Bounds, RingsAndUnavailabilityAreTheRules) {

@@ -150,5 +150,34 @@ TEST_F(Program, ShowAndConfig) {
     EXPECT_THAT(bad.text, HasSubstr("bad.yaml:1:"));
 }
 
+TEST_F(Program, ExplainsWhichRuleAppliesToWhom) {
+    write("rules.yaml",
+          "tenants:\n"
+          "  - name: ci\n"
+          "    uid: [1000, 2000-2999]\n"
+          "    modes: [warn, strict]\n"
+          "  - name: pods\n"
+          "    cgroup: /kubepods/*\n"
+          "    annotations: {io.spoor.mode: strict}\n"
+          "  - name: staff\n"
+          "    gid: 50\n"
+          "    containers: 7\n");
+    const std::string explain = "config explain --file " + root + "/rules.yaml ";
+    EXPECT_EQ(spoorctl("config check " + root + "/rules.yaml").code, 0);
+    const struct {
+        const char* who;
+        const char* rule;
+    } cases[] = {{"--uid 2500", "ci"},
+                 {"--uid 3000 --gid 50", "staff"},
+                 {"--uid 0 --cgroup /kubepods/pod1", "pods"},
+                 {"--uid 3000", "default"}};
+    for (const auto& [who, rule] : cases) {
+        const Output output = spoorctl(explain + who);
+        EXPECT_EQ(output.code, 0) << output.text;
+        EXPECT_THAT(output.text, testing::StartsWith(std::string("rule ") + rule + ",")) << who;
+    }
+    EXPECT_THAT(spoorctl(explain + "--uid 2500").text, HasSubstr("rules.yaml:4"));
+}
+
 }  // namespace
 }  // namespace spoor::ctl

@@ -213,6 +213,21 @@ TEST_P(Hook, ARecorderThatIsKilledWhileItFinishesIsToldOf) {
     EXPECT_FALSE(std::filesystem::exists(state_));
 }
 
+// It had written its reports, by the record of the container's end, and was about to go when the hook came.
+TEST_P(Hook, ARecorderThatFinishedByItselfIsNoneThatDied) {
+    const auto listener = listen_control(state_);
+    std::thread server([&listener, this] {
+        const UniqueFd peer(::accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC));
+        char buffer[4096];
+        EXPECT_GT(::recv(peer.get(), buffer, sizeof buffer, 0), 0);
+        EXPECT_TRUE(remove_tree(state_));
+    });
+    EXPECT_EQ(run("poststop", "refuse"), 0);
+    server.join();
+    EXPECT_FALSE(session()) << "nobody has been told that it died";
+    EXPECT_EQ(errors_, "");
+}
+
 TEST_P(Hook, PoststopNeverFails) {
     std::filesystem::remove_all(state_);
     EXPECT_EQ(run("poststop", "refuse"), 0);  // the recorder has tidied up

@@ -1,0 +1,211 @@
+"""Descriptors whose closing waits for as long as the peer likes: they keep nobody waiting but that peer."""
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import governed
+import peer
+import pytest
+from test_tenants import Traced, spoord  # noqa: F401 (a fixture)
+
+ALICE, BOB = 65533, 65534  # Bob is the hostile one
+FOREVER_S = 3600
+ATTEMPTS = 12
+AT_ONCE = 4  # gatekeepers of a tenant, shim/broker/gate.cc
+MOST = AT_ONCE + 4 + 2  # with the idle ones and those that close sockets, one of which may be dying
+MALFORMED = b"malformed"
+
+
+def lingering():
+    """A TCP socket that is not closed before its other end has taken what nobody takes there."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        sender = socket.create_connection(listener.getsockname())
+        other, _ = listener.accept()
+    sender.setblocking(False)
+    try:
+        while True:
+            sender.send(bytes(1 << 16))
+    except BlockingIOError:
+        pass
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, FOREVER_S))
+    lingering.kept.append(other)
+    return sender.detach()
+
+
+lingering.kept = []
+
+
+@pytest.fixture
+def fuse(tmp_path):
+    """A descriptor of a file system's that leaves requests of this kind unanswered, opened in this process's child."""
+    daemons = []
+
+    def make(unanswered):
+        place = tmp_path / "fuse"
+        place.mkdir()
+        daemons.append((subprocess.Popen([sys.executable, "-B", Path(__file__).parent / "unanswering_fuse.py", place,
+                                          unanswered], stdout=subprocess.PIPE), place))
+        assert daemons[-1][0].stdout.readline() == b"ready\n"
+        return place
+
+    def end():  # with which everything is answered by an error
+        while daemons:
+            daemon, place = daemons.pop()
+            daemon.kill()
+            daemon.wait()
+            subprocess.run(["umount", "--lazy", place], check=True)
+
+    make.end = end
+    yield make
+    end()
+
+
+def children(pid):
+    try:
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
+
+
+def gatekeepers(broker):
+    (maker,) = children(broker.process.pid)
+    return children(maker)
+
+
+class Attacker:
+    """Does body() in a child, where descriptors are closed that the test's own process must not close: it would wait."""
+
+    def __init__(self, body):
+        self.result, result = os.pipe()
+        os.set_blocking(self.result, False)
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                body()
+                os.write(result, b"done")
+            except BaseException as error:
+                os.write(result, repr(error).encode())
+            os._exit(0)
+        os.close(result)
+
+    def outcome(self):
+        try:
+            return os.read(self.result, 4096)
+        except BlockingIOError:
+            return None
+
+    def wait(self):
+        os.close(self.result)
+        os.waitpid(self.pid, 0)
+
+
+def passed_to_arm(descriptor, container):
+    """In the cgroup's place."""
+    def attempt(broker):
+        client = broker.connect(BOB)
+        client.send(peer.request(peer.ARM, container=b"hostile"), [descriptor(), container.pidfd])
+        return client
+    return attempt
+
+
+def passed_with_hello(descriptor, _):
+    def attempt(broker):
+        client = broker.connect(BOB)
+        client.send(peer.request(peer.HELLO), [descriptor()])
+        return client
+    return attempt
+
+
+def left_unread(descriptor, _):
+    """spoord closes the connection for the first packet and never reads the second."""
+    def attempt(broker):
+        client = broker.connect(BOB)
+        os.kill(broker.process.pid, signal.SIGSTOP)
+        try:
+            client.send(MALFORMED)
+            client.send(peer.request(peer.HELLO), [descriptor()])
+        finally:
+            os.kill(broker.process.pid, signal.SIGCONT)
+        return client
+    return attempt
+
+
+@pytest.mark.parametrize("what, how, code", [
+    ("linger", passed_to_arm, peer.NOT_A_CGROUP),
+    ("linger", passed_with_hello, peer.BAD_REQUEST),
+    ("linger", left_unread, peer.BAD_REQUEST),
+    ("flush", passed_to_arm, peer.NOT_A_CGROUP),
+    ("getattr", passed_to_arm, peer.UNAVAILABLE),
+])
+def test_who_passes_what_waits_waits_alone(spoord, box, fuse, what, how, code):  # noqa: F811
+    broker = spoord({"name": "alice", "uid": ALICE}, {"name": "bob", "uid": BOB})
+    alice = Traced(broker, box, ALICE)
+    container = box(owner=BOB)
+    place = None if what == "linger" else fuse(what)
+
+    def descriptor():
+        if place is None:
+            return lingering()
+        return os.open(place / "file" if what == "flush" else place, os.O_RDONLY)
+
+    def attack():
+        attempt = how(descriptor, container)
+        clients = [attempt(broker) for _ in range(ATTEMPTS)]
+        for client in clients:
+            client.socket.settimeout(30)
+            reply = client.receive()
+            assert reply.code in (code, peer.UNAVAILABLE), reply.text
+
+    attacker = Attacker(attack)
+    while (outcome := attacker.outcome()) is None:
+        assert alice.peer.ask(peer.request(peer.STATS)).code == peer.OK
+        assert len(gatekeepers(broker)) <= MOST
+    assert outcome == b"done"
+    names = {peer.NOT_A_CGROUP: "not_a_cgroup", peer.BAD_REQUEST: "bad_request", peer.UNAVAILABLE: "unavailable"}
+    assert broker.audit(event="request", outcome="refused", uid=BOB, code=names[code])
+    other = Traced(broker, box, ALICE, container=b"other")
+    alice.finish("ls / > /dev/null")
+    other.finish("ls / > /dev/null")
+    fuse.end()
+    attacker.wait()
+    broker.until(lambda: len(gatekeepers(broker)) <= MOST - AT_ONCE)
+    Traced(broker, box, BOB, container=b"bob's").finish()
+
+
+def test_gatekeepers_that_are_killed(spoord, box):  # noqa: F811
+    broker = spoord({"name": "alice", "uid": ALICE})
+    for number in range(5):
+        for pid in gatekeepers(broker):
+            os.kill(pid, signal.SIGKILL)
+            broker.until(lambda: pid not in gatekeepers(broker))
+        Traced(broker, box, ALICE, container=b"%d" % number).finish()
+
+
+def test_without_anybody_to_make_gatekeepers(box):
+    """There is no spoord without: the next one takes the sessions over."""
+    broker = governed.Spoord([])
+    (maker,) = children(broker.process.pid)
+    os.kill(maker, signal.SIGKILL)
+    assert broker.process.wait(10) == 1
+    assert "gatekeepers has ended" in broker.log()
+
+
+def test_they_end_with_spoord():
+    broker = governed.Spoord([])
+    (maker,) = children(broker.process.pid)
+    all_of_them = [maker, *broker.until(lambda: children(maker))]
+    broker.process.kill()
+    broker.process.wait()
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+              for pid in all_of_them):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
