@@ -234,7 +234,8 @@ void Gate::expire(Time now) {
             continue;
         }
         if (keeper.socket >= 0) stuck.push_back(keeper.socket);
-        kill(std::move(keeper), keeper.tenant);
+        const uid_t tenant = keeper.tenant;
+        kill(std::move(keeper), tenant);
         keepers_.erase(keepers_.begin() + static_cast<ptrdiff_t>(i));
     }
     while (!waiting_.empty() && now - waiting_.front().since >= receive_within) {
