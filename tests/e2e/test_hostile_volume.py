@@ -3,10 +3,12 @@ and the session says what became of the trail."""
 
 import json
 import os
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from harness import ROOTFUL, Trail, execute, session_of, until
+from harness import ROOTFUL, STATE_ROOT, Trail, execute, session_of, until
 
 # Rootless podman's containers live in the mount namespace that `podman unshare` enters.
 INSIDE = [] if ROOTFUL else ["podman", "unshare"]
@@ -75,6 +77,44 @@ def test_a_disk_that_is_read_only(podman, small_disk, footprint, how):
     assert done.code == 126 and done.out == "", done
     assert "Read-only file system" in done.err and str(small_disk) in done.err, done
     footprint.is_clean()
+
+
+# What the recorder appends by; who is over a quota gets the same error from each (here by strace, as few file systems have quotas).
+WRITES = "write,pwrite64,writev,pwritev,pwritev2"
+
+
+def test_a_quota_that_is_used_up(podman, volume, footprint, tmp_path):
+    """While the container runs: the files that are there grow no more."""
+    gate, name = tmp_path / "gate", f"quota-{os.getpid()}"
+    gate.mkdir()
+    os.mkfifo(gate / "go")
+    done = podman("run", "-d", "--network=none", "--name", name, "--annotation", f"io.spoor.volume={volume}", "-v", f"{gate}:/gate",
+                  "busybox", "sh", "-c", "[ -e /nothing/before ]; read x < /gate/go; i=0; "
+                  "while [ $i -lt 1000 ]; do [ -e /nothing/$i ]; i=$((i+1)); done; echo over; exit 3", runtime="spoor")
+    assert done.code == 0, done
+    until(lambda: '"/nothing/before"' in (volume / "trace" / "accesses.jsonl").read_text(), "the trail has begun")
+    state = Path("/run/spoor") if ROOTFUL else STATE_ROOT  # podman passes root's runtime directory to nobody
+    recorder = (state / "containers" / done.out.strip() / "recorder").read_text().split()[0]
+    injected = tmp_path / "injected"
+    strace = subprocess.Popen(["strace", "-f", "-qq", "-o", injected, "-e", f"trace={WRITES}", "-e", f"inject={WRITES}:error=EDQUOT",
+                               "-P", volume / "trace" / "accesses.jsonl", "-P", volume / "trace" / "processes.jsonl", "-p", recorder])
+    threads = [file / "status" for file in Path("/proc", recorder, "task").iterdir()]
+    until(lambda: all(f"TracerPid:\t{strace.pid}\n" in status.read_text() for status in threads), "strace holds all of it")
+    (gate / "go").write_text("x\n")
+    ended = podman("wait", name)
+    assert (ended.code, ended.out) == (0, "3\n"), ended
+    logs = podman("logs", name)
+    assert (logs.out, logs.err) == ("over\n", ""), logs
+    until(lambda: session_of(volume).get("state") == "finished", lambda: f"the session ends: {session_of(volume)}")
+    assert strace.wait(timeout=60) == 0
+    assert podman("rm", name).code == 0
+    footprint.is_clean()
+    assert "EDQUOT" in injected.read_text()
+    session = session_of(volume)
+    assert session["complete"] is False and session["lost"] == 0, session
+    assert any("accesses.jsonl" in reason and "Disk quota exceeded" in reason for reason in session["reasons"]), session
+    for line in (volume / "trace" / "accesses.jsonl").read_text().splitlines():
+        json.loads(line)
 
 
 @pytest.fixture
