@@ -2,8 +2,8 @@
 // goes every socket of a peer's that is to be closed. Nothing here waits.
 //
 // A tenant whose descriptors keep gatekeepers busy has a few of them, and after that has to wait for them.
-// One that has taken too long is killed: then sockets linger no more. From Linux 6.3 on that helps with FUSE
-// as well; before, such a process stays until the daemon answers or ends, and the tenant has one less.
+// One that has taken too long is killed: then sockets linger no more. One that waits for a FUSE daemon stays
+// until that answers or ends, and the tenant has one less meanwhile.
 //
 // Threads: one.
 #pragma once
