@@ -1,7 +1,7 @@
 // Processes that receive the descriptors which peers pass to spoord, and close them, because closing somebody
 // else's descriptor may wait for as long as he likes: for a FUSE daemon that does not answer FUSE_FLUSH, for
 // a socket with SO_LINGER whose other end takes nothing, for file systems to be unmounted. spoord itself only
-// gets what closes at once. shim/broker/gate.h is its side.
+// gets what closes at once. shim/broker/gate.h is its side, docs/decisions/0010 has why it is so.
 //
 // A gatekeeper has no capability and can open nothing (system_calls.h). It belongs to spoord and trusts it.
 #pragma once
@@ -30,10 +30,9 @@ struct TakenPacket {
 
 inline constexpr size_t job_done = 1;  // bytes of an answer that says only that
 
-// Forks the process that makes gatekeepers, to be called before this one has threads and privileges of
-// peers' concern. On the socket that is returned each byte asks for one: the answer is a byte with the
-// gatekeeper's socket and its pidfd, or without any (errno is not told: there is no process to be had).
-// They all end with the last descriptor of it.
+// Forks the process that makes gatekeepers; to be called before this one has threads. On the socket that is
+// returned each byte asks for one: the answer is a byte with the gatekeeper's socket and its pidfd, or
+// without any: there is no process to be had. They all end with the last descriptor of it.
 Result<UniqueFd> start_gatekeepers();
 
 }  // namespace spoor::broker
