@@ -22,7 +22,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr size_t held_max = 4;   // gatekeepers of one tenant
-constexpr size_t idle_max = 4;   // for the next ones; one is always there
+constexpr size_t idle_max = 2;   // for the next ones; one is always there
 constexpr size_t asked_max = 8;  // of the maker, at once
 // A machine that is very busy must not cost anybody a session; who is killed while closing costs nobody one.
 constexpr std::chrono::seconds receive_within{5};

@@ -88,8 +88,13 @@ static bool is_missing_from_directory(const char *path)
 {
 	char above[PATH_MAX];
 	struct stat st;
-	snprintf(above, sizeof(above), "%.*s", (int)(strrchr(path, '/') - path), path);
-	return lstat(path, &st) && errno == ENOENT && !access(*above ? above : "/", W_OK | X_OK);
+	const char *slash = strrchr(path, '/');
+	size_t length = slash > path ? (size_t)(slash - path) : 1;
+	if (length >= sizeof(above))
+		return false;
+	memcpy(above, path, length);
+	above[length] = '\0';
+	return lstat(path, &st) && errno == ENOENT && !access(above, W_OK | X_OK);
 }
 
 /* config/config.h: volumes.roots. */

@@ -18,7 +18,7 @@ ALICE, BOB = 65533, 65534  # Bob is the hostile one
 FOREVER_S = 3600
 ATTEMPTS = 12
 AT_ONCE = 4  # gatekeepers of a tenant, shim/broker/gate.cc
-MOST = AT_ONCE + 4 + 2  # with the idle ones and those that close sockets, one of which may be dying
+MOST = AT_ONCE + 2 + 2  # with the idle ones and those that close sockets, one of which may be dying
 MALFORMED = b"malformed"
 
 

@@ -135,7 +135,7 @@ def is_inits_zombie(process):
 
 
 def processes(*names):
-    """Those of the environment whose name begins so; its spoord only if that is asked for."""
+    """Those of the environment whose name begins so; its spoord, with its gatekeepers, only if that is asked for."""
     found = set()
     for status in Path("/proc").glob("[0-9]*/cgroup"):
         try:
@@ -144,7 +144,7 @@ def processes(*names):
                 continue
             name = (status.parent / "comm").read_text().strip()
             # Where there is no environment, spoord is in sight.
-            if name.startswith(names) and (name != "spoord" or name in names) and not is_inits_zombie(status.parent):
+            if name.startswith(names) and (not name.startswith("spoord") or "spoord" in names) and not is_inits_zombie(status.parent):
                 found.add(f"{name}[{status.parent.name}]")
         except (FileNotFoundError, ProcessLookupError):
             pass
