@@ -135,7 +135,7 @@ constexpr int allowed_gatekeeper[] = {
     SCMP_SYS(fstat),
     SCMP_SYS(fstatfs),
     SCMP_SYS(close),
-    // memory, the end
+    // memory, the threads that a sanitizer brings along, the end
     SCMP_SYS(mmap),
     SCMP_SYS(munmap),
     SCMP_SYS(mremap),
@@ -143,6 +143,9 @@ constexpr int allowed_gatekeeper[] = {
     SCMP_SYS(brk),
     SCMP_SYS(futex),
     SCMP_SYS(sched_yield),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(clock_gettime),
     SCMP_SYS(rt_sigprocmask),
     SCMP_SYS(rt_sigreturn),
     SCMP_SYS(restart_syscall),
