@@ -134,10 +134,15 @@ def is_inits_zombie(process):
     return state == "Z" and parent == "1"
 
 
+def of_each_process(file):
+    """/proc/PID/file, which may be gone by now. Not by Path.glob(), which fails if a process ends while it looks."""
+    return [Path("/proc", pid, file) for pid in os.listdir("/proc") if pid.isdigit()]
+
+
 def processes(*names):
     """Those of the environment whose name begins so; its spoord, with its gatekeepers, only if that is asked for."""
     found = set()
-    for status in Path("/proc").glob("[0-9]*/cgroup"):
+    for status in of_each_process("cgroup"):
         try:
             # Ours are the ones that can be seen below the environment's own cgroup.
             if "/.." in status.read_text().splitlines()[-1]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import execute, finished_trail, session_of, until
+from harness import execute, finished_trail, of_each_process, session_of, until
 from test_tasks import AGENT
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "delivery"))
@@ -78,7 +78,7 @@ delivery:
 
     def deliverers(self):
         found = []
-        for command in Path("/proc").glob("[0-9]*/cmdline"):
+        for command in of_each_process("cmdline"):
             try:
                 words = command.read_bytes().split(b"\0")
             except (FileNotFoundError, ProcessLookupError, PermissionError):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import BIN, STATE_ROOT, execute, until
+from harness import BIN, STATE_ROOT, execute, of_each_process, until
 from test_killed_shim import CALL, age, bundle, no_recorder_is_left
 
 CRUN = """#!/usr/bin/python3
@@ -41,7 +41,7 @@ POLL = "7"  # x86-64's number of poll(2)
 
 def hook_waits():
     """Whether a hook that strace follows waits for the recorder's answer."""
-    for status in Path("/proc").glob("[0-9]*/status"):
+    for status in of_each_process("status"):
         try:
             process = status.parent
             parent = next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("PPid:"))

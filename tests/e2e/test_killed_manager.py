@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import BIN, ROOTFUL, execute, is_inits_zombie, session_of, until
+from harness import BIN, ROOTFUL, execute, is_inits_zombie, of_each_process, session_of, until
 
 RUNTIME = """#!/usr/bin/python3 -B
 import os, subprocess, sys
@@ -39,7 +39,7 @@ VICTIMS = {"podman": ["podman"], "conmon": ["conmon"], "both": ["podman", "conmo
 
 def alive(names):
     """Those of this environment; without podman's pause process, which holds the user's namespaces."""
-    for comm in Path("/proc").glob("[0-9]*/comm"):
+    for comm in of_each_process("comm"):
         process = comm.parent
         try:
             if (comm.read_text().strip() in names and "/.." not in (process / "cgroup").read_text().splitlines()[-1]

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import twin
-from harness import BIN, one_line, session_of, until
+from harness import BIN, of_each_process, one_line, session_of, until
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "broker"))
 
@@ -192,7 +192,7 @@ def test_a_hook_that_is_killed(tmp_path):
         process = t.open("run", "-b", "bundle", "alone")
 
         def hook():
-            for line in Path("/proc").glob("[0-9]*/cmdline"):
+            for line in of_each_process("cmdline"):
                 with contextlib.suppress(OSError):
                     if b"\0hook\0create-runtime\0" in line.read_bytes():
                         return int(line.parent.name)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import twin
-from harness import ROOTFUL, processes, until
+from harness import ROOTFUL, of_each_process, processes, until
 
 AT_ONCE = int(os.environ.get("SPOOR_MANY_AT_ONCE", "40"))
 IN_SEQUENCE = int(os.environ.get("SPOOR_MANY_IN_SEQUENCE", "60"))
@@ -45,7 +45,7 @@ def run(t, name, bundle="bundle"):
 
 def broker():
     """Where there is one that we may look into: its pid."""
-    for process in Path("/proc").glob("[0-9]*/comm"):
+    for process in of_each_process("comm"):
         try:
             if process.read_text() == "spoord\n" and list((process.parent / "fd").iterdir()):
                 return int(process.parent.name)
