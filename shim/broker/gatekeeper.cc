@@ -43,7 +43,7 @@ bool closes_at_once(int fd) {
         (fs.f_type == CGROUP2_SUPER_MAGIC || fs.f_type == CGROUP_SUPER_MAGIC))
         return true;
     // Whatever becomes of the signal that is none, a descriptor that is no pidfd is EBADF.
-    return ::syscall(SYS_pidfd_send_signal, fd, 0, nullptr, 0) == 0 || errno != EBADF;
+    return ::syscall(SYS_pidfd_send_signal, long{fd}, 0L, nullptr, 0L) == 0 || errno != EBADF;
 }
 
 class Gatekeeper {
