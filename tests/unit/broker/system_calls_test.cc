@@ -82,7 +82,7 @@ TEST(SystemCalls, WhatOnlyAnIntruderDoesIsTheEnd) {
 TEST(SystemCalls, AGatekeeperOpensNothing) {
     const auto behind = keep_gatekeepers_system_calls_only;
     expect_exit(
-        EPERM, [] { return ::open("/dev/null", O_RDONLY) < 0 ? errno : 0; }, behind);
+        EPERM, [] { return ::open("/dev/null", O_RDONLY | O_CLOEXEC) < 0 ? errno : 0; }, behind);
     expect_exit(
         EPERM, [] { return ::socket(AF_UNIX, SOCK_STREAM, 0) < 0 ? errno : 0; }, behind);
     expect_exit(
