@@ -25,6 +25,21 @@ bool send_reply(int socket, const ReplyMessage& reply, int fd) {
            static_cast<ssize_t>(sizeof reply);
 }
 
+// What each reply to `request` begins with.
+void head(ReplyMessage& reply, uint16_t in_version, uint16_t request, uint32_t abi_version) {
+    reply.magic = magic;
+    reply.version = in_version;
+    reply.request = request;
+    reply.abi_version = abi_version;
+}
+
+ReplyMessage refused(Code code, const std::string& text) {
+    ReplyMessage reply{};
+    reply.code = static_cast<int32_t>(code);
+    text.copy(reply.text, sizeof reply.text - 1);
+    return reply;
+}
+
 using Token = decltype(bpf::SessionOwner::token);
 
 Token make_token() {
@@ -74,30 +89,19 @@ Connection::~Connection() {
 }
 
 void Connection::turn_away(int socket, const std::string& text) {
-    ReplyMessage reply{};
-    reply.magic = magic;
-    reply.version = version;
-    reply.request = static_cast<uint16_t>(Request::hello);
-    reply.code = static_cast<int32_t>(Code::quota);
-    reply.abi_version = SPOOR_ABI_VERSION;
-    text.copy(reply.text, sizeof reply.text - 1);
+    ReplyMessage reply = refused(Code::quota, text);
+    head(reply, version, static_cast<uint16_t>(Request::hello), SPOOR_ABI_VERSION);
     (void)send_reply(socket, reply, -1);
 }
 
 ReplyMessage Connection::refusal(Code code, const std::string& text) const {
     desk_.refused(subject_, asked_, code, text);
-    ReplyMessage reply{};
-    reply.code = static_cast<int32_t>(code);
-    text.copy(reply.text, sizeof reply.text - 1);
-    return reply;
+    return refused(code, text);
 }
 
 ReplyMessage Connection::refusal(const Overrun& overrun) const {
     desk_.refused(subject_, asked_, overrun);
-    ReplyMessage reply{};
-    reply.code = static_cast<int32_t>(Code::quota);
-    overrun.text.copy(reply.text, sizeof reply.text - 1);
-    return reply;
+    return refused(Code::quota, overrun.text);
 }
 
 // Looked at without room for descriptors, which leaves them where they are.
@@ -108,8 +112,7 @@ bool Connection::brings_descriptors() const {
 }
 
 bool Connection::serve() {
-    // Room for one byte more than a message has, to see that a longer one was cut.
-    char buffer[sizeof(RequestMessage) + 1];
+    char buffer[packet_room];
     const ssize_t size = ::recv(socket_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
     if (size <= 0) return size < 0 && (errno == EAGAIN || errno == EINTR);
     return answer_packet({{buffer, static_cast<size_t>(size)}, false, {}});
@@ -123,10 +126,7 @@ bool Connection::answer_packet(const PeerPacket& packet) {
     desk_.asked(kind);
     UniqueFd ring;
     ReplyMessage reply = answer(request, packet.descriptors, ring);
-    reply.magic = magic;
-    reply.version = request.version;
-    reply.request = request.request;
-    reply.abi_version = abi_version_;
+    head(reply, request.version, request.request, abi_version_);
     return send_reply(socket_.get(), reply, ring.get()) && !request.malformed;
 }
 
@@ -134,10 +134,7 @@ void Connection::refuse_descriptors() {
     asked_ = name_of(Request::arm);  // which is the only one that takes any
     ReplyMessage reply = refusal(
         Code::unavailable, "descriptors that this tenant has passed take too long to receive or to close");
-    reply.magic = magic;
-    reply.version = version;
-    reply.request = static_cast<uint16_t>(Request::arm);
-    reply.abi_version = abi_version_;
+    head(reply, version, static_cast<uint16_t>(Request::arm), abi_version_);
     (void)send_reply(socket_.get(), reply, -1);
 }
 
@@ -339,12 +336,9 @@ void Connection::release_stopped() {
 namespace {
 
 ReplyMessage about_process(const Status& done) {
-    ReplyMessage reply{};
-    if (done) return reply;
+    if (done) return {};
     bool gone = done.error().code == ESRCH;  // a process that ended meanwhile is nothing for the log
-    reply.code = static_cast<int32_t>(gone ? Code::bad_process : Code::unavailable);
-    done.error().message.copy(reply.text, sizeof reply.text - 1);
-    return reply;
+    return refused(gone ? Code::bad_process : Code::unavailable, done.error().message);
 }
 
 }  // namespace
@@ -364,9 +358,8 @@ ReplyMessage Connection::open_window(UniqueFd& window) {
     if (!armed_ || has_window_)
         return refusal(Code::bad_request,
                        armed_ ? "the session has its window" : "no session on this connection");
-    ReplyMessage none{};  // nothing for the log: each session in strict mode asks
-    none.code = static_cast<int32_t>(Code::unavailable);
-    if (!tracer_.coverage().refuses) return none;
+    // Nothing for the log: each session in strict mode asks.
+    if (!tracer_.coverage().refuses) return refused(Code::unavailable, "");
     if (auto allowed = holding_->add_window(SPOOR_WINDOW_BYTES); !allowed) return refusal(allowed.error());
     auto opened = tracer_.open_window(subject_.session);
     if (!opened) return refusal(Code::unavailable, opened.error().message);

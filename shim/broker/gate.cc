@@ -1,7 +1,6 @@
 #include "shim/broker/gate.h"
 
 #include <poll.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -13,6 +12,7 @@
 #include <utility>
 
 #include "base/descriptor_passing.h"
+#include "base/epoll.h"
 #include "shim/broker/gatekeeper.h"
 #include "shim/broker/request.h"
 
@@ -37,9 +37,13 @@ bool give(const UniqueFd& channel, Job job, int socket) {
 
 }  // namespace
 
+Gate::Time Gate::Keeper::due() const {
+    return since + (socket >= 0 ? Time::duration(receive_within) : Time::duration(close_within));
+}
+
 Gate::Gate(UniqueFd maker, int epoll, Deliver deliver)
     : maker_(std::move(maker)), epoll_(epoll), deliver_(std::move(deliver)) {
-    watch(maker_.get());
+    (void)watch(epoll_, maker_.get());
     assign();
 }
 
@@ -50,13 +54,6 @@ Gate::~Gate() {
     pollfd item{maker_.get(), POLLIN, 0};
     while (::poll(&item, 1, end_within_ms) > 0 && take_new_one()) {
     }
-}
-
-void Gate::watch(int fd) const {
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.fd = fd;
-    (void)::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
 }
 
 void Gate::receive(int socket, uid_t tenant) {
@@ -169,7 +166,7 @@ Status Gate::take_new_one() {
         auto keeper = std::make_unique<Keeper>();
         keeper->channel = std::move(packet.descriptors[0]);
         keeper->process = std::move(packet.descriptors[1]);
-        watch(keeper->channel.get());
+        (void)watch(epoll_, keeper->channel.get());
         keepers_.push_back(std::move(keeper));
     } else {
         retry_ = steady_clock::now() + retry_after;
@@ -179,10 +176,7 @@ Status Gate::take_new_one() {
 }
 
 void Gate::answered(Keeper& keeper) {
-    struct {
-        TakenPacket head{};
-        char bytes[sizeof(RequestMessage) + 1];
-    } answer;
+    TakenPacket answer{};
     auto packet = receive_with_descriptors(keeper.channel.get(), &answer, sizeof answer, arm_descriptors + 1,
                                            MSG_DONTWAIT);
     if (packet.size < 0 && (errno == EAGAIN || errno == EINTR)) return;
@@ -191,17 +185,17 @@ void Gate::answered(Keeper& keeper) {
         return;
     }
     const int socket = std::exchange(keeper.socket, -1);
-    if (packet.size < ssize_t{sizeof answer.head}) {  // it has ended: killed by somebody else, or by a fault
+    if (packet.size < ssize_t{taken_head}) {  // it has ended: killed by somebody else, or by a fault
         drop(&keeper);
         if (socket >= 0) deliver_(socket, Outcome::stuck, {});
         return;
     }
     keeper.since = steady_clock::now();
     PeerPacket taken;
-    taken.bytes.assign(answer.bytes, static_cast<size_t>(packet.size) - sizeof answer.head);
-    taken.cut = answer.head.cut != 0;
+    taken.bytes.assign(answer.bytes, static_cast<size_t>(packet.size) - taken_head);
+    taken.cut = answer.cut != 0;
     taken.descriptors = std::move(packet.descriptors);
-    deliver_(socket, answer.head.no_packet != 0 ? Outcome::nothing : Outcome::packet, std::move(taken));
+    deliver_(socket, answer.no_packet != 0 ? Outcome::nothing : Outcome::packet, std::move(taken));
 }
 
 void Gate::closed_some() {
@@ -217,7 +211,7 @@ void Gate::closed_some() {
 
 void Gate::kill(Keeper keeper, std::optional<uid_t> tenant) {
     (void)::syscall(SYS_pidfd_send_signal, keeper.process.get(), SIGKILL, nullptr, 0);
-    watch(keeper.process.get());
+    (void)watch(epoll_, keeper.process.get());
     dying_.push_back({std::move(keeper.process), tenant});
 }
 
@@ -228,8 +222,7 @@ void Gate::expire(Time now) {
     std::vector<int> stuck;
     for (size_t i = 0; i < keepers_.size();) {
         Keeper& keeper = *keepers_[i];
-        const auto within = keeper.socket >= 0 ? std::chrono::milliseconds(receive_within) : close_within;
-        if (!keeper.busy || now - keeper.since < within) {
+        if (!keeper.busy || now < keeper.due()) {
             ++i;
             continue;
         }
@@ -251,9 +244,7 @@ std::optional<Gate::Time> Gate::due() const {
     const auto take = [&first](Time time) { first = first ? std::min(*first, time) : time; };
     if (closer_ && closing_ > 0) take(closer_->since + close_within);
     for (const auto& keeper : keepers_)
-        if (keeper->busy)
-            take(keeper->since +
-                 (keeper->socket >= 0 ? Time::duration(receive_within) : Time::duration(close_within)));
+        if (keeper->busy) take(keeper->due());
     if (!waiting_.empty()) take(waiting_.front().since + receive_within);
     return first;
 }

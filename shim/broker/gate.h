@@ -66,6 +66,8 @@ private:
         uid_t tenant = 0;
         int socket = -1;  // whose packet is awaited; -1: none is, or it has come
         Time since{};     // busy: of the job, or of the packet's coming
+
+        [[nodiscard]] Time due() const;  // busy: when it has taken too long
     };
     struct Dying {
         UniqueFd process;
@@ -87,7 +89,6 @@ private:
     [[nodiscard]] size_t held_by(uid_t tenant) const;
     Keeper* idle();
     void drop(const Keeper* keeper);
-    void watch(int fd) const;
 
     UniqueFd maker_;
     int epoll_;

@@ -10,12 +10,12 @@
 #include <sys/vfs.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 
 #include "base/descriptor_passing.h"
 #include "shim/broker/privileges.h"
-#include "shim/broker/request.h"
 #include "shim/broker/system_calls.h"
 
 namespace spoor::broker {
@@ -26,7 +26,6 @@ constexpr int last_wait_s = 1;  // for gatekeepers that the kernel does not let 
 // A socket that is closed with something unread takes the last answer back (unix(7), ECONNRESET). Who sends
 // more than that without reading has himself to blame.
 constexpr int unread_max = 8;
-constexpr size_t largest_packet = sizeof(RequestMessage) + 1;  // one byte more, to see that it was cut
 
 bool make_pair(UniqueFd (&ends)[2]) {
     int raw[2];
@@ -74,27 +73,24 @@ private:
     }
 
     void hand_over(int peer) const {
-        struct {
-            TakenPacket head{};
-            char bytes[largest_packet];
-        } answer;
+        TakenPacket answer{};
         const auto packet =
             receive_with_descriptors(peer, answer.bytes, sizeof answer.bytes, arm_descriptors, MSG_DONTWAIT);
-        answer.head.no_packet = packet.size < 0 ? 1 : 0;
-        answer.head.size = packet.size < 0 ? 0 : packet.size;
-        answer.head.cut = packet.cut ? 1 : 0;
+        answer.no_packet = packet.size < 0 ? 1 : 0;
+        answer.cut = packet.cut ? 1 : 0;
         int passed[passed_descriptors_max];
         size_t count = 0;
         for (const UniqueFd& fd : packet.descriptors)
             passed[count++] = closes_at_once(fd.get()) ? fd.get() : stand_in_.get();
         (void)send_with_descriptors(spoord_.get(), &answer,
-                                    sizeof answer.head + static_cast<size_t>(answer.head.size),
+                                    taken_head + static_cast<size_t>(std::max<ssize_t>(packet.size, 0)),
                                     std::span<const int>(passed, count), MSG_NOSIGNAL);
     }
 
     static void throw_away(int peer) {
-        char bytes[largest_packet];
-        for (int i = 0; i<unread_max&& ::recv(peer, bytes, sizeof bytes, MSG_DONTWAIT)> 0; ++i) {
+        char bytes[packet_room];
+        int left = unread_max;
+        while (left-- > 0 && ::recv(peer, bytes, sizeof bytes, MSG_DONTWAIT) > 0) {
         }
     }
 

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "shim/broker/request.h"
 
 namespace spoor::broker {
 
@@ -20,13 +21,16 @@ enum class Job : uint8_t {
     close = 2,    // after what is unread has been thrown away: answered by `job_done`
 };
 
-// recvmsg(2)'s result. At most arm_descriptors + 1 descriptors come along, as many as the peer's packet had:
-// directories of a cgroup file system and pidfds as they are, in the place of any other an eventfd.
+// recvmsg(2)'s result, sent without the end of `bytes` that is not used. At most arm_descriptors + 1
+// descriptors come along, as many as the peer's packet had: directories of a cgroup file system and pidfds as
+// they are, in the place of any other an eventfd.
 struct TakenPacket {
-    int64_t size;  // of the bytes that follow; 0 with no_packet: there was none
-    uint32_t cut;  // 1: bytes or descriptors did not fit
-    uint32_t no_packet;
+    uint32_t cut;        // 1: bytes or descriptors did not fit
+    uint32_t no_packet;  // 1: there was none
+    char bytes[packet_room];
 };
+
+inline constexpr size_t taken_head = offsetof(TakenPacket, bytes);
 
 inline constexpr size_t job_done = 1;  // bytes of an answer that says only that
 

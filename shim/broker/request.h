@@ -70,6 +70,9 @@ struct ParsedRequest {
     [[nodiscard]] Request kind() const { return static_cast<Request>(request); }
 };
 
+// Room for a packet: a byte more than a message has, to see that a longer one was cut.
+inline constexpr size_t packet_room = sizeof(RequestMessage) + 1;
+
 // `packet`: one packet as it was received. `cut`: the kernel left out bytes or descriptors for want of room.
 ParsedRequest parse_request(std::span<const std::byte> packet, size_t descriptors, bool cut);
 

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
-#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -13,6 +12,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "base/epoll.h"
 #include "shim/broker/gate.h"
 #include "shim/broker/subordinate_ids.h"
 #include "shim/broker/tenant.h"
@@ -31,14 +31,6 @@ Result<sockaddr_un> address_of(const std::string& path) {
         return Error{ENAMETOOLONG, path + ": longer than a unix socket's path may be (107 bytes)"};
     path.copy(address.sun_path, path.size());
     return address;
-}
-
-Status watch(int epoll, int fd) {
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.fd = fd;
-    if (::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0) return errno_error("epoll");
-    return {};
 }
 
 // A peer that is not watched is still told of when it hangs up.

@@ -11,7 +11,37 @@
 namespace spoor::broker {
 namespace {
 
-// Each with who makes it. Threads are all running by now, so none is made.
+// What all of spoord's processes do, and a gatekeeper nothing else: it opens nothing, and no path leads
+// anywhere.
+constexpr int allowed_everywhere[] = {
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(sendto),
+    SCMP_SYS(fstat),
+    SCMP_SYS(fstatfs),
+    SCMP_SYS(close),
+    // memory, the threads that a sanitizer brings along, the end
+    SCMP_SYS(mmap),
+    SCMP_SYS(mprotect),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(brk),
+    SCMP_SYS(futex),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(exit_group),
+};
+
+// What spoord does besides, each with who does it. Threads are all running by now, so none is made.
 constexpr int allowed[] = {
     // the event loop
     SCMP_SYS(epoll_wait),
@@ -21,10 +51,6 @@ constexpr int allowed[] = {
     SCMP_SYS(ppoll),
     SCMP_SYS(accept),
     SCMP_SYS(accept4),
-    SCMP_SYS(recvmsg),
-    SCMP_SYS(sendmsg),
-    SCMP_SYS(recvfrom),
-    SCMP_SYS(sendto),
     SCMP_SYS(getsockopt),
     SCMP_SYS(setsockopt),
     SCMP_SYS(shutdown),
@@ -33,19 +59,16 @@ constexpr int allowed[] = {
     SCMP_SYS(eventfd2),
     // looking at what a peer passed: fstat, fstatfs, /proc/self/fdinfo, /proc/cgroups
     SCMP_SYS(openat),
-    SCMP_SYS(close),
     SCMP_SYS(read),
     SCMP_SYS(pread64),
     SCMP_SYS(readlink),
     SCMP_SYS(readlinkat),
     SCMP_SYS(lseek),
     SCMP_SYS(fcntl),
-    SCMP_SYS(fstat),
     SCMP_SYS(newfstatat),
     SCMP_SYS(stat),
     SCMP_SYS(lstat),
     SCMP_SYS(statx),
-    SCMP_SYS(fstatfs),
     SCMP_SYS(statfs),
     SCMP_SYS(access),
     SCMP_SYS(faccessat),
@@ -69,29 +92,13 @@ constexpr int allowed[] = {
     // gatekeepers that wait for a peer
     SCMP_SYS(pidfd_send_signal),
     // memory, threads, time, randomness, the end
-    SCMP_SYS(mmap),
-    SCMP_SYS(munmap),
-    SCMP_SYS(mremap),
-    SCMP_SYS(madvise),
-    SCMP_SYS(brk),
-    SCMP_SYS(futex),
-    SCMP_SYS(sched_yield),
-    SCMP_SYS(nanosleep),
-    SCMP_SYS(clock_nanosleep),
-    SCMP_SYS(clock_gettime),
     SCMP_SYS(gettimeofday),
-    SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(rt_sigreturn),
     SCMP_SYS(rt_sigaction),
-    SCMP_SYS(restart_syscall),
     SCMP_SYS(getrandom),
-    SCMP_SYS(getpid),
-    SCMP_SYS(gettid),
     SCMP_SYS(geteuid),
     SCMP_SYS(getuid),
     SCMP_SYS(tgkill),
     SCMP_SYS(exit),
-    SCMP_SYS(exit_group),
     SCMP_SYS(rseq),
     SCMP_SYS(set_robust_list),
     SCMP_SYS(membarrier),
@@ -126,34 +133,6 @@ constexpr int deadly[] = {
     SCMP_SYS(pidfd_getfd),
 };
 
-// What a gatekeeper does with what a peer has passed: it opens nothing, and no path leads anywhere.
-constexpr int allowed_gatekeeper[] = {
-    SCMP_SYS(recvmsg),
-    SCMP_SYS(recvfrom),
-    SCMP_SYS(sendmsg),
-    SCMP_SYS(sendto),
-    SCMP_SYS(fstat),
-    SCMP_SYS(fstatfs),
-    SCMP_SYS(close),
-    // memory, the threads that a sanitizer brings along, the end
-    SCMP_SYS(mmap),
-    SCMP_SYS(munmap),
-    SCMP_SYS(mremap),
-    SCMP_SYS(madvise),
-    SCMP_SYS(brk),
-    SCMP_SYS(futex),
-    SCMP_SYS(sched_yield),
-    SCMP_SYS(nanosleep),
-    SCMP_SYS(clock_nanosleep),
-    SCMP_SYS(clock_gettime),
-    SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(restart_syscall),
-    SCMP_SYS(getpid),
-    SCMP_SYS(gettid),
-    SCMP_SYS(exit_group),
-};
-
 // Besides, what making gatekeepers takes.
 constexpr int allowed_maker[] = {
     SCMP_SYS(clone),           SCMP_SYS(fork),     SCMP_SYS(socketpair),   SCMP_SYS(pidfd_open),
@@ -175,6 +154,7 @@ class Filter {
 public:
     Filter() : filter_(::seccomp_init(SCMP_ACT_ERRNO(EPERM)), ::seccomp_release) {
         if (!filter_) error_ = -ENOMEM;
+        allow(allowed_everywhere);
     }
 
     template <class... Conditions>
@@ -184,12 +164,11 @@ public:
     }
     void allow(std::span<const int> calls) {
         for (int call : calls) {
-            if (call == SCMP_SYS(mmap))
+            if (call == SCMP_SYS(mmap) || call == SCMP_SYS(mprotect))
                 add(SCMP_ACT_ALLOW, call, without_exec);
             else
                 add(SCMP_ACT_ALLOW, call);
         }
-        add(SCMP_ACT_ALLOW, SCMP_SYS(mprotect), without_exec);
     }
     // For all threads.
     Status install() {
@@ -223,7 +202,6 @@ Status keep_needed_system_calls_only() {
 
 Status keep_makers_system_calls_only() {
     Filter filter;
-    filter.allow(allowed_gatekeeper);
     filter.allow(allowed_maker);
     allow_judging(filter);
     return filter.install();
@@ -231,7 +209,6 @@ Status keep_makers_system_calls_only() {
 
 Status keep_gatekeepers_system_calls_only() {
     Filter filter;
-    filter.allow(allowed_gatekeeper);
     allow_judging(filter);
     return filter.install();
 }

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/epoll.h"
 #include "base/files.h"
 #include "base/process.h"
 #include "shim/ipc/private_broker.h"
@@ -67,13 +68,7 @@ Status SessionLoop::run() {
     return outcome;
 }
 
-Status SessionLoop::watch(int fd, uint32_t events) const {
-    epoll_event event{};
-    event.events = events;
-    event.data.fd = fd;
-    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) < 0) return errno_error("watch a descriptor");
-    return {};
-}
+Status SessionLoop::watch(int fd, uint32_t events) const { return spoor::watch(epoll_.get(), fd, events); }
 
 // What the loop itself cannot do without.
 Status SessionLoop::set_up() {

@@ -31,6 +31,18 @@ def kib(pid, key):
         return int(next(line for line in status if line.startswith(key + ":")).split()[1])
 
 
+def own_kib(pid):
+    """What it shares with no other process."""
+    with open(f"/proc/{pid}/smaps_rollup") as rollup:
+        return sum(int(line.split()[1]) for line in rollup if line.startswith("Private_"))
+
+
+def below(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as children:
+        found = [int(child) for child in children.read().split()]
+    return [each for child in found for each in [child, *below(child)]]
+
+
 def rings_mapped(pid):
     """Mappings of BPF maps that are as large as the smallest ring; the programs' own settings are smaller."""
     found = 0
@@ -106,6 +118,8 @@ def main():
                   f"({kib(process.pid, 'RssAnon')} anonymous, {kib(process.pid, 'RssFile')} of files), "
                   f"peak {kib(process.pid, 'VmHWM')}")
             print(f"rings mapped: {mapped}")
+            beside = [own_kib(pid) for pid in below(process.pid)]
+            print(f"gatekeepers and their maker: {len(beside)}, {max(beside)} KiB of its own each at most")
             if options.limit is not None:
                 status = judge(options.limit, [statistics.median(paced), statistics.median(burst)], resident, mapped)
         finally:

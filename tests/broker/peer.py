@@ -12,6 +12,9 @@ VERSION = 2
 HELLO, ARM, STATS, GROW, DISARM, RENEW, RESUME, LIST = 1, 2, 3, 4, 5, 6, 7, 8
 (OK, BAD_REQUEST, BAD_VERSION, NOT_A_CGROUP, NOT_OWNER, ALREADY_TRACED, QUOTA, UNAVAILABLE, BAD_PROCESS,
  NO_SESSION, MODE) = range(11)
+# As docs/broker-protocol.md and the audit log call them, by number.
+CODES = ("ok", "bad_request", "bad_version", "not_a_cgroup", "not_owner", "already_traced", "quota", "unavailable", "bad_process",
+         "no_session", "mode")
 REQUEST = struct.Struct("=IHHIIQ256s216s2Q")
 REPLY = struct.Struct("=IHHiI8QIIQQ256s2Q")
 EVENT = struct.Struct("=IBBHQQQQIIiIHHI")

@@ -169,8 +169,7 @@ def test_who_passes_what_waits_waits_alone(spoord, box, fuse, what, how, code): 
         assert alice.peer.ask(peer.request(peer.STATS)).code == peer.OK
         assert len(gatekeepers(broker)) <= MOST
     assert outcome == b"done"
-    names = {peer.NOT_A_CGROUP: "not_a_cgroup", peer.BAD_REQUEST: "bad_request", peer.UNAVAILABLE: "unavailable"}
-    assert broker.audit(event="request", outcome="refused", uid=BOB, code=names[code])
+    assert broker.audit(event="request", outcome="refused", uid=BOB, code=peer.CODES[code])
     other = Traced(broker, box, ALICE, container=b"other")
     alice.finish("ls / > /dev/null")
     other.finish("ls / > /dev/null")

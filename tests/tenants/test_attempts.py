@@ -23,9 +23,6 @@ from test_two_users import BROKER, is_whole, start
 MODES = 1 << 31 | 0b110 << 8 | 1  # warn, and what the first user's tasks may have (spoor.yaml)
 KIB64 = 1 << 16
 PROBES = 300  # of the other's container, while the attempts begin
-CODES = {peer.BAD_REQUEST: "bad_request", peer.NOT_A_CGROUP: "not_a_cgroup", peer.NOT_OWNER: "not_owner",
-         peer.ALREADY_TRACED: "already_traced", peer.QUOTA: "quota", peer.BAD_PROCESS: "bad_process",
-         peer.NO_SESSION: "no_session"}
 SERIAL = itertools.count()
 
 
@@ -134,7 +131,7 @@ class Stage:
         """The refusal, and its line in the audit log."""
         assert reply is not None and (reply.code, reply.fds) == (code, []) and reason in reply.text, \
             reply and (reply.code, reply.text)
-        wanted = {"event": "request", "outcome": "refused", "code": CODES[code], "reason": reply.text,
+        wanted = {"event": "request", "outcome": "refused", "code": peer.CODES[code], "reason": reply.text,
                   "uid": self.user.uid, "gid": os.getegid(), "pid": os.getpid(), "tenant": self.user.name, **wanted}
         return until(lambda: self.lines(**wanted), lambda: f"the audit log says {wanted}: {self.lines()}", timeout=30)[-1]
 
