@@ -33,6 +33,17 @@ Result<sockaddr_un> address_of(const std::string& path) {
     return address;
 }
 
+// The name appears with its final mode, so no peer is told meanwhile that it may not connect. errno is
+// bind(2)'s.
+bool bind_for_everybody(int socket, const sockaddr_un& address) {
+    const mode_t before = ::umask(0111);
+    const bool bound = ::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    const int problem = errno;
+    ::umask(before);
+    errno = problem;
+    return bound;
+}
+
 // A peer that is not watched is still told of when it hangs up.
 void set_watched(int epoll, int fd, bool watched) {
     epoll_event event{};
@@ -286,16 +297,15 @@ Result<UniqueFd> listen_at(const std::string& path) {
     if (!address) return std::move(address).error();
     UniqueFd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     if (!socket) return errno_error("socket");
-    const auto* name = reinterpret_cast<const sockaddr*>(&*address);
-    if (::bind(socket.get(), name, sizeof *address) < 0) {
+    if (!bind_for_everybody(socket.get(), *address)) {
         if (errno != EADDRINUSE) return errno_error(path);
         UniqueFd probe(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-        if (::connect(probe.get(), name, sizeof *address) == 0)
+        if (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) == 0)
             return Error{EADDRINUSE, path + ": another spoord listens here"};
         ::unlink(path.c_str());
-        if (::bind(socket.get(), name, sizeof *address) < 0) return errno_error(path);
+        if (!bind_for_everybody(socket.get(), *address)) return errno_error(path);
     }
-    if (::chmod(path.c_str(), 0666) < 0 || ::listen(socket.get(), 1024) < 0) return errno_error(path);
+    if (::listen(socket.get(), 1024) < 0) return errno_error(path);
     return socket;
 }
 
