@@ -111,12 +111,12 @@ struct spoor_event {
     SPOOR_U64 aux_ns;   /* FORK: start of the parent; otherwise 0 */
     SPOOR_U64 inode;    /* of a resolved object, else 0 */
     SPOOR_U32 pid;      /* in the container's pid namespace */
-    SPOOR_U32 host_tid; /* thread, in the host's pid namespace: joins AUX records; never reported */
+    SPOOR_U32 host_tid; /* thread, as the kernel has it: joins AUX records; never reported */
     SPOOR_S32 value;    /* by type */
     SPOOR_U32 device;   /* of a resolved object: major << 20 | minor, as the kernel keeps it */
     SPOOR_U16 base_len;
     SPOOR_U16 name_len;
-    SPOOR_U32 host_pid; /* of the process, in the host's pid namespace; never reported */
+    SPOOR_U32 host_pid; /* of the process, in the pid namespace that arm named; 0: none there. Never reported */
 };
 
 /* What the kernel side counts for a session. `emitted` is the number of records put into the

@@ -9,7 +9,6 @@
 
 #include "base/path_table.h"
 #include "bpf/inner_maps.h"
-#include "bpf/process_entry.h"
 #include "bpf/state.h"
 
 namespace spoor::bpf {
@@ -102,6 +101,7 @@ public:
             }
             process.session = process.outer;
             process.pid = process.outer_pid;
+            if (process.outer_number != 0) process.number = process.outer_number;
             process.outer = 0;
             process.refusal = 0;
             process.told_open = 0;
@@ -176,13 +176,6 @@ Result<spoor_counters> counters_of(const SessionMaps& maps, uint64_t session) {
     spoor_session entry{};
     if (!Values(maps.sessions).read(session, entry)) return errno_error("read the counters");
     return entry.counters;
-}
-
-Status renew_process(const SessionMaps& maps, uint64_t session, uint32_t tgid, uint64_t start_ns,
-                     uint64_t salt) {
-    return change_process(maps.processes, {session, tgid, start_ns}, [salt](spoor_process& process) {
-        process.instance = salt * 0x9e3779b97f4a7c15u ^ process.instance;
-    });
 }
 
 Result<spoor_counters> stop_session(const SessionMaps& maps, uint64_t session) {

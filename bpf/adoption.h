@@ -38,9 +38,6 @@ Result<Inventory> take_inventory(const SessionMaps& maps, const Pins& pins);
 Result<uint64_t> outer_session_of(const SessionMaps& maps, const ScopeRoot& root, uint32_t uid);
 
 Result<spoor_counters> counters_of(const SessionMaps& maps, uint64_t session);
-// As Tracer::renew(). `salt`: never the same twice.
-Status renew_process(const SessionMaps& maps, uint64_t session, uint32_t tgid, uint64_t start_ns,
-                     uint64_t salt);
 // As Tracer::stop().
 Result<spoor_counters> stop_session(const SessionMaps& maps, uint64_t session);
 

@@ -240,7 +240,7 @@ GLOBAL int output(scratch_ref ref)
     event->device = scratch->device;
     event->base_len = BASE_END - start;
     event->name_len = name_len;
-    event->host_pid = process->tgid;
+    event->host_pid = process->number;
     if (size > sizeof(*event) + SPOOR_BASE_MAX + SPOOR_NAME_MAX)
         return -1;
     if (!ring) {
@@ -255,6 +255,7 @@ GLOBAL int output(scratch_ref ref)
     ring = outer ? bpf_map_lookup_elem(&rings, &outer) : NULL;
     if (ring) {
         event->pid = process->outer_pid;
+        event->host_pid = process->outer_number;
         if (record->type == SPOOR_EV_FORK || record->type == SPOOR_EV_EXEC)
             event->value = record->outer_value;
         if (bpf_ringbuf_output(ring, event, size, 0)) {

@@ -158,7 +158,7 @@ static __always_inline int executed(struct task_struct *task, struct linux_binpr
         if (!session)
             return 0;
         if (!session->started) {
-            if (session->init_tgid != tgid)
+            if (!is_init_of(session, leader))
                 return 0;
             session->pid_level = pid_level(leader);
             session->started = 1;

@@ -17,6 +17,7 @@
 
 #include "base/files.h"
 #include "base/kernel_floor.h"
+#include "base/pid_namespace.h"
 #include "bpf/fit_kernel.h"
 #include "bpf/floor_object.h"
 #include "bpf/functions.h"
@@ -132,6 +133,9 @@ Result<Object> open_object(const TracerLimits& limits) {
         return errno_error("getrandom");
     skeleton->rodata->hash_seed_a = seeds[0];
     skeleton->rodata->hash_seed_b = seeds[1];
+    auto pid_namespace = own_pid_namespace();
+    if (!pid_namespace) return std::move(pid_namespace).error();
+    skeleton->rodata->spoords_pid_namespace = *pid_namespace;
     const uint32_t processes = limits.processes != 0 ? limits.processes : processes_of_machine();
     for (bpf_map* map : {skeleton->maps.processes, skeleton->maps.entry_bases, skeleton->maps.notes})
         bpf_map__set_max_entries(map, processes);

@@ -30,6 +30,17 @@ Result<spoor_task_keys> packed_keys(const std::vector<std::string>& names) {
     return keys;
 }
 
+spoor_session packed_session(const ScopeRoot& root, const Tracer::Init& init, uint32_t spoords_pid_namespace,
+                             uint64_t outer) {
+    spoor_session packed{};
+    packed.root_cgroup_id = root.cgroup_id;
+    packed.root_hierarchy = root.hierarchy;
+    packed.init_pid = init.pid;
+    packed.pid_namespace = init.pid_namespace != 0 ? init.pid_namespace : spoords_pid_namespace;
+    packed.outer = outer;
+    return packed;
+}
+
 spoor_owner packed_owner(const SessionOwner& owner, uint32_t seen_entries) {
     spoor_owner packed{};
     packed.token[0] = owner.token[0];

@@ -15,6 +15,7 @@
 #include <memory>
 
 #include "base/files.h"
+#include "base/pid_namespace.h"
 #include "bpf/state.h"
 
 namespace spoor::bpf {
@@ -24,8 +25,9 @@ constexpr const char* complete_mark = "complete";
 constexpr const char* ring_prefix = "ring_";
 
 // bpffs reserves dots in names.
-std::string version_directory(uint32_t abi, uint32_t state) {
-    return "v" + std::to_string(abi) + "-" + std::to_string(state);
+std::string version_directory(uint32_t abi, uint32_t state, uint32_t pid_namespace) {
+    return "v" + std::to_string(abi) + "-" + std::to_string(state) +
+           (pid_namespace != first_pid_namespace ? "-" + std::to_string(pid_namespace) : "");
 }
 
 Status make_own_directory(const std::string& path) {
@@ -37,7 +39,10 @@ Status make_own_directory(const std::string& path) {
 
 Result<Pins> Pins::open(const std::string& dir) {
     SPOOR_TRY(make_own_directory(dir));
-    const std::string path = dir + "/" + version_directory(SPOOR_ABI_VERSION, SPOOR_STATE_VERSION);
+    const auto pid_namespace = own_pid_namespace();
+    if (!pid_namespace) return pid_namespace.error();
+    const std::string path =
+        dir + "/" + version_directory(SPOOR_ABI_VERSION, SPOOR_STATE_VERSION, *pid_namespace);
     struct statfs fs {};
     if (::statfs(dir.c_str(), &fs) < 0) return errno_error(dir);
     if (fs.f_type != BPF_FS_MAGIC) return Error{ENOTSUP, dir + " is not on a bpffs"};
@@ -112,9 +117,10 @@ std::vector<Pins> Pins::others() const {
     const std::unique_ptr<DIR, int (*)(DIR*)> listing(::opendir(above.c_str()), ::closedir);
     while (const dirent* entry = listing ? ::readdir(listing.get()) : nullptr) {
         const std::string name = entry->d_name;
-        uint32_t abi = 0, state = 0;
-        if (std::sscanf(name.c_str(), "v%" SCNu32 "-%" SCNu32, &abi, &state) != 2 ||
-            name != version_directory(abi, state) || above + name == path_)
+        uint32_t abi = 0, state = 0, pid_namespace = first_pid_namespace;
+        if (std::sscanf(name.c_str(), "v%" SCNu32 "-%" SCNu32 "-%" SCNu32, &abi, &state, &pid_namespace) <
+                2 ||
+            name != version_directory(abi, state, pid_namespace) || above + name == path_)
             continue;
         if (auto other = open_version(above + name, abi)) others.push_back(std::move(*other));
     }

@@ -1,7 +1,9 @@
 // The files in a bpffs that keep maps and links alive while no spoord runs.
 //
 //   DIR/v<abi>-<state>/     one directory a version of abi.h and state.h, so that an old spoord and a
-//                           new one stand beside each other
+//                           new one stand beside each other; v<abi>-<state>-<inode> in a pid namespace that
+//                           is not the machine's first one, by whose numbers the programs there know a
+//                           container's init
 //     map_<name>            the programs' maps
 //     link_<program>        their attachments
 //     ring_<session>_<bytes>  a session's ring; two of them while it grows

@@ -107,6 +107,46 @@ static __noinline __u32 pid_at_level(struct task_struct *leader, __u32 level)
     return number;
 }
 
+/* Loader: the inode of spoord's pid namespace. */
+const volatile __u32 spoords_pid_namespace = 0;
+
+#define FIRST_PID_NAMESPACE 0xEFFFFFFC /* PROC_PID_INIT_INO */
+#define PID_LEVELS_MAX 33 /* pid namespaces in each other (MAX_PID_NS_LEVEL, and the first one) */
+
+/* The number of the process whose leader is the task at `address`, in a pid namespace; 0: it has none there. */
+GLOBAL __u32 number_in(__u32 pid_namespace, __u64 address)
+{
+    struct task_struct *leader = (struct task_struct *)address;
+    struct pid *pid;
+    __u32 deepest;
+
+    if (pid_namespace == FIRST_PID_NAMESPACE)
+        return BPF_CORE_READ(leader, tgid);
+    pid = BPF_CORE_READ(leader, thread_pid);
+    deepest = BPF_CORE_READ(pid, level);
+    for (__u32 level = 0; level < PID_LEVELS_MAX && level <= deepest; level++) {
+        void *number = (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid);
+        struct pid_namespace *space = NULL;
+
+        bpf_probe_read_kernel(&space, sizeof(space), number + bpf_core_field_offset(struct upid, ns));
+        if (BPF_CORE_READ(space, ns.inum) == pid_namespace)
+            return pid_at_level(leader, level);
+    }
+    return 0;
+}
+
+/* The address is read, so that it is a number also to the verifier. */
+static __always_inline __u32 number_of(struct task_struct *leader, __u32 pid_namespace)
+{
+    return number_in(pid_namespace, (__u64)BPF_CORE_READ(leader, group_leader));
+}
+
+/* Whether it is the one with whose first execve the session starts. */
+static __always_inline bool is_init_of(const struct spoor_session *session, struct task_struct *leader)
+{
+    return session->init_pid == number_of(leader, spoords_pid_namespace);
+}
+
 static __always_inline __u64 instance_of(__u32 tgid, __u64 start_ns, __u64 session)
 {
     return (start_ns + session) * 0x9e3779b97f4a7c15ULL ^ (__u64)tgid << 32;
@@ -119,17 +159,19 @@ static __noinline int add_process(struct task_struct *leader, __u64 session_id)
     struct spoor_process process = {
         .session = session_id,
         .start_ns = BPF_CORE_READ(leader, start_boottime),
-        .tgid = tgid,
     };
 
     if (!session)
         return -1;
     process.pid = pid_at_level(leader, session->pid_level);
+    process.number = number_of(leader, session->pid_namespace);
     process.outer = session->outer;
     if (process.outer) {
         session = bpf_map_lookup_elem(&sessions, &process.outer);
-        if (session)
+        if (session) {
             process.outer_pid = pid_at_level(leader, session->pid_level);
+            process.outer_number = number_of(leader, session->pid_namespace);
+        }
     }
     process.instance = instance_of(tgid, process.start_ns, session_id);
     note_recorded(tgid, true);
@@ -151,18 +193,20 @@ static __noinline int hand_over(struct spoor_process *process, struct task_struc
     if (!session || session->outer != process->session)
         return 0;
     if (!session->started) {
-        if (session->init_tgid != process->tgid)
+        if (!is_init_of(session, leader))
             return 0;
         session->pid_level = pid_level(leader);
         session->started = 1;
     }
     process->outer = process->session;
     process->outer_pid = process->pid;
+    process->outer_number = process->number;
     process->session = inner;
     process->pid = pid_at_level(leader, session->pid_level);
+    process->number = number_of(leader, session->pid_namespace);
     process->refusal = 0; /* a slot in the outer session's window, whose table knows the outer one's paths */
     /* What was told of it before was told to the outer session alone. */
-    process->instance = instance_of(process->tgid, process->start_ns, inner);
+    process->instance = instance_of(BPF_CORE_READ(leader, tgid), process->start_ns, inner);
     return 0;
 }
 

@@ -5,18 +5,20 @@
 #include <functional>
 
 #include "base/result.h"
+#include "bpf/adoption.h"
 #include "bpf/state.h"
 
 namespace spoor::bpf {
 
 struct ProcessName {
     uint64_t session;
-    uint32_t tgid;      // on the host
+    uint32_t number;    // in the session's pid namespace
     uint64_t start_ns;  // CLOCK_BOOTTIME
 };
 
-// ESRCH: the session has no such process.
-Status change_process(int processes, const ProcessName& which,
+// Where that is not the machine's first pid namespace all entries are looked at. ESRCH: the session has no
+// such process.
+Status change_process(const SessionMaps& maps, const ProcessName& which,
                       const std::function<void(spoor_process&)>& change);
 
 }  // namespace spoor::bpf

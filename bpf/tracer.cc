@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <condition_variable>
 #include <csignal>
-#include <iterator>
 #include <map>
 #include <mutex>
 #include <set>
@@ -86,6 +85,11 @@ struct Tracer::State {
         return {bpf_map__fd(all.scopes),    bpf_map__fd(all.sessions), bpf_map__fd(all.processes),
                 bpf_map__fd(all.task_keys), bpf_map__fd(all.owners),   bpf_map__fd(all.rings),
                 bpf_map__fd(all.seen),      bpf_map__fd(all.windows)};
+    }
+
+    Status change(const ProcessName& which, const std::function<void(spoor_process&)>& how) {
+        if (others.of(which.session)) return errno_error("a process of another version's session", ENOTSUP);
+        return change_process(maps(), which, how);
     }
 
     // For sessions that have nothing in the maps yet. On an error nothing is left there.
@@ -353,7 +357,7 @@ Result<UniqueFd> Tracer::adopted_ring(const Adopted& session) {
     return state_->pins->get(name_of(RingPin{session.session, session.sizes.ring_bytes}));
 }
 
-Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, const SessionSizes& sizes,
+Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, const Init& init, const SessionSizes& sizes,
                                   const std::vector<std::string>& task_keys, const SessionOwner& owner) {
     auto keys = packed_keys(task_keys);
     if (!keys) return std::move(keys).error();
@@ -363,11 +367,8 @@ Result<Tracer::Armed> Tracer::arm(const ScopeRoot& root, uint32_t init_tgid, con
     auto armed = state_->take(sizes);
     if (!armed) return armed;
     uint64_t session = armed->session;
-    spoor_session entry{};
-    entry.root_cgroup_id = root.cgroup_id;
-    entry.root_hierarchy = root.hierarchy;
-    entry.init_tgid = init_tgid;
-    entry.outer = *outer;
+    const spoor_session entry =
+        packed_session(root, init, state_->skeleton->rodata->spoords_pid_namespace, *outer);
     spoor_scope_key key{root.cgroup_id, root.hierarchy, 0};
     const spoor_owner whose = packed_owner(owner, sizes.seen_entries);
     Status entered;
@@ -409,9 +410,9 @@ size_t Tracer::programs_attached() const {
     return state_->others.links() + (state_->attached ? loadable_programs(state_->skeleton).size() : 0);
 }
 
-Status Tracer::renew(uint64_t session, uint32_t tgid, uint64_t start_ns) {
-    if (state_->others.of(session)) return errno_error("renew: a session of another version", ENOTSUP);
-    return renew_process(state_->maps(), session, tgid, start_ns, ++state_->renewals);
+Status Tracer::renew(uint64_t session, uint32_t pid, uint64_t start_ns) {
+    const uint64_t salt = ++state_->renewals * 0x9e3779b97f4a7c15u;
+    return state_->change({session, pid, start_ns}, [salt](auto& process) { process.instance ^= salt; });
 }
 
 Result<UniqueFd> Tracer::open_window(uint64_t session) {
@@ -419,10 +420,8 @@ Result<UniqueFd> Tracer::open_window(uint64_t session) {
     return put_window(bpf_map__fd(state_->skeleton->maps.windows), session);
 }
 
-Status Tracer::assign(uint64_t session, uint32_t tgid, uint64_t start_ns, uint32_t refusal) {
-    if (state_->others.of(session)) return errno_error("assign: a session of another version", ENOTSUP);
-    return change_process(state_->maps().processes, {session, tgid, start_ns},
-                          [refusal](spoor_process& process) { process.refusal = refusal; });
+Status Tracer::assign(uint64_t session, uint32_t pid, uint64_t start_ns, uint32_t refusal) {
+    return state_->change({session, pid, start_ns}, [refusal](auto& process) { process.refusal = refusal; });
 }
 
 Result<spoor_counters> Tracer::stop(uint64_t session) {

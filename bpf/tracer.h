@@ -113,19 +113,23 @@ public:
     // An adopted session's ring, for a recorder that was not told that it grew.
     Result<UniqueFd> adopted_ring(const Adopted& session);
 
+    struct Init {
+        uint32_t pid = 0;  // in this process's pid namespace
+        uint32_t pid_namespace =
+            0;  // inode: whose numbers records, renew() and assign() have; 0: this process's
+    };
     struct Armed {
         uint64_t session = 0;  // never given twice
         UniqueFd ring;
     };
-    // Starts a session: its records go to the returned ring from the first execve of `init_tgid`
-    // (a number in this process's pid namespace, which must be the host's) on. Quick with a
+    // Starts a session: its records go to the returned ring from the first execve of `init` on. Quick with a
     // ring of limits.ring_bytes and a table of a size that is kept ready.
     // EEXIST: the cgroup has a session already, also one of another version, or is beneath that of another
     // uid or an inner one. Beneath one of the same uid (or for root) it gets an inner session: what is
     // recorded there is told to both, and when the inner one is stopped, to the outer one alone again.
     // `task_keys`: names of environment variables whose values every exec tells; at most
     // task_keys_max, each at most task_key_bytes_max long.
-    Result<Armed> arm(const ScopeRoot& root, uint32_t init_tgid, const SessionSizes& sizes,
+    Result<Armed> arm(const ScopeRoot& root, const Init& init, const SessionSizes& sizes,
                       const std::vector<std::string>& task_keys = {}, const SessionOwner& owner = {});
     // Gives the session a larger ring. When this returns, nothing is written to the old one any more.
     Result<UniqueFd> grow(uint64_t session, uint32_t ring_bytes);
@@ -134,14 +138,14 @@ public:
     // Forgets what a process of the session has been reported for, so that it is told again: the
     // process works for another task from now on. ESRCH: the session has no such process. ENOTSUP: it is of
     // another version.
-    Status renew(uint64_t session, uint32_t tgid, uint64_t start_ns);
+    Status renew(uint64_t session, uint32_t pid, uint64_t start_ns);
     // Gives the session a window, SPOOR_WINDOW_BYTES of zeros that whoever has the descriptor may mmap(2) for
     // writing: what is refused to which processes (base/path_table.h), if coverage().refuses. Waits for a
     // grace period. Another one replaces it.
     Result<UniqueFd> open_window(uint64_t session);
     // From now on the process, and what it forks, is refused what the slot of the session's window says that
     // `refusal` names (as in spoor_process). 0: nothing. ESRCH: the session has no such process.
-    Status assign(uint64_t session, uint32_t tgid, uint64_t start_ns, uint32_t refusal);
+    Status assign(uint64_t session, uint32_t pid, uint64_t start_ns, uint32_t refusal);
 
     // Stops recording. When this returns, the session's ring is final; the counters are, too. Quick when the
     // cgroup has been removed (its END record is in the ring), a grace period otherwise. Can be asked

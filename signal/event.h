@@ -60,13 +60,13 @@ struct ProcessKey {
 struct ForkEvent {
     ProcessKey child;
     ProcessKey parent;
-    uint32_t host_pid = 0;  // the child's, in the host's pid namespace
+    uint32_t host_pid = 0;  // the child's, in the recorder's pid namespace; 0: none there
 };
 
 struct ExecEvent {
     ProcessKey process;
     uint32_t parent_pid = 0;  // as the kernel knew it then
-    uint32_t host_pid = 0;    // in the host's pid namespace
+    uint32_t host_pid = 0;    // likewise
     uint16_t exe_flags = 0;   // enum AccessFlag
     uint16_t script_flags = 0;
     std::string exe;     // absolute, resolved; bytes

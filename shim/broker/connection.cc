@@ -263,9 +263,12 @@ ReplyMessage Connection::arm(const ArmRequest& request, const std::string& conta
     const bpf::SessionOwner owner{subject_.peer.uid, subject_.peer.gid,
                                   tracer_.outlived() ? make_token() : Token{}, subject_.container,
                                   subject_.tenant.cgroup};
-    auto granted = tracer_.arm(*root, *init, sizes, request.task_keys, owner);
+    const auto begin = [&] {
+        return tracer_.arm(*root, {*init, request.pid_namespace}, sizes, request.task_keys, owner);
+    };
+    auto granted = begin();
     if (!granted && granted.error().code == EEXIST && orphans_.supersede(subject_.peer.uid, root->cgroup_id))
-        granted = tracer_.arm(*root, *init, sizes, request.task_keys, owner);
+        granted = begin();
     if (!granted) {
         bool taken = granted.error().code == EEXIST;
         return refusal(taken ? Code::already_traced : Code::unavailable,

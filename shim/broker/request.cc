@@ -41,7 +41,10 @@ decltype(ParsedRequest::what) arm_of(const RequestMessage& message, size_t descr
     if (!modes) return RefusedRequest{Code::bad_request, "the modes are malformed"};
     auto task_keys = task_keys_of(message);
     if (!task_keys) return RefusedRequest{Code::bad_request, "the task keys are malformed"};
-    return ArmRequest{message.ring_bytes, *modes, std::move(*task_keys)};
+    if (message.start_ns > UINT32_MAX)
+        return RefusedRequest{Code::bad_request, "the pid namespace is malformed"};
+    return ArmRequest{message.ring_bytes, *modes, static_cast<uint32_t>(message.start_ns),
+                      std::move(*task_keys)};
 }
 
 decltype(ParsedRequest::what) request_of(const RequestMessage& message, size_t descriptors) {

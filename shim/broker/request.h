@@ -28,6 +28,7 @@ struct WindowRequest {};
 struct ArmRequest {
     uint32_t ring_bytes = 0;         // a wish: any number
     std::optional<ModeClaim> modes;  // nothing is said of them
+    uint32_t pid_namespace = 0;      // inode of the peer's, or any number; 0: nothing is said
     std::vector<std::string>
         task_keys;  // as many, each as long, as bpf/tracer.h's arm() takes; none is empty
 };
@@ -35,7 +36,7 @@ struct GrowRequest {
     uint32_t ring_bytes = 0;  // any number
 };
 struct RenewRequest {
-    uint32_t pid = 0;  // on the host; any number
+    uint32_t pid = 0;  // any number
     uint64_t start_ns = 0;
 };
 struct AssignRequest {

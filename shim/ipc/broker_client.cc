@@ -12,6 +12,7 @@
 
 #include "base/descriptor_passing.h"
 #include "base/files.h"
+#include "base/pid_namespace.h"
 
 namespace spoor::broker {
 namespace {
@@ -226,6 +227,7 @@ Result<GrantedRing> Client::arm(const std::string& container_id, int cgroup, int
                                 Deadline deadline) {
     RequestMessage message = message_for(Request::arm);
     message.pid = modes;
+    message.start_ns = own_pid_namespace().value_or(0);
     message.ring_bytes = ring_bytes;
     container_id.copy(message.container_id, sizeof message.container_id - 1);
     size_t at = 0;

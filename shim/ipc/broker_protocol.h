@@ -63,8 +63,9 @@ struct RequestMessage {
     uint16_t request;     // Request
     uint32_t ring_bytes;  // arm: wanted size, a power of two; grow: wanted size; assign: the refusal, as in
                           // bpf/state.h's spoor_process
-    uint32_t pid;         // renew: in the host's pid namespace, as the records have it; arm: modes_word()
-    uint64_t start_ns;    // renew; list: 0, then the cgroup id that the last answer had
+    uint32_t pid;         // renew, assign: as the records have it; arm: modes_word()
+    uint64_t start_ns;  // renew, assign; arm: inode of the pid namespace in whose numbers `pid` is, here and
+                        // in the records, 0: spoord's; list: 0, then the cgroup id that the last answer had
     char container_id[256];  // arm: for the audit log; NUL-ended
     char task_keys[216];     // arm: names of environment variables, each NUL-ended; the rest is zero
     uint64_t token[2];       // resume: as the reply to arm had it

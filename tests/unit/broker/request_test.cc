@@ -75,6 +75,7 @@ TEST(BrokerRequest, EachHasItsFields) {
 TEST(BrokerRequest, Arm) {
     RequestMessage sent = message(Request::arm);
     sent.ring_bytes = 65536;
+    sent.start_ns = UINT32_MAX;
     sent.pid = modes_word(static_cast<uint32_t>(Mode::warn), 0b110);
     std::strcpy(sent.container_id, "c1");
     std::memcpy(sent.task_keys, "TASK=\0OTHER", 12);
@@ -82,6 +83,7 @@ TEST(BrokerRequest, Arm) {
     EXPECT_EQ(parsed.container, "c1");
     const auto arm = parsed_as<ArmRequest>(parsed);
     EXPECT_EQ(arm.ring_bytes, 65536u);
+    EXPECT_EQ(arm.pid_namespace, UINT32_MAX);
     EXPECT_THAT(arm.task_keys, ElementsAre("TASK=", "OTHER"));
     ASSERT_TRUE(arm.modes.has_value());
     EXPECT_EQ(arm.modes->container, Mode::warn);
@@ -92,10 +94,17 @@ TEST(BrokerRequest, ArmThatSaysTheLeast) {
     RequestMessage sent = message(Request::arm);
     const auto arm = parsed_as<ArmRequest>(parse(sent, arm_descriptors));
     EXPECT_FALSE(arm.modes.has_value());
+    EXPECT_EQ(arm.pid_namespace, 0u);
     EXPECT_THAT(arm.task_keys, IsEmpty());
     // A name without an end takes all of the field, and nothing behind it.
     std::memset(sent.container_id, 'c', sizeof sent.container_id);
     EXPECT_EQ(parse(sent, arm_descriptors).container, std::string(sizeof sent.container_id, 'c'));
+}
+
+TEST(BrokerRequest, ArmInAPidNamespaceThatCannotBe) {
+    RequestMessage sent = message(Request::arm);
+    sent.start_ns = uint64_t{UINT32_MAX} + 1;
+    EXPECT_EQ(refusal(parse(sent, arm_descriptors)), "the pid namespace is malformed");
 }
 
 TEST(BrokerRequest, ArmTakesExactlyTwoDescriptors) {
