@@ -2,12 +2,17 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
 import peer
+
+# For kernels that let spoord use BPF LSM or fentry: ./dev vm says when it is on one.
+collect_ignore = [] if "SPOOR_TEST_HOOKS" in os.environ else ["test_resolved_names.py"]
 
 
 def cgroup2_mount():
@@ -117,3 +122,32 @@ def connect(spoord):
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def fuse(tmp_path):
+    """Mounts a file system that leaves requests of a kind unanswered. Its daemon is this process's child."""
+    daemons = []
+
+    def make(unanswered):
+        place = tmp_path / "fuse"
+        place.mkdir()
+        daemons.append((subprocess.Popen([sys.executable, "-B", Path(__file__).parent / "unanswering_fuse.py", place,
+                                          unanswered], stdout=subprocess.PIPE), place))
+        assert daemons[-1][0].stdout.readline() == b"ready\n"
+        return place
+
+    def end():  # with which everything is answered by an error
+        while daemons:
+            daemon, place = daemons.pop()
+            daemon.kill()
+            daemon.wait()
+            subprocess.run(["umount", "--lazy", place], check=True)
+
+    def wait_for(count):  # requests that nobody answers
+        for _ in range(count):
+            assert daemons[-1][0].stdout.readline() == b"unanswered\n"
+
+    make.end, make.wait_for = end, wait_for
+    yield make
+    end()

@@ -4,8 +4,6 @@ import os
 import signal
 import socket
 import struct
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -41,31 +39,6 @@ def lingering():
 
 
 lingering.kept = []
-
-
-@pytest.fixture
-def fuse(tmp_path):
-    """A descriptor of a file system's that leaves requests of this kind unanswered, opened in this process's child."""
-    daemons = []
-
-    def make(unanswered):
-        place = tmp_path / "fuse"
-        place.mkdir()
-        daemons.append((subprocess.Popen([sys.executable, "-B", Path(__file__).parent / "unanswering_fuse.py", place,
-                                          unanswered], stdout=subprocess.PIPE), place))
-        assert daemons[-1][0].stdout.readline() == b"ready\n"
-        return place
-
-    def end():  # with which everything is answered by an error
-        while daemons:
-            daemon, place = daemons.pop()
-            daemon.kill()
-            daemon.wait()
-            subprocess.run(["umount", "--lazy", place], check=True)
-
-    make.end = end
-    yield make
-    end()
 
 
 def children(pid):

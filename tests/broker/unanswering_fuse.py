@@ -1,5 +1,6 @@
 """A FUSE file system with one file whose daemon leaves one kind of request unanswered:
-unanswering_fuse.py MOUNTPOINT flush|getattr. Ready when it says so; the mount goes with this process.
+unanswering_fuse.py MOUNTPOINT flush|getattr. Ready when it says so, then a line for each request that is left so; the mount goes with
+this process.
 
 The protocol is that of linux/fuse.h."""
 
@@ -45,7 +46,9 @@ def main():
     while True:
         request = os.read(device, 1 << 18)
         _, kind, number, node = HEAD.unpack_from(request)[:4]
-        if kind == FORGET or kind == unanswered:
+        if kind == unanswered:
+            print("unanswered", flush=True)
+        if kind in (FORGET, unanswered):
             continue
         error, body = answer_to(kind, node)
         os.write(device, struct.pack("<IiQ", 16 + len(body), error, number) + body)

@@ -13,7 +13,7 @@ from cache import digest_of, made, run
 HERE = Path(__file__).resolve().parent
 ROOT_BYTES = 3 << 30
 # Everything that containers need of the kernel; loaded before the root is there, so that a snapshot has it.
-MODULES = """virtio_pci virtio_blk ext4 overlay fuse tun veth bridge br_netfilter ip_tables ip6_tables
+MODULES = """virtio_pci virtio_blk ext4 loop quota_v2 overlay fuse tun veth bridge br_netfilter ip_tables ip6_tables
     iptable_nat iptable_filter nf_tables nft_compat nft_chain_nat xt_comment xt_MASQUERADE xt_addrtype xt_mark
     xt_conntrack xt_multiport""".split()
 PACKAGES = """systemd systemd-sysv dbus dbus-user-session libpam-systemd udev podman crun runc containerd uidmap

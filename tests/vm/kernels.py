@@ -12,8 +12,8 @@ SUITES = {
 }
 # What each submission runs: podman and containerd once, the operation matrix where spoor runs. "systemd" takes minutes, and is
 # run by name only.
-EVERYTHING = ["rootful", "matrix", "rootless", "containerd", "adoption", "strict"]
-CI = {"5.10": ["matrix", "refused"], "6.1": EVERYTHING, "6.12": ["matrix", "fentry"]}
+EVERYTHING = ["rootful", "matrix", "rootless", "containerd", "adoption", "strict", "names", "quota"]
+CI = {"5.10": ["matrix", "refused"], "6.1": EVERYTHING, "6.12": ["matrix", "names", "quota", "fentry"]}
 # What a kernel is booted with beside its distribution's own choice.
 VARIANTS = {
     "bpf-lsm": "lsm=lockdown,yama,integrity,apparmor,bpf",

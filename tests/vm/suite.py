@@ -16,7 +16,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
 # In their order: from the first that tells spoord its hook family on, it is not the kernel's best any more.
-PARTS = ["package", "service", "rootful", "matrix", "rootless", "containerd", "adoption", "strict", "systemd", "fentry",
+PARTS = ["package", "service", "rootful", "matrix", "rootless", "containerd", "adoption", "strict", "names", "quota", "systemd", "fentry",
          "syscall-exit", "neighbours", "refused"]
 # The matrix with the best hook family that the kernel has, and with families that spoord is told.
 MATRIX_PARTS = ["matrix", "fentry", "syscall-exit"]
@@ -24,7 +24,7 @@ JUDGE_S = 600
 TABLE = HERE / "expected.json"
 
 
-def parts_for(kernel, wanted):
+def parts_for(wanted):
     return [part for part in PARTS if part in ("package", "service") or part in wanted]
 
 
@@ -44,8 +44,8 @@ def make_payload(directory, package, programs, cases):
     lower.mkdir()
     (lower / "file").write_text("0123456789")
     ops_data.make(directory / "data")
-    # What the part "systemd" plays: the tests themselves, and what they take.
-    for suite in ("twin", "containerd", "e2e"):
+    # What the parts "names" and "systemd" play: the tests themselves, and what they take.
+    for suite in ("twin", "containerd", "e2e", "broker"):
         shutil.copytree(TESTS / suite, directory / "source/tests" / suite,
                         ignore=shutil.ignore_patterns("__pycache__", "*.c", "CMakeLists.txt"))
     subprocess.run(["protoc", f"--proto_path={TESTS}/containerd", f"--python_out={directory}/source/tests/containerd",

@@ -37,6 +37,8 @@ STEPS = {
     "containerd": ["ready", "run", "ended"],
     "strict": ["import", "ready", "other", "agent", "ended", "strict-other.ended"],
     "adoption": ["import", "start", "links", "kill", "links_after", "wait", "ended", "journal"],
+    "names": ["filled"],
+    "quota": ["import", "limit", "run", "ended"],
     "systemd": ["rootful", "rootless", "containerd"],
     "neighbours": ["import", "before", *(f"neighbours-{family}.{step}" for family in ("auto", "fentry", "syscall-exit")
                                          for step in ("doctor", "start", "calls", "end", "ended")), "after"],
@@ -197,6 +199,17 @@ if "strict" in PARTS:
 
     def test_another_container_is_not_refused():
         assert strict_results("strict.other") == {"other.secret": 0}
+
+
+if "quota" in PARTS:
+    def test_a_quota_that_is_used_up():
+        """The container goes on, the session says what is missing, and lines are whole."""
+        assert output("quota.run") == "over\n"
+        volume = RESULTS / "volumes/quota/trace"
+        session = json.loads((volume / "session.json").read_text())
+        assert (session["state"], session["complete"], session["lost"]) == ("finished", False, 0)
+        assert any("accesses.jsonl" in reason and "Disk quota exceeded" in reason for reason in session["reasons"]), session
+        assert [json.loads(line) for line in (volume / "accesses.jsonl").read_text().splitlines()]
 
 
 if "adoption" in PARTS:
