@@ -177,6 +177,13 @@ std::vector<CgroupMount> parse_cgroup_mounts(std::string_view mountinfo) {
     return mounts;
 }
 
+std::string cgroup_to_be(const std::string& cgroups_path, const std::string& container_id) {
+    std::string path = cgroups_path.empty() ? container_id : cgroups_path;
+    if (!path.starts_with('/')) path.insert(0, "/");
+    const bool plain = path.size() > 1 && !path.ends_with('/') && path.find("..") == std::string::npos;
+    return plain && path.find(':') == std::string::npos ? path : "";
+}
+
 Result<ContainerCgroup> open_container_cgroup(pid_t pid, const std::string& proc) {
     return open_first(pid, proc, {"", "pids", "freezer"});
 }

@@ -26,6 +26,10 @@ struct ContainerCgroup {
 // would trace the container's manager. `proc` is where procfs is mounted.
 Result<ContainerCgroup> open_container_cgroup(pid_t pid, const std::string& proc = "/proc");
 
+// Where a runtime that makes cgroups by itself puts a container with this linux.cgroupsPath, from the top of
+// the tree. Empty: it is left to systemd, or not plain.
+[[nodiscard]] std::string cgroup_to_be(const std::string& cgroups_path, const std::string& container_id);
+
 // The file by which the container's cgroup is frozen and thawed.
 struct ContainerFreezer {
     UniqueFd file;            // cgroup.freeze of v2 or freezer.state of v1, O_RDWR

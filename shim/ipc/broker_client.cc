@@ -19,6 +19,7 @@ namespace {
 
 constexpr int no_fds[2] = {-1, -1};
 constexpr uint32_t ring_bytes_limit = 1u << 30;
+constexpr const char* arming = "start tracing";
 
 using std::chrono::milliseconds;
 
@@ -163,14 +164,26 @@ Result<Client> Client::greet(UniqueFd socket, Deadline deadline) {
     return client;
 }
 
-Result<Client::Reply> Client::exchange(const RequestMessage& request, const int (&fds)[2],
-                                       Deadline deadline) {
+Status Client::send(const RequestMessage& request, const int (&fds)[2]) {
     if (!socket_) return Error{ENOTCONN, "the connection to spoord is lost"};
     // Closed already: who is turned away has the reason as an answer to hello, without having asked.
-    if (!send_request(socket_.get(), request, fds) && errno != EPIPE)
-        return errno == EAGAIN ? too_late() : errno_error("ask spoord");
-    SPOOR_TRY(wait_for(socket_.get(), POLLIN, deadline));
-    return receive(static_cast<Request>(request.request));
+    if (send_request(socket_.get(), request, fds) || errno == EPIPE) return {};
+    Error error = errno == EAGAIN ? too_late() : errno_error("ask spoord");
+    socket_.reset();
+    return error;
+}
+
+Result<Client::Reply> Client::await(Request request, Deadline deadline) {
+    if (!socket_) return Error{ENOTCONN, "the connection to spoord is lost"};
+    auto answered = wait_for(socket_.get(), POLLIN, deadline);
+    auto reply = answered ? receive(request) : Result<Reply>(std::move(answered).error());
+    if (!reply) {
+        // Out of step, or gone: an answer that comes late must not be taken for the next one.
+        socket_.reset();
+        return reply;
+    }
+    if (reply->message.code != static_cast<int32_t>(Code::ok)) return refusal(reply->message);
+    return reply;
 }
 
 Result<Client::Reply> Client::receive(Request request) {
@@ -196,14 +209,8 @@ Result<Client::Reply> Client::receive(Request request) {
 }
 
 Result<Client::Reply> Client::call(RequestMessage message, const int (&fds)[2], Deadline deadline) {
-    auto reply = exchange(message, fds, deadline);
-    if (!reply) {
-        // Out of step, or gone: an answer that comes late must not be taken for the next one.
-        socket_.reset();
-        return reply;
-    }
-    if (reply->message.code != static_cast<int32_t>(Code::ok)) return refusal(reply->message);
-    return reply;
+    SPOOR_TRY(send(message, fds));
+    return await(static_cast<Request>(message.request), deadline);
 }
 
 Result<Client::Reply> Client::call(Request request, uint32_t ring_bytes, Deadline deadline) {
@@ -225,6 +232,12 @@ Result<GrantedRing> Client::take_ring(Result<Reply> reply, const char* what) {
 Result<GrantedRing> Client::arm(const std::string& container_id, int cgroup, int pidfd, uint32_t ring_bytes,
                                 const std::vector<std::string>& task_keys, uint32_t modes,
                                 Deadline deadline) {
+    SPOOR_TRY(begin_arm(container_id, cgroup, pidfd, ring_bytes, task_keys, modes));
+    return finish_arm(deadline);
+}
+
+Status Client::begin_arm(const std::string& container_id, int cgroup, int pidfd, uint32_t ring_bytes,
+                         const std::vector<std::string>& task_keys, uint32_t modes) {
     RequestMessage message = message_for(Request::arm);
     message.pid = modes;
     message.start_ns = own_pid_namespace().value_or(0);
@@ -233,14 +246,19 @@ Result<GrantedRing> Client::arm(const std::string& container_id, int cgroup, int
     size_t at = 0;
     for (const std::string& key : task_keys) {
         if (at + key.size() + 1 > sizeof message.task_keys)
-            return Error{EINVAL, "start tracing: the task keys are longer than spoord takes"};
+            return Error{EINVAL, std::string(arming) + ": the task keys are longer than spoord takes"};
         key.copy(message.task_keys + at, key.size());
         at += key.size() + 1;
     }
     const int fds[2] = {cgroup, pidfd};
-    auto reply = call(message, fds, deadline);
+    if (auto sent = send(message, fds); !sent) return std::move(sent).error().context(arming);
+    return {};
+}
+
+Result<GrantedRing> Client::finish_arm(Deadline deadline) {
+    auto reply = await(Request::arm, deadline);
     if (reply) token_ = {reply->message.token[0], reply->message.token[1]};
-    return take_ring(std::move(reply), "start tracing");
+    return take_ring(std::move(reply), arming);
 }
 
 Result<Client> Client::begin_resume(const std::string& path, const Token& token) {

@@ -75,6 +75,11 @@ public:
     // `modes`: the protocol's modes_word(). EPERM: the operator does not let the caller run in them.
     Result<GrantedRing> arm(const std::string& container_id, int cgroup, int pidfd, uint32_t ring_bytes,
                             const std::vector<std::string>& task_keys, uint32_t modes, Deadline deadline);
+    // The same in two: without waiting for the answer, and the answer, which makes fd() readable. Nothing
+    // else is asked for in between.
+    Status begin_arm(const std::string& container_id, int cgroup, int pidfd, uint32_t ring_bytes,
+                     const std::vector<std::string>& task_keys, uint32_t modes);
+    Result<GrantedRing> finish_arm(Deadline deadline);
     // The process has a new task: what it does is told again. ESRCH: it has ended.
     Status renew(uint32_t host_pid, uint64_t start_ns, Deadline deadline);
     // The session's window, to be mapped. EDQUOT: the tenant's bytes are used up. Another error: accesses are
@@ -101,8 +106,9 @@ private:
 
     Result<Reply> call(RequestMessage message, const int (&fds)[2], Deadline deadline);
     Result<Reply> call(Request request, uint32_t ring_bytes, Deadline deadline);
+    Status send(const RequestMessage& request, const int (&fds)[2]);
+    Result<Reply> await(Request request, Deadline deadline);
     Result<Reply> receive(Request request);
-    Result<Reply> exchange(const RequestMessage& request, const int (&fds)[2], Deadline deadline);
     Result<GrantedRing> take_ring(Result<Reply> reply, const char* what);
 
     UniqueFd socket_;

@@ -81,6 +81,7 @@ std::string to_json(const Job& job) {
         {"mountPath", job.mount_path},
         {"mountRoot", job.mount_root},
         {"mountMissing", job.mount_missing},
+        {"cgroup", job.cgroup},
         {"image", job.image},
         {"annotations", std::move(annotations)},
         {"mode", job.mode},
@@ -124,6 +125,7 @@ Result<Job> parse_job(std::string_view json) {
     fields.read("mountPath", job.mount_path);
     fields.read("mountRoot", job.mount_root);
     fields.read("mountMissing", job.mount_missing);
+    fields.read("cgroup", job.cgroup);
     fields.read("image", job.image);
     fields.read("annotations", job.annotations);
     fields.read("mode", job.mode);

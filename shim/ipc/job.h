@@ -27,6 +27,8 @@ struct Job {
     // (oci/mount_point.h).
     std::string mount_root;
     std::vector<std::string> mount_missing;
+    // Its cgroup, from the top of the tree, as the runtime will make it ("/a/b"). Empty: not known.
+    std::string cgroup;
     std::string image;                               // image name if the annotations tell, else empty
     std::map<std::string, std::string> annotations;  // the container's, all of them
     std::string mode;                                // warn | strict

@@ -108,6 +108,14 @@ std::optional<ProcessKey> find_in_namespace(uint32_t pid, uint64_t pid_namespace
     return found;
 }
 
+bool is_new_namespace_init(pid_t host_pid) {
+    const auto numbers = numbers_of(static_cast<uint32_t>(host_pid));
+    if (numbers.size() < 2 || numbers.back() != 1) return false;
+    const auto theirs = read_process_stat(host_pid);
+    const auto ours = read_process_stat(::getpid());
+    return theirs && ours && theirs->start_ticks >= ours->start_ticks;
+}
+
 Result<UniqueFd> open_directory_in(pid_t host_pid, const std::string& path) {
     auto root = open_file(proc(static_cast<uint32_t>(host_pid), "root"), O_PATH | O_DIRECTORY);
     if (!root) return std::move(root).error();
@@ -166,10 +174,9 @@ TrailOptions trail_options_of(const Job& job, pid_t init_pid) {
     return options;
 }
 
-Result<broker::GrantedRing> arm_for(broker::Client& client, const Job& job, int cgroup, int pidfd,
-                                    broker::Deadline deadline) {
-    return client.arm(job.container_id, cgroup, pidfd, job.ring_bytes, task_keys_of(job), modes_of(job),
-                      deadline);
+Status begin_arm_for(broker::Client& client, const Job& job, int cgroup, int pidfd) {
+    return client.begin_arm(job.container_id, cgroup, pidfd, job.ring_bytes, task_keys_of(job),
+                            modes_of(job));
 }
 
 }  // namespace spoor

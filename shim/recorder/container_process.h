@@ -31,15 +31,17 @@ std::optional<ProcessKey> find_in_namespace(uint32_t pid, uint64_t pid_namespace
 // Inode of the pid namespace of a process; 0 if that cannot be told.
 [[nodiscard]] uint64_t pid_namespace_of(pid_t host_pid);
 
+// Whether a process is the first one of a pid namespace within the caller's, and has begun after the caller.
+[[nodiscard]] bool is_new_namespace_init(pid_t host_pid);
+
 // Opens a directory as the process sees it, following links within its root only.
 Result<UniqueFd> open_directory_in(pid_t host_pid, const std::string& path);
 
 // The environment variables that spoord is to tell of each program.
 [[nodiscard]] std::vector<std::string> task_keys_of(const Job& job);
 
-// Has spoord trace the container as the job wants it; errors as of Client::arm().
-Result<broker::GrantedRing> arm_for(broker::Client& client, const Job& job, int cgroup, int pidfd,
-                                    broker::Deadline deadline);
+// Asks spoord to trace the container as the job wants it.
+Status begin_arm_for(broker::Client& client, const Job& job, int cgroup, int pidfd);
 
 // What a session's file says of the container itself.
 [[nodiscard]] Session facts_of(const Job& job);

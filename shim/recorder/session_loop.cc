@@ -42,14 +42,16 @@ constexpr size_t signal_batch = 64;
 SessionEnvironment::SessionEnvironment()
     : connect_broker(broker::connect_or_start_private),
       find_cgroup([](pid_t pid) { return open_container_cgroup(pid); }),
-      open_ring([](UniqueFd fd, uint32_t bytes) { return Ring::map(std::move(fd), bytes); }) {}
+      open_ring([](UniqueFd fd, uint32_t bytes) { return Ring::map(std::move(fd), bytes); }),
+      is_container_init(is_new_namespace_init) {}
 
 SessionLoop::SessionLoop(Job job, UniqueFd runtime, UniqueFd ready, SessionEnvironment environment)
     : job_(std::move(job)),
       runtime_(std::move(runtime)),
       ready_(std::move(ready)),
       environment_(std::move(environment)),
-      log_(Log::open(job_.log_file, job_.log_level, "recorder " + job_.container_id)) {}
+      log_(Log::open(job_.log_file, job_.log_level, "recorder " + job_.container_id)),
+      arming_(job_, environment_, broker_) {}
 
 SessionLoop::~SessionLoop() = default;
 
@@ -88,6 +90,7 @@ Status SessionLoop::set_up() {
     if (!signals_ || !epoll_) return errno_error("set up the event loop");
     SPOOR_TRY(watch(signals_.get(), EPOLLIN));
     SPOOR_TRY(watch(control_->fd(), EPOLLIN));
+    SPOOR_TRY(watch(arming_.fd(), EPOLLIN));
     return watch(runtime_.get(), EPOLLIN);
 }
 
@@ -112,6 +115,7 @@ void SessionLoop::prepare() {
     if (auto told = write_all(ready_.get(), control_answer(outcome) + "\n"); !told)
         log_.warn(told.error().message);
     ready_.reset();
+    if (!impediment_) arming_.begin();
 }
 
 Status SessionLoop::loop() {
@@ -130,6 +134,7 @@ void SessionLoop::dispatch(int fd, uint32_t events) {
     if (fd == signals_.get()) return on_signal();
     if (fd == runtime_.get()) return on_runtime_ended();
     if (fd == init_.get()) return on_init_ended();
+    if (fd == arming_.fd()) return arming_.step();
     if (fd == control_->fd()) {
         for (int connection : control_->accept()) [[maybe_unused]] auto watched = watch(connection, EPOLLIN);
         return;
@@ -308,21 +313,13 @@ Status SessionLoop::arm(pid_t pid) {
 
 Status SessionLoop::start_tracing(pid_t pid) {
     if (!init_) return Error{ESRCH, "the container's process " + std::to_string(pid) + " is gone"};
-    const auto call_limit = milliseconds(job_.setup_deadline_ms);
-    auto cgroup = environment_.find_cgroup(pid);
-    if (!cgroup) return std::move(cgroup).error().context("find the container's cgroup");
-    cgroup_ = std::move(cgroup->dir);
-    auto granted = ask_broker(cgroup_.get(), init_.get(), steady_clock::now() + call_limit);
-    if (!granted) return std::move(granted).error();
-    const uint32_t ring_bytes = granted->bytes;
-    auto ring = environment_.open_ring(std::move(granted->fd), ring_bytes);
-    if (!ring) {
-        broker_->close();
-        return std::move(ring).error();
-    }
+    auto armed = arming_.arm(pid, init_.get());
+    if (!armed) return std::move(armed).error();
+    if (armed->early) log_.debug("armed before the hook asked");
+    cgroup_ = std::move(armed->cgroup);
 
     Session session = facts();
-    session.ring_bytes = ring_bytes;
+    session.ring_bytes = static_cast<uint32_t>(armed->ring.reader().size());
     auto inbox = TaskInbox::open(volume_->agent());
     if (!inbox) session.warnings.push_back("task signals are not seen: " + inbox.error().message);
     Trail trail(std::move(*volume_), std::move(session), trail_options_of(job_, init_pid_));
@@ -340,8 +337,9 @@ Status SessionLoop::start_tracing(pid_t pid) {
             trail.add_warning("on_pressure: " + file.error().message);
     }
     session_ = std::make_unique<TracedSession>(
-        std::move(*broker_), std::move(*ring), std::move(trail), environment_.open_ring, job_.ring_max_bytes,
-        call_limit, ComeBack{job_.broker_socket, environment_.absence_limit}, log_, std::move(freezer));
+        std::move(*broker_), std::move(armed->ring), std::move(trail), environment_.open_ring,
+        job_.ring_max_bytes, milliseconds(job_.setup_deadline_ms),
+        ComeBack{job_.broker_socket, environment_.absence_limit}, log_, std::move(freezer));
     broker_.reset();
     watched_generation_ = session_->ring_generation();
     Status watched = watch(session_->wait_fd(), EPOLLIN | EPOLLET);
@@ -357,16 +355,6 @@ Status SessionLoop::start_tracing(pid_t pid) {
         session_.reset();
     }
     return watched;
-}
-
-Result<broker::GrantedRing> SessionLoop::ask_broker(int cgroup, int pidfd, broker::Deadline deadline) {
-    auto granted = arm_for(*broker_, job_, cgroup, pidfd, deadline);
-    if (granted || broker_->connected() || granted.error().code == ETIMEDOUT) return granted;
-    // spoord was restarted since the container's set-up began.
-    auto again = environment_.connect_broker(job_, deadline);
-    if (!again) return std::move(again).error();
-    *broker_ = std::move(*again);
-    return arm_for(*broker_, job_, cgroup, pidfd, deadline);
 }
 
 Session SessionLoop::facts() const {

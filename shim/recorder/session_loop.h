@@ -16,7 +16,6 @@
 #include <sys/types.h>
 
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,33 +23,18 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "oci/cgroup.h"
 #include "shim/ipc/broker_client.h"
 #include "shim/ipc/job.h"
 #include "shim/ipc/log.h"
+#include "shim/recorder/arming.h"
 #include "shim/recorder/control_server.h"
 #include "shim/recorder/own_volumes.h"
+#include "shim/recorder/session_environment.h"
 #include "shim/recorder/task_inbox.h"
 #include "shim/recorder/traced_session.h"
 #include "signal/volume.h"
 
 namespace spoor {
-
-// The outside world; the defaults are the real one.
-struct SessionEnvironment {
-    SessionEnvironment();
-
-    std::function<Result<broker::Client>(const Job&, broker::Deadline)> connect_broker;
-    std::function<Result<ContainerCgroup>(pid_t)> find_cgroup;
-    RingOpener open_ring;
-    // How often a loop that cannot be told looks whether the container's cgroup is gone.
-    std::chrono::milliseconds cgroup_check_interval{1000};
-    // How long a spoord that is gone is waited for: one that is restarted is back in a second, one that is
-    // upgraded may take longer. And when the session's end is waited for by the poststop hook, which does so
-    // for ten seconds.
-    std::chrono::milliseconds absence_limit{30'000};
-    std::chrono::milliseconds settle_limit{8000};
-};
 
 class SessionLoop {
 public:
@@ -81,7 +65,6 @@ private:
 
     Status arm(pid_t pid);
     Status start_tracing(pid_t pid);
-    Result<broker::GrantedRing> ask_broker(int cgroup, int pidfd, broker::Deadline deadline);
     void write_untraced(const std::string& reason);
     [[nodiscard]] Session facts() const;
 
@@ -108,6 +91,7 @@ private:
     std::optional<Volume> volume_;          // until the trail takes it
     std::optional<broker::Client> broker_;  // until the session takes it
     std::optional<Error> impediment_;       // why tracing is not possible
+    Arming arming_;
     DirectoryIdentity state_dir_identity_;
     DirectoryIdentity trace_identity_;
 

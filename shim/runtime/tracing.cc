@@ -14,6 +14,7 @@
 #include "oci/annotations.h"
 #include "oci/augment.h"
 #include "oci/bundle.h"
+#include "oci/cgroup.h"
 #include "oci/mount_point.h"
 #include "shim/ipc/configured_delivery.h"
 #include "shim/ipc/job.h"
@@ -139,6 +140,8 @@ Job make_job(const Config& config, const Container& container, const CommandLine
     auto mount_point = find_mount_point(container.spec, container.bundle.dir, place.mount_path);
     job.mount_root = std::move(mount_point.root);
     job.mount_missing = std::move(mount_point.missing);
+    if (line.verb != CommandLine::Verb::restore)
+        job.cgroup = cgroup_to_be(container.spec.cgroups_path, line.container_id);
     job.image = image_name(container.spec.annotations);
     job.annotations = container.spec.annotations;
     job.mode = to_string(config.mode);

@@ -18,6 +18,7 @@ Job unusual_job() {
     job.mount_path = "/m";
     job.mount_root = "/r";
     job.mount_missing = {"run", "run/m"};
+    job.cgroup = "/a/c1";
     job.image = "img:1";
     job.annotations = {{"a", "b"}, {"io.spoor.mode", "strict"}};
     job.mode = "strict";

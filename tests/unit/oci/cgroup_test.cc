@@ -61,6 +61,17 @@ protected:
     const std::string& dir_ = directory_.path();
 };
 
+TEST(CgroupToBe, IsWhereCrunMakesIt) {
+    EXPECT_EQ(cgroup_to_be("", "c1"), "/c1");
+    EXPECT_EQ(cgroup_to_be("/a/b/c1", "x"), "/a/b/c1");
+    EXPECT_EQ(cgroup_to_be("a/b", "x"), "/a/b");
+}
+
+TEST(CgroupToBe, IsNotKnownOfSystemdsNorOfUnusualOnes) {
+    for (const char* path : {"user.slice:libpod:c1", "/", "/a/", "/a/../b", ".."})
+        EXPECT_EQ(cgroup_to_be(path, "c1"), "") << path;
+}
+
 TEST_F(Cgroup, OnV2) {
     make("cg/user.slice/libpod-1.scope/container");
     host("0::/user.slice/conmon.scope\n", "0::/user.slice/libpod-1.scope/container\n", v2_mount);

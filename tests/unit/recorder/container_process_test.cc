@@ -74,6 +74,12 @@ TEST(ContainerProcess, IsFoundByItsNumberInANamespace) {
     EXPECT_EQ(find_in_namespace(77, st.st_ino, st.st_ino, processes), key) << "the container's own";
 }
 
+TEST(ContainerProcess, OneOfOurOwnNamespaceIsNoNewInit) {
+    Child child;
+    EXPECT_FALSE(is_new_namespace_init(child.pid));
+    EXPECT_FALSE(is_new_namespace_init(1));
+}
+
 TEST(ContainerProcess, DirectoriesAreOpenedWithinItsRoot) {
     test::TempDir root;
     ASSERT_EQ(::mkdir((root / "real").c_str(), 0755), 0);

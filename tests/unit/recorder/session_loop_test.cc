@@ -168,6 +168,17 @@ struct SessionLoopTest : ::testing::Test {
         ASSERT_TRUE(armed) << armed.error().message;
     }
 
+    // The container is in its cgroup, and the hook has not asked yet.
+    void arm_early() {
+        job.cgroup = "/cgroup";
+        environment.cgroups = root / "";
+        environment.is_container_init = [this](pid_t pid) { return pid == init.pid(); };
+        std::ofstream(root / "cgroup/cgroup.procs") << init.pid() << "\n";
+        std::ofstream(root / "cgroup/cgroup.events") << "populated 1\n";
+        start();
+        EXPECT_TRUE(eventually([&] { return spoord->rings_handed_out() == 1; }));
+    }
+
     Status join() {
         if (over.wait_for(patience) != std::future_status::ready) {
             ADD_FAILURE() << "the loop did not end";
@@ -233,6 +244,46 @@ TEST_F(SessionLoopTest, ArmEventsFinish) {
     EXPECT_TRUE(exists(job.volume_dir + "/trace/tasks/-.json"));
     EXPECT_TRUE(join());
     EXPECT_THAT(spoord->requests(), Contains(broker::Request::disarm));
+}
+
+TEST_F(SessionLoopTest, ArmedBeforeTheHookAsks) {
+    start_spoord();
+    arm_early();
+    EXPECT_FALSE(exists(job.volume_dir + "/trace/session.json")) << "there may never be a container";
+    auto armed = arm();
+    ASSERT_TRUE(armed) << armed.error().message;
+    EXPECT_EQ(session()->state, SessionState::tracing);
+    EXPECT_EQ(session()->ring_bytes, 4096u);
+    emit_exec();
+    emit_read("/ws/a.txt");
+    runtime.end();
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(join());
+    EXPECT_TRUE(session()->complete()) << ::testing::PrintToString(session()->reasons);
+    EXPECT_EQ(session()->counters.received, 3u);
+    EXPECT_EQ(spoord->rings_handed_out(), 1u);
+}
+
+TEST_F(SessionLoopTest, AContainerThatFailsAfterItWasArmedLeavesNothing) {
+    start_spoord();
+    arm_early();
+    runtime.end();
+    EXPECT_TRUE(join());
+    EXPECT_FALSE(exists(job.volume_dir));
+    EXPECT_FALSE(exists(job.state_dir));
+}
+
+TEST_F(SessionLoopTest, AContainerThatFailsAfterItWasArmedLeavesAUsersVolumeAsItWas) {
+    job.own_volume = false;
+    ASSERT_TRUE(make_directories(job.volume_dir + "/trace", 0755));
+    std::ofstream(job.volume_dir + "/trace/session.json") << "of another container";
+    start_spoord();
+    arm_early();
+    runtime.end();
+    EXPECT_TRUE(join());
+    EXPECT_EQ(read_file(job.volume_dir + "/trace/session.json", 1 << 10).value_or(""),
+              "of another container");
+    EXPECT_FALSE(exists(job.state_dir));
 }
 
 TEST_F(SessionLoopTest, TheEndRecordEndsIt) {
