@@ -20,21 +20,22 @@ constexpr int looks_max = 3;
 }  // namespace
 
 CgroupWatch::CgroupWatch(int epoll, std::string cgroup, std::function<bool(pid_t)> is_container_init,
-                         UniqueFd inotify)
+                         UniqueFd inotify, int above)
     : epoll_(epoll),
       cgroup_(std::move(cgroup)),
       is_container_init_(std::move(is_container_init)),
-      inotify_(std::move(inotify)) {}
+      inotify_(std::move(inotify)),
+      watches_{above, -1} {}
 
 Result<CgroupWatch> CgroupWatch::begin(int epoll, const std::string& cgroup,
                                        std::function<bool(pid_t)> is_container_init) {
     UniqueFd inotify(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     if (!inotify) return errno_error("inotify");
     const std::string above = cgroup.substr(0, cgroup.rfind('/'));
-    if (::inotify_add_watch(inotify.get(), above.c_str(), IN_CREATE | IN_ONLYDIR) < 0)
-        return errno_error(above);
+    const int mark = ::inotify_add_watch(inotify.get(), above.c_str(), IN_CREATE | IN_ONLYDIR);
+    if (mark < 0) return errno_error(above);
     SPOOR_TRY(watch(epoll, inotify.get()));
-    return CgroupWatch(epoll, cgroup, std::move(is_container_init), std::move(inotify));
+    return CgroupWatch(epoll, cgroup, std::move(is_container_init), std::move(inotify), mark);
 }
 
 std::optional<pid_t> CgroupWatch::look() {
@@ -55,7 +56,10 @@ std::optional<pid_t> CgroupWatch::look() {
 
 void CgroupWatch::stop() {
     preparing_.reset();
+    directory_.reset();
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, inotify_.get(), nullptr);
+    for (int mark : watches_)
+        if (mark >= 0) ::inotify_rm_watch(inotify_.get(), mark);
 }
 
 // Watched first: a process that comes after we have looked is told of.
@@ -63,7 +67,8 @@ bool CgroupWatch::open_directory() {
     auto directory = open_file(cgroup_, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!directory) return false;
     const std::string events = cgroup_ + "/cgroup.events";
-    if (::inotify_add_watch(inotify_.get(), events.c_str(), IN_MODIFY) < 0) return false;
+    watches_[1] = ::inotify_add_watch(inotify_.get(), events.c_str(), IN_MODIFY);
+    if (watches_[1] < 0) return false;
     directory_ = std::move(*directory);
     return true;
 }

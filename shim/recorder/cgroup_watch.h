@@ -26,13 +26,13 @@ public:
 
     // The container's first process, if it is there and alone. To be called at once, and when `epoll` tells.
     std::optional<pid_t> look();
-    // `epoll` is told nothing more. For the end of it: to close an inotify descriptor takes the kernel some
-    // ten milliseconds, so this is better kept than destroyed.
+    // Nothing is watched any more. To be kept all the same until nobody waits: closing an inotify descriptor
+    // takes the kernel some ten milliseconds.
     void stop();
 
 private:
-    CgroupWatch(int epoll, std::string cgroup, std::function<bool(pid_t)> is_container_init,
-                UniqueFd inotify);
+    CgroupWatch(int epoll, std::string cgroup, std::function<bool(pid_t)> is_container_init, UniqueFd inotify,
+                int above);
     bool open_directory();
     bool wait_for_end_of(pid_t pid);
 
@@ -40,6 +40,7 @@ private:
     std::string cgroup_;
     std::function<bool(pid_t)> is_container_init_;
     UniqueFd inotify_;
+    int watches_[2];  // on the directory above, and cgroup.events
     UniqueFd directory_;
     UniqueFd preparing_;  // pidfd of a process that is not the container's first one
 };
