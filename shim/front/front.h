@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Returns if there is none. */
-void try_spoor_runtime(char **argv);
+/* False if there is none that can be executed. */
+bool find_spoor_runtime(char *path, size_t room);
 
 /* Returns, with an exit code, only if there is no spoor-runtime; it has said so then. */
 int become_spoor_runtime(char **argv);

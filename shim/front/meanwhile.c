@@ -40,15 +40,34 @@ enum {
 };
 
 struct start {
-	char **argv;
+	char program[PATH_MAX];
+	char *argv[words_max + 8];
 	int spec;
 	int runtime; /* a pidfd of this process */
 	bool done;
 	_Alignas(16) char stacks[2][stack_bytes];
 };
 
-/* In the new process, whose memory is that of this one, which stands still meanwhile. */
+/*
+ * Nothing is left to fail but the execve, which the caller, in the same memory, does not wait for: it becomes the runtime. So what this
+ * uses is nobody else's.
+ */
 static int become_set_up(void *argument)
+{
+	struct start *start = argument;
+	alarm(set_up_limit);
+	execve(start->program, start->argv, environ);
+	return 1;
+}
+
+/* For a child without an exit signal, as in shim/runtime/detached.cc: crun would meet a SIGCHLD that is not its own. */
+static int spawn(struct start *start, int level, int (*function)(void *), int flags)
+{
+	return clone(function, start->stacks[level] + stack_bytes, CLONE_VM | flags, start);
+}
+
+/* In a process of its own, whose memory is that of the caller, which stands still meanwhile. */
+static int prepare_set_up(void *argument)
 {
 	struct start *start = argument;
 	int spec = fcntl(start->spec, F_DUPFD, parking);
@@ -65,33 +84,18 @@ static int become_set_up(void *argument)
 	if ((start->spec == STDERR_FILENO || start->runtime == STDERR_FILENO) && dup2(null, STDERR_FILENO) < 0)
 		return 1;
 	setsid();
-	/* Tells who holds a lease that somebody waits; there is nothing to hurry. */
-	signal(SIGIO, SIG_IGN);
 	signal(SIGALRM, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	alarm(set_up_limit);
+	/* Goes with the descriptor. That somebody waits is told to this process, which will have ended: there is nothing to hurry. */
 	if (fcntl(spec_fd, F_SETLEASE, F_WRLCK) != 0)
 		return 1;
-	start->done = true;
-	try_spoor_runtime(start->argv);
-	start->done = false;
-	return 1;
-}
-
-/* For a child without an exit signal, as in shim/runtime/detached.cc: crun would meet a SIGCHLD that is not its own. */
-static int spawn(struct start *start, int level, int (*function)(void *))
-{
-	return clone(function, start->stacks[level] + stack_bytes, CLONE_VM | CLONE_VFORK, start);
-}
-
-static int between(void *argument)
-{
-	return spawn(argument, 1, become_set_up) < 0;
+	start->done = spawn(start, 1, become_set_up, 0) > 0;
+	return 0;
 }
 
 static bool start_set_up(struct start *start)
 {
-	int child = spawn(start, 0, between);
+	int child = spawn(start, 0, prepare_set_up, CLONE_VFORK);
 	if (child < 0)
 		return false;
 	while (waitpid(child, NULL, __WALL) < 0 && errno == EINTR)
@@ -140,20 +144,20 @@ void become_meanwhile(char *runtime, char **argv, const char *spec, size_t size,
 {
 	static struct start start;
 	static char root[PATH_MAX], dir[PATH_MAX], config[PATH_MAX + 16], pid[16];
-	char *set_up[words_max + 8], *words[words_max + 4];
+	char *words[words_max + 4];
 	int count = 0;
 	while (argv[count])
 		count++;
 	if (count > words_max || access(runtime, X_OK) || !find_state_root(root, sizeof(root)) ||
-	    !name_state_dir(argv[count - 1], root, dir, sizeof(dir)) || !can_have_volume(asked, root))
+	    !name_state_dir(argv[count - 1], root, dir, sizeof(dir)) || !can_have_volume(asked, root) ||
+	    !find_spoor_runtime(start.program, sizeof(start.program)))
 		return;
 	snprintf(config, sizeof(config), "%s/config.json", dir);
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	char *const leading[] = {argv[0], "set-up", dir, pid};
 	enum { leading_count = sizeof(leading) / sizeof(leading[0]) };
-	memcpy(set_up, leading, sizeof(leading));
-	memcpy(set_up + leading_count, argv, (size_t)(count + 1) * sizeof(argv[0]));
-	start.argv = set_up;
+	memcpy(start.argv, leading, sizeof(leading));
+	memcpy(start.argv + leading_count, argv, (size_t)(count + 1) * sizeof(argv[0]));
 	start.runtime = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	start.spec = start.runtime < 0 ? -1 : make_spec(dir, config);
 	if (start.spec >= 0) {

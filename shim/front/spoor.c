@@ -30,15 +30,13 @@ static char default_runtime[] = "/usr/bin/crun";
 
 /* ------------------------------------------------------------------------------------- spoor-runtime */
 
-static void become(const char *directory, size_t length, const char *rest, char **argv)
+static bool can_be_executed(char *path, size_t room, const char *directory, size_t length, const char *rest)
 {
-	char path[PATH_MAX];
-	if (snprintf(path, sizeof(path), "%.*s%s", (int)length, directory, rest) < (int)sizeof(path))
-		execve(path, argv, environ);
+	return snprintf(path, room, "%.*s%s", (int)length, directory, rest) < (int)room && access(path, X_OK) == 0;
 }
 
 /* Beside this program, as it is built, or where it is installed. */
-void try_spoor_runtime(char **argv)
+bool find_spoor_runtime(char *path, size_t room)
 {
 	char own[PATH_MAX];
 	ssize_t size = readlink("/proc/self/exe", own, sizeof(own));
@@ -46,15 +44,18 @@ void try_spoor_runtime(char **argv)
 		size_t length = (size_t)size;
 		while (own[length - 1] != '/')
 			length--;
-		become(own, length, "spoor-runtime", argv);
-		become(own, length, "../libexec/spoor/spoor-runtime", argv);
+		if (can_be_executed(path, room, own, length, "spoor-runtime") ||
+		    can_be_executed(path, room, own, length, "../libexec/spoor/spoor-runtime"))
+			return true;
 	}
-	become("/usr", 4, "/libexec/spoor/spoor-runtime", argv);
+	return can_be_executed(path, room, "/usr", 4, "/libexec/spoor/spoor-runtime");
 }
 
 int become_spoor_runtime(char **argv)
 {
-	try_spoor_runtime(argv);
+	char path[PATH_MAX];
+	if (find_spoor_runtime(path, sizeof(path)))
+		execve(path, argv, environ);
 	static const char text[] = "spoor: cannot execute spoor-runtime, which belongs beside spoor or into "
 				   "libexec/spoor: install spoor anew\n";
 	(void)!write(STDERR_FILENO, text, sizeof(text) - 1);
