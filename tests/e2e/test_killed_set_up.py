@@ -160,7 +160,7 @@ def test_the_runtime_is_killed_beside_it(start):
 def test_spoor_is_killed_before_it_is_the_runtime(start):
     assert start.create("strace", "-o", start.log, BIN / "spoor").wait(30) == 0, start.errors()
     own = start.log.read_text().split('\nexecve("/usr/bin/crun"')[0]
-    assert "spoor-runtime" not in own and "--config" not in own, own  # which is the other half's, and crun's
+    assert '"set-up"' not in own and "--config" not in own, own  # which is the other half's, and crun's
     steps = spread(STEP.findall(own)[1:], 40)
     assert {"mkdir", "clone"} <= {call for call, _ in steps}, steps
     start.end()
