@@ -229,13 +229,6 @@ Result<GrantedRing> Client::take_ring(Result<Reply> reply, const char* what) {
     return GrantedRing{std::move(reply->fd), bytes};
 }
 
-Result<GrantedRing> Client::arm(const std::string& container_id, int cgroup, int pidfd, uint32_t ring_bytes,
-                                const std::vector<std::string>& task_keys, uint32_t modes,
-                                Deadline deadline) {
-    SPOOR_TRY(begin_arm(container_id, cgroup, pidfd, ring_bytes, task_keys, modes));
-    return finish_arm(deadline);
-}
-
 Status Client::begin_arm(const std::string& container_id, int cgroup, int pidfd, uint32_t ring_bytes,
                          const std::vector<std::string>& task_keys, uint32_t modes) {
     RequestMessage message = message_for(Request::arm);

@@ -70,15 +70,13 @@ public:
     // Ends the session that the connection holds, if any.
     void close() { socket_.reset(); }
 
-    // Starts tracing the cgroup whose directory is `cgroup`; both descriptors stay the caller's.
-    // `task_keys`: names of environment variables that every exec is to tell (bpf/tracer.h's limits).
-    // `modes`: the protocol's modes_word(). EPERM: the operator does not let the caller run in them.
-    Result<GrantedRing> arm(const std::string& container_id, int cgroup, int pidfd, uint32_t ring_bytes,
-                            const std::vector<std::string>& task_keys, uint32_t modes, Deadline deadline);
-    // The same in two: without waiting for the answer, and the answer, which makes fd() readable. Nothing
-    // else is asked for in between.
+    // Asks for tracing of the cgroup whose directory is `cgroup`, and does not wait; both descriptors stay
+    // the caller's. `task_keys`: names of environment variables that every exec is to tell (bpf/tracer.h's
+    // limits). `modes`: the protocol's modes_word().
     Status begin_arm(const std::string& container_id, int cgroup, int pidfd, uint32_t ring_bytes,
                      const std::vector<std::string>& task_keys, uint32_t modes);
+    // The answer, which makes fd() readable. Nothing else is asked for before that. EPERM: the operator does
+    // not let the caller run in these modes.
     Result<GrantedRing> finish_arm(Deadline deadline);
     // The process has a new task: what it does is told again. ESRCH: it has ended.
     Status renew(uint32_t host_pid, uint64_t start_ns, Deadline deadline);

@@ -16,7 +16,7 @@ namespace {
 
 using std::chrono::steady_clock;
 
-// Of a pidfd: the process has ended.
+// Of a pidfd: the process has ended. Of a connection: an answer is there, or its end.
 bool is_ready(int fd) {
     pollfd item{fd, POLLIN, 0};
     return ::poll(&item, 1, 0) != 0;
@@ -70,10 +70,13 @@ void Arming::take_answer(broker::Deadline deadline) {
 }
 
 // Nothing: spoord has to be asked, on a new connection if this one is in use.
-std::optional<Result<Arming::Armed>> Arming::take_early(pid_t pid, broker::Deadline deadline) {
+std::optional<Result<Ring>> Arming::take_early(pid_t pid, UniqueFd& cgroup, broker::Deadline deadline) {
     stop_watching();
     if (!early_) return std::nullopt;
-    if (pid != early_->pid || is_ready(early_->pidfd.get()) || !is_in(early_->cgroup.get(), pid)) {
+    const bool asked_for =
+        pid == early_->pid && !is_ready(early_->pidfd.get()) && is_in(early_->cgroup.get(), pid);
+    // spoord never speaks first: it has gone since.
+    if (!asked_for || (early_->answer && *early_->answer && is_ready(broker_->fd()))) {
         early_.reset();
         broker_->close();
         return std::nullopt;
@@ -81,20 +84,20 @@ std::optional<Result<Arming::Armed>> Arming::take_early(pid_t pid, broker::Deadl
     if (!early_->answer) take_answer(deadline);
     Early early = std::move(*early_);
     early_.reset();
-    if (*early.answer) return Armed{std::move(early.cgroup), std::move(**early.answer), true};
-    Error error = std::move(*early.answer).error();
-    if (!broker_->connected() && error.code != ETIMEDOUT) return std::nullopt;
-    return error;
+    if (!*early.answer && !broker_->connected() && early.answer->error().code != ETIMEDOUT)
+        return std::nullopt;
+    was_early_ = true;
+    cgroup = std::move(early.cgroup);
+    return std::move(early.answer);
 }
 
-Result<Arming::Armed> Arming::arm(pid_t pid, int pidfd) {
+Result<Ring> Arming::arm(pid_t pid, int pidfd, UniqueFd& cgroup) {
     const auto deadline = steady_clock::now() + std::chrono::milliseconds(job_.setup_deadline_ms);
-    if (auto early = take_early(pid, deadline)) return std::move(*early);
-    auto cgroup = environment_.find_cgroup(pid);
-    if (!cgroup) return std::move(cgroup).error().context("find the container's cgroup");
-    auto ring = map(ask(cgroup->dir.get(), pidfd, deadline));
-    if (!ring) return std::move(ring).error();
-    return Armed{std::move(cgroup->dir), std::move(*ring)};
+    if (auto early = take_early(pid, cgroup, deadline)) return std::move(*early);
+    auto found = environment_.find_cgroup(pid);
+    if (!found) return std::move(found).error().context("find the container's cgroup");
+    cgroup = std::move(found->dir);
+    return map(ask(cgroup.get(), pidfd, deadline));
 }
 
 Result<broker::GrantedRing> Arming::ask(int cgroup, int pidfd, broker::Deadline deadline) {

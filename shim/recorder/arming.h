@@ -30,12 +30,6 @@ namespace spoor {
 
 class Arming {
 public:
-    struct Armed {
-        UniqueFd cgroup;  // its directory
-        Ring ring;
-        bool early = false;
-    };
-
     // All stay the caller's, and outlive this.
     Arming(const Job& job, const SessionEnvironment& environment, std::optional<broker::Client>& broker);
 
@@ -45,8 +39,11 @@ public:
     [[nodiscard]] int fd() const { return epoll_.get(); }
     void step();
 
-    // What the hook asks for. `pidfd`: of `pid`, and the caller's.
-    Result<Armed> arm(pid_t pid, int pidfd);
+    // What the hook asks for. `pidfd`: of `pid`, and the caller's. `cgroup` becomes the cgroup's directory,
+    // also if spoord does not trace it.
+    Result<Ring> arm(pid_t pid, int pidfd, UniqueFd& cgroup);
+    // The hook found it done.
+    [[nodiscard]] bool was_early() const { return was_early_; }
 
 private:
     // What was asked for before the hook.
@@ -60,7 +57,7 @@ private:
     void stop_watching();
     void ask_early(pid_t pid);
     void take_answer(broker::Deadline deadline);
-    std::optional<Result<Armed>> take_early(pid_t pid, broker::Deadline deadline);
+    std::optional<Result<Ring>> take_early(pid_t pid, UniqueFd& cgroup, broker::Deadline deadline);
     Result<broker::GrantedRing> ask(int cgroup, int pidfd, broker::Deadline deadline);
     Result<Ring> map(Result<broker::GrantedRing> granted);
 
@@ -70,6 +67,7 @@ private:
     UniqueFd epoll_;
     std::optional<CgroupWatch> watch_;
     bool watching_ = false;
+    bool was_early_ = false;
     std::optional<Early> early_;
 };
 

@@ -313,13 +313,12 @@ Status SessionLoop::arm(pid_t pid) {
 
 Status SessionLoop::start_tracing(pid_t pid) {
     if (!init_) return Error{ESRCH, "the container's process " + std::to_string(pid) + " is gone"};
-    auto armed = arming_.arm(pid, init_.get());
-    if (!armed) return std::move(armed).error();
-    if (armed->early) log_.debug("armed before the hook asked");
-    cgroup_ = std::move(armed->cgroup);
+    auto ring = arming_.arm(pid, init_.get(), cgroup_);
+    if (!ring) return std::move(ring).error();
+    if (arming_.was_early()) log_.debug("armed before the hook asked");
 
     Session session = facts();
-    session.ring_bytes = static_cast<uint32_t>(armed->ring.reader().size());
+    session.ring_bytes = static_cast<uint32_t>(ring->reader().size());
     auto inbox = TaskInbox::open(volume_->agent());
     if (!inbox) session.warnings.push_back("task signals are not seen: " + inbox.error().message);
     Trail trail(std::move(*volume_), std::move(session), trail_options_of(job_, init_pid_));
@@ -337,9 +336,9 @@ Status SessionLoop::start_tracing(pid_t pid) {
             trail.add_warning("on_pressure: " + file.error().message);
     }
     session_ = std::make_unique<TracedSession>(
-        std::move(*broker_), std::move(armed->ring), std::move(trail), environment_.open_ring,
-        job_.ring_max_bytes, milliseconds(job_.setup_deadline_ms),
-        ComeBack{job_.broker_socket, environment_.absence_limit}, log_, std::move(freezer));
+        std::move(*broker_), std::move(*ring), std::move(trail), environment_.open_ring, job_.ring_max_bytes,
+        milliseconds(job_.setup_deadline_ms), ComeBack{job_.broker_socket, environment_.absence_limit}, log_,
+        std::move(freezer));
     broker_.reset();
     watched_generation_ = session_->ring_generation();
     Status watched = watch(session_->wait_fd(), EPOLLIN | EPOLLET);

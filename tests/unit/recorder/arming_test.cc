@@ -129,16 +129,17 @@ struct ArmingTest : ::testing::Test {
             return ::poll(&item, 1, 50) == 0;
         });
     }
-    Result<Arming::Armed> arm(pid_t pid) {
+    Result<Ring> arm(pid_t pid) {
         auto pidfd = open_pidfd(pid);
         if (!pidfd) pidfd = open_pidfd(::getpid());  // the number is used again
-        return arming.arm(pid, pidfd->get());
+        return arming.arm(pid, pidfd->get(), directory);
     }
     // As if nothing had been asked for early.
     void expect_armed_by_the_hook(pid_t pid, long requests) {
         auto armed = arm(pid);
         ASSERT_TRUE(armed) << armed.error().message;
-        EXPECT_FALSE(armed->early);
+        EXPECT_FALSE(arming.was_early());
+        EXPECT_TRUE(directory);
         EXPECT_EQ(asked(), requests);
         EXPECT_TRUE(broker->connected());
     }
@@ -152,6 +153,7 @@ struct ArmingTest : ::testing::Test {
                       [this](Request what, broker::ReplyMessage& reply) { mend(what, reply); }};
     Sleeper init;
     std::optional<broker::Client> broker;
+    UniqueFd directory;
     Arming arming{job, environment, broker};
 };
 
@@ -163,8 +165,9 @@ TEST_F(ArmingTest, AContainerThatIsThereAlready) {
     ASSERT_TRUE(until_quiet());
     auto armed = arm(init.pid());
     ASSERT_TRUE(armed) << armed.error().message;
-    EXPECT_TRUE(armed->early);
-    EXPECT_EQ(armed->ring.reader().size(), 4096u);
+    EXPECT_TRUE(arming.was_early());
+    EXPECT_TRUE(directory);
+    EXPECT_EQ(armed->reader().size(), 4096u);
     EXPECT_EQ(asked(), 1);
 }
 
@@ -178,7 +181,8 @@ TEST_F(ArmingTest, ACgroupThatComesLaterAndAProcessStillLater) {
     // The hook does not have to wait for the loop to have seen the answer.
     auto armed = arm(init.pid());
     ASSERT_TRUE(armed) << armed.error().message;
-    EXPECT_TRUE(armed->early);
+    EXPECT_TRUE(arming.was_early());
+    EXPECT_TRUE(directory);
     EXPECT_EQ(asked(), 1);
 }
 
@@ -193,7 +197,8 @@ TEST_F(ArmingTest, TheOneThatPreparesTheContainerIsWaitedFor) {
     write("cgroup.procs", std::to_string(init.pid()) + "\n");  // cgroup.events says the same as before
     preparing.end();
     ASSERT_TRUE(until_asked());
-    EXPECT_TRUE(arm(init.pid())->early);
+    EXPECT_TRUE(arm(init.pid()));
+    EXPECT_TRUE(arming.was_early());
 }
 
 TEST_F(ArmingTest, SeveralProcessesAreNoNewContainer) {
@@ -283,6 +288,7 @@ TEST_F(ArmingTest, ARefusalIsTheHooks) {
     EXPECT_EQ(armed.error().code, EDQUOT);
     EXPECT_THAT(armed.error().message, HasSubstr("spoord refused: enough"));
     EXPECT_EQ(asked(), 1) << "and is told of once";
+    EXPECT_TRUE(directory) << "whose end is waited for";
 }
 
 TEST_F(ArmingTest, ASpoordThatIsRestartedInBetweenIsAskedAgain) {
@@ -292,6 +298,17 @@ TEST_F(ArmingTest, ASpoordThatIsRestartedInBetweenIsAskedAgain) {
     arming.begin();
     ASSERT_TRUE(until_asked());
     ASSERT_TRUE(until_quiet());
+    expect_armed_by_the_hook(init.pid(), 2);
+}
+
+TEST_F(ArmingTest, ASpoordThatIsRestartedOnceItHasAnsweredIsAskedAgain) {
+    make_cgroup();
+    populate({init.pid()});
+    arming.begin();
+    ASSERT_TRUE(until_asked());
+    ASSERT_TRUE(until_quiet());
+    spoord.die();
+    spoord.revive();
     expect_armed_by_the_hook(init.pid(), 2);
 }
 

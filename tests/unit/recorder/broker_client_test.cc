@@ -39,7 +39,11 @@ struct BrokerClientTest : ::testing::Test {
             if (asked == request) change(reply);
         });
     }
-    Result<GrantedRing> arm(Client& client) { return client.arm("c1", 0, 0, 4096, {}, 0, in(5000)); }
+    Result<GrantedRing> arm(Client& client) {
+        auto asked = client.begin_arm("c1", 0, 0, 4096, {}, 0);
+        if (!asked) return std::move(asked).error();
+        return client.finish_arm(in(5000));
+    }
 
     TempDir dir;
     std::string path = dir / "spoord.sock";
