@@ -3,8 +3,8 @@
  *
  * Each function here answers "certain" only for input that is written plainly; spoor-runtime, with its parsers,
  * decides all else. So a mistake may only be one of too much doubt: where these say "untraced", load_config() has
- * no error, names no other runtime than the default one and no tenants, and set_up_tracing() leaves the container
- * untouched; where they say "fit", none of the two complains of the spec or its annotations. tests/unit/runtime/front_test.cc and tests/fuzz/front.cc hold them to that.
+ * no error, names no other runtime than the default one and no rule that forces annotations or on_unavailable, and
+ * set_up_tracing() leaves the container untouched; where they say "fit", none of the two complains of the spec or its annotations. tests/unit/runtime/front_test.cc and tests/fuzz/front.cc hold them to that.
  *
  * No function allocates, writes or keeps anything.
  */
@@ -17,10 +17,11 @@
 extern "C" {
 #endif
 
-/* What the layers of spoor.yaml say of the two keys that matter; config/config.h has the defaults. */
+/* What the layers of spoor.yaml say of what matters; config/config.h has the defaults. */
 struct front_settings {
 	bool trace;
 	bool off; /* mode: off */
+	bool limits_modes; /* a tenants' rule does, to such in which a container is traced */
 };
 
 /*
@@ -50,6 +51,9 @@ struct front_asked {
 	size_t mount_size;
 };
 
+/* That a container with such a config.json is not traced, whichever rule there is for it. */
+bool front_is_not_traced(const struct front_settings *settings, enum front_wish wish);
+
 /*
  * That a config.json is one that parse_spec() takes and augment_spec() can add to: it begins with a brace, is JSON of
  * ASCII characters and whole numbers, and has what spoor-runtime insists on. And that read_annotations() takes its annotations, which
@@ -57,7 +61,7 @@ struct front_asked {
  */
 bool front_spec_is_fit(const char *text, size_t size, struct front_asked *asked);
 
-/* As choice_for() has it, without an operator's rule. */
+/* That a container is traced, as choice_for() has it, whichever rule there is for it. */
 bool front_is_traced(const struct front_settings *settings, const struct front_asked *asked);
 
 /*

@@ -350,5 +350,6 @@ bool front_is_traced(const struct front_settings *settings, const struct front_a
 {
 	bool trace = asked->trace ? asked->trace == front_yes : settings->trace;
 	bool off = asked->off ? asked->off == front_yes : settings->off;
-	return trace && !off;
+	bool may_be_forbidden = settings->limits_modes && asked->off;
+	return trace && !off && !may_be_forbidden;
 }

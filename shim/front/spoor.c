@@ -193,15 +193,13 @@ static bool read_spec(const char *bundle, struct contents *spec)
 static void start_container(char **argv)
 {
 	static char text[1024 * 1024];
-	static const struct front_asked nothing;
 	struct contents spec = {.text = text, .room = sizeof(text)};
-	struct front_settings settings = {.trace = true, .off = false};
+	struct front_settings settings = {.trace = true};
 	struct front_asked asked;
 	const char *bundle = front_bundle(argv);
 	if (!bundle || !take_layers(&settings) || !read_spec(bundle, &spec))
 		return;
-	enum front_wish wish = front_read_spec(text, spec.size);
-	if (wish == front_off || (wish == front_silent && !front_is_traced(&settings, &nothing)))
+	if (front_is_not_traced(&settings, front_read_spec(text, spec.size)))
 		become_default_runtime(argv);
 	else if (front_spec_is_fit(text, spec.size, &asked) && front_is_traced(&settings, &asked))
 		become_meanwhile(default_runtime, argv, text, spec.size, &asked);

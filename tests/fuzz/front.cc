@@ -19,10 +19,15 @@ void require(bool holds) {
 }
 
 void require_settings(std::string_view text) {
-    front_settings settings{true, false};
+    front_settings settings{true, false, false};
     if (!front_read_layer(text.data(), text.size(), true, &settings)) return;
     const auto loaded = spoor::parse_config(text, "f.yaml");
-    require(loaded.errors.empty() && loaded.config.tenants.empty());
+    require(loaded.errors.empty());
+    for (const auto& rule : loaded.config.tenants) {
+        require(rule.annotations.value.empty() && !rule.on_unavailable.value);
+        require(rule.modes.value == spoor::all_modes ||
+                (settings.limits_modes && !spoor::allows(rule.modes.value, spoor::Mode::off)));
+    }
     require(loaded.config.runtime == spoor::Config{}.runtime);
     require(loaded.config.on_unavailable == spoor::OnUnavailable::run);
     require(loaded.config.trace == settings.trace);

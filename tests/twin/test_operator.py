@@ -1,4 +1,4 @@
-"""The operator's /etc/spoor/spoor.yaml, by the front's quick way (shim/front/certain.c) and by spoor-runtime.
+"""The operator's /etc/spoor/spoor.yaml, by the front's quick ways (shim/front/layer.c) and by spoor-runtime.
 
 Each call is in a mount namespace with an /etc of its own, so as root only. The front has a script beside it that notes
 that it was asked, and becomes the spoor-runtime that would have been.
@@ -15,7 +15,7 @@ import twin
 from harness import BIN
 
 AS_OPERATOR = 'mount -t overlay -o "lowerdir=$1:/etc" overlay /etc && shift && exec "$@"'
-ASKED = "#!/bin/bash\necho x >>{note}\nexec -a \"$0\" {program} \"$@\"\n"
+ASKED = "#!/bin/bash\necho $1 >>{note}\nexec -a \"$0\" {program} \"$@\"\n"
 TENANT = 'tenants:\n  - name: everybody\n    uid: "0"\n    '
 
 
@@ -38,6 +38,25 @@ QUICK = {  # untraced, and spoor-runtime is not asked
     "the container's over it": Case("mode: strict\n", None, OFF),
     "a duration": Case("trace: false\nsetup_deadline: 3s\n"),
 }
+RULES = """tenants:
+  - name: others
+    uid: [1000, 2000-2999]
+    containers: 20
+  - name: payments  # and what they may have
+    uid: 0
+    cgroup: ["*payments*", /nowhere]
+    ring_bytes: 1GiB
+    ring_bytes_each: 4MiB
+  - name: default
+    account: together
+"""
+QUICKLY_TRACED = {  # spoor-runtime writes the spec while the runtime starts
+    "none": Case(None),
+    "the operator's, and the user's": Case("audit:\n  file: journal\n", "volumes:\n  keep: 7\n"),
+    "limits for tenants": Case(RULES),
+    "modes for tenants": Case(RULES + "    modes: [warn, strict]\n"),
+    "modes for tenants, and the user's": Case(RULES + "    modes: strict\n", "mode: warn\n"),
+}
 UNTRACED = {  # as well, but it takes a parser
     "flow style": Case("{trace: false}\n"),
     "a duration in milliseconds": Case("trace: false\nsetup_deadline: 3000ms\n"),
@@ -45,6 +64,7 @@ UNTRACED = {  # as well, but it takes a parser
 TRACED = {
     "none": Case(None),
     "an empty one": Case(""),
+    "modes for tenants, over the operator's": Case("mode: off\n" + RULES + "    modes: warn\n"),
     "the user's over it": Case("trace: false\n", "trace: true\n"),
     "the container's over it": Case("trace: false\n", None, {"io.spoor.trace": "true"}),
     "tenants, over the user's": Case(TENANT + "modes: [warn]\n", "trace: false\n"),
@@ -56,6 +76,8 @@ TRACED = {
 }
 REFUSED = {
     "not allowed to a tenant": Case(TENANT + "modes: [warn]\n", None, OFF, "is not allowed to tenant everybody"),
+    "not allowed to a tenant, in plain words": Case(RULES + "    modes: strict\n", None, {"io.spoor.mode": "warn"}, "is not allowed to tenant default"),
+    "a rule that never applies": Case(RULES + "  - name: more\n", error="is for everybody"),
     "a wrong value, with tenants": Case(TENANT + "annotations: {io.spoor.mode: warn}\n", None, {"io.spoor.mount": "x"}, "io.spoor.mount"),
     "a value of the wrong type": Case("trace: fals\n", "trace: false\n", error="/etc/spoor/spoor.yaml"),
     "a key that is none": Case("trace: false\ntraces: false\n", error="/etc/spoor/spoor.yaml"),
@@ -117,6 +139,15 @@ def test_not_traced(machine, name):
 @pytest.mark.parametrize("name", TRACED)
 def test_traced(machine, name):
     assert run(machine, TRACED[name]) == (3, "it runs\n", "", True)
+    twin.check_trails(1)
+
+
+@pytest.mark.parametrize("name", QUICKLY_TRACED)
+def test_traced_quickly(machine, name):
+    run(machine, QUICKLY_TRACED[name])  # which makes the state root's directories, if there are none
+    machine.note.unlink()
+    assert run(machine, QUICKLY_TRACED[name]) == (3, "it runs\n", "", True)
+    assert machine.note.read_text() == "set-up\n"
     twin.check_trails(1)
 
 

@@ -15,6 +15,10 @@
 namespace spoor {
 namespace {
 
+constexpr ModeSet only(Mode mode) { return static_cast<ModeSet>(1u << static_cast<unsigned>(mode)); }
+constexpr ModeSet traced_modes[] = {only(Mode::warn), only(Mode::strict),
+                                    static_cast<ModeSet>(only(Mode::warn) | only(Mode::strict))};
+
 bool is_fit(const std::string& text) {
     front_asked asked;
     return front_spec_is_fit(text.data(), text.size(), &asked);
@@ -40,10 +44,19 @@ void expect_asked(const std::string& text, const Spec& spec) {
             Config config;
             config.trace = trace;
             config.mode = mode;
-            const front_settings settings{trace, mode == Mode::off};
+            const front_settings settings{trace, mode == Mode::off, false};
             EXPECT_EQ(front_is_traced(&settings, &asked),
                       choice_for(config, TenantRule{}, wish)->mode != Mode::off)
                 << text << trace << to_string(mode);
+            const front_settings ruled{trace, mode == Mode::off, true};
+            if (!front_is_traced(&ruled, &asked)) continue;
+            for (const ModeSet modes : traced_modes) {
+                TenantRule rule;
+                rule.modes.value = modes;
+                const auto choice = choice_for(config, rule, wish);
+                ASSERT_TRUE(choice) << text << choice.error().message;
+                EXPECT_NE(choice->mode, Mode::off) << text << trace << to_string(mode);
+            }
         }
     for (const auto& mount : spec.mounts)
         EXPECT_NE(clean_absolute_path(mount.destination), annotations->mount.value_or(Config{}.mount))

@@ -23,13 +23,14 @@ struct Settings {
     bool certain = false;
     bool trace = true;
     bool off = false;
+    bool limits_modes = false;
     bool operator==(const Settings&) const = default;
 };
 
 Settings read_as_front(const std::string& yaml, bool operators) {
-    front_settings settings{true, false};
+    front_settings settings{true, false, false};
     const bool certain = front_read_layer(yaml.data(), yaml.size(), operators, &settings);
-    return certain ? Settings{true, settings.trace, settings.off} : Settings{};
+    return certain ? Settings{true, settings.trace, settings.off, settings.limits_modes} : Settings{};
 }
 
 // parse_config() reads text as the operator's, load_config() a named file as a user's.
@@ -51,7 +52,13 @@ void expect_agreement(const std::string& yaml, bool operators, const test::TempD
     EXPECT_EQ(front.off, loaded.config.mode == Mode::off) << shown;
     EXPECT_EQ(loaded.config.runtime, Config{}.runtime) << shown;
     EXPECT_EQ(loaded.config.on_unavailable, OnUnavailable::run) << shown;
-    EXPECT_TRUE(loaded.config.tenants.empty()) << shown;
+    for (const TenantRule& rule : loaded.config.tenants) {
+        EXPECT_TRUE(rule.annotations.value.empty()) << shown;
+        EXPECT_FALSE(rule.on_unavailable.value) << shown;
+        if (rule.modes.value == all_modes) continue;
+        EXPECT_TRUE(front.limits_modes) << shown;
+        EXPECT_FALSE(allows(rule.modes.value, Mode::off)) << shown;
+    }
 }
 
 struct Layer {
@@ -63,6 +70,7 @@ constexpr Settings doubt{};
 constexpr Settings silent{true, true, false};
 constexpr Settings not_traced{true, false, false};
 constexpr Settings switched_off{true, true, true};
+constexpr Settings limited{true, true, false, true};
 
 class FrontLayer : public testing::TestWithParam<Layer> {};
 
@@ -114,12 +122,92 @@ INSTANTIATE_TEST_SUITE_P(
         Layer{"setup_deadline: 100s\n", doubt}, Layer{"setup_deadline: 300ms\n", doubt},
         Layer{"volumes:\n  keep: 1234567890\n", doubt}, Layer{"ring:\n  initial: 16MiB\n", doubt}));
 
+INSTANTIATE_TEST_SUITE_P(
+    Rules, FrontLayer,
+    testing::Values(
+        Layer{"tenants:\n  - name: a\n", silent},
+        Layer{"tenants: # few\n  - name: a # c\n    uid: 5\n  # c\n\n  -  name: b\n     gid: [5, 6-7]\n",
+              silent},
+        Layer{"tenants:\n  - uid: [1000, 2000-2999] # c\n    name: a\n    account: together\n  - name: "
+              "default\n"
+              "    containers: 20\ntrace: false\n",
+              not_traced},
+        Layer{"tenants:\n  - name: a\n    uid: 0\n    cgroup: [\"/k.slice/*pay?*\", /a, \"*\"]\n    "
+              "containers: 200\n"
+              "    ring_bytes: 1GiB\n    ring_bytes_each: 64KiB\n    dedupe_entries: 5\n"
+              "    dedupe_entries_each: 1024\n    connections: 0\n    requests: 9\n    account: each\n",
+              silent},
+        Layer{"tenants:\n  - name: a\n    modes: [warn,strict]\nvolumes:\n  keep: 4\n", limited},
+        Layer{"tenants:\n  - name: a\n    uid: 1\n    modes: strict\n  - name: b\n", limited}));
+
+INSTANTIATE_TEST_SUITE_P(
+    DoubtfulRules, FrontLayer,
+    testing::Values(
+        Layer{"tenants:\n", doubt}, Layer{"tenants: []\n", doubt}, Layer{"tenants:\n- name: a\n", doubt},
+        Layer{"tenants:\n  -\n", doubt}, Layer{"tenants:\n  -name: a\n", doubt},
+        Layer{"tenants:\n  name: a\n", doubt}, Layer{"tenants:\n  - name: a\n  uid: 5\n", doubt},
+        Layer{"tenants:\n  - name: a\n     uid: 5\n", doubt},
+        Layer{"tenants:\n  - name: a\n    uid: 5\n   - name: b\n", doubt},
+        Layer{"tenants:\n  - - name: a\n", doubt}, Layer{"tenants:\n  - name: a\n    name: a\n", doubt},
+        Layer{"tenants:\n  - uid: 5\n", doubt}, Layer{"tenants:\n  - uid: 5\ntrace: false\n", doubt},
+        Layer{"tenants:\n  - uid: 5\n  - name: b\n", doubt},
+        Layer{"tenants:\n  - name: a\n    uid: 5\n  - name: a\n", doubt},
+        Layer{"tenants:\n  - name: a\n  - name: b\n", doubt},
+        Layer{"tenants:\n  - name: default\n    uid: 5\n", doubt},
+        Layer{"tenants:\n  - name: a\ntenants:\n  - name: b\n", doubt},
+        Layer{"tenants:\n  - name: null\n", doubt}, Layer{"tenants:\n  - name: -a\n", doubt},
+        Layer{"tenants:\n  - name: a/b\n", doubt}, Layer{"tenants:\n  - name: a\n    uid: 7-6\n", doubt},
+        Layer{"tenants:\n  - name: a\n    uid: 7-\n", doubt},
+        Layer{"tenants:\n  - name: a\n    uid: []\n", doubt},
+        Layer{"tenants:\n  - name: a\n    uid: [5\n", doubt},
+        Layer{"tenants:\n  - name: a\n    uid: [5,]\n", doubt},
+        Layer{"tenants:\n  - name: a\n    uid: [5]6\n", doubt},
+        Layer{"tenants:\n  - name: a\n    uid: [5]#\n", doubt},
+        Layer{"tenants:\n  - name: a\n    uid: [ 5 ]\n", doubt},
+        Layer{"tenants:\n  - name: a\n    cgroup: a\n", doubt},
+        Layer{"tenants:\n  - name: a\n    cgroup: *a\n", doubt},
+        Layer{"tenants:\n  - name: a\n    cgroup: \"/a\\\\\"\n", doubt},
+        Layer{"tenants:\n  - name: a\n    cgroup: \"\"\n", doubt},
+        Layer{"tenants:\n  - name: a\n    ring_bytes_each: 3MiB\n", doubt},
+        Layer{"tenants:\n  - name: a\n    ring_bytes_each: 32KiB\n", doubt},
+        Layer{"tenants:\n  - name: a\n    ring_bytes_each: 2GiB\n", doubt},
+        Layer{"tenants:\n  - name: a\n    dedupe_entries_each: 1000\n", doubt},
+        Layer{"tenants:\n  - name: a\n    dedupe_entries_each: 512\n", doubt},
+        Layer{"tenants:\n  - name: a\n    modes: off\n", doubt},
+        Layer{"tenants:\n  - name: a\n    modes: [off, warn]\n", doubt},
+        Layer{"tenants:\n  - name: a\n    on_unavailable: run\n", doubt},
+        Layer{"tenants:\n  - name: a\n    annotations: {io.spoor.mode: strict}\n", doubt},
+        Layer{"tenants:\n  - name: a\n    annotations:\n      io.spoor.mode: strict\n", doubt}));
+
+TEST(FrontLayer, KnowsSoManyRules) {
+    std::string yaml = "tenants:\n";
+    for (int i = 0; i < 64; ++i) yaml += "  - name: a" + std::to_string(i) + "\n    uid: 5\n";
+    EXPECT_TRUE(read_as_front(yaml, true).certain);
+    expect_agreement(yaml, true, test::TempDir());
+    EXPECT_FALSE(read_as_front(yaml + "  - name: b\n", true).certain);
+}
+
 TEST(FrontLayer, LeavesTheOperatorsKeysToTheOperator) {
+    EXPECT_FALSE(read_as_front("tenants:\n  - name: a\n", false).certain);
     EXPECT_FALSE(read_as_front("trace: false\naudit:\n  file: stderr\n", false).certain);
     EXPECT_TRUE(read_as_front("trace: false\naudit:\n  file: stderr\n", true).certain);
 }
 
-// Lines of every sort in every order.
+void expect_agreement_on_lines_in_every_order(const std::vector<std::string>& lines, const std::string& first,
+                                              unsigned most) {
+    const test::TempDir dir;
+    std::mt19937 random(1);
+    size_t certain = 0;
+    for (int round = 0; round < 20'000; ++round) {
+        std::string yaml = first;
+        for (size_t count = random() % most; count > 0; --count) yaml += lines[random() % lines.size()];
+        certain += read_as_front(yaml, true).certain ? 1 : 0;
+        expect_agreement(yaml, true, dir);
+        if (testing::Test::HasFailure()) return;
+    }
+    EXPECT_GT(certain, 1000u);
+}
+
 TEST(FrontLayer, AgreesOnWhateverItIsCertainOf) {
     const std::vector<std::string> lines{"trace: false\n",
                                          "trace: true\n",
@@ -152,17 +240,36 @@ TEST(FrontLayer, AgreesOnWhateverItIsCertainOf) {
                                          "on_unavailable: ",
                                          "run\n",
                                          "volumes: "};
-    const test::TempDir dir;
-    std::mt19937 random(1);
-    size_t certain = 0;
-    for (int round = 0; round < 20'000; ++round) {
-        std::string yaml;
-        for (size_t count = random() % 6; count > 0; --count) yaml += lines[random() % lines.size()];
-        certain += read_as_front(yaml, true).certain ? 1 : 0;
-        expect_agreement(yaml, true, dir);
-        if (HasFailure()) return;
-    }
-    EXPECT_GT(certain, 1000u);
+    expect_agreement_on_lines_in_every_order(lines, "", 6);
+}
+
+TEST(FrontLayer, AgreesOnRules) {
+    const std::vector<std::string> lines{"  - name: a\n",
+                                         "  - name: b\n",
+                                         "  - name: default\n",
+                                         "  - uid: 5\n",
+                                         "    name: c\n",
+                                         "    uid: [5, 6-7]\n",
+                                         "    gid: 5\n",
+                                         "    cgroup: [\"*a\", /b]\n",
+                                         "    containers: 5 # c\n",
+                                         "    containers: 010\n",
+                                         "    ring_bytes: 1MiB\n",
+                                         "    ring_bytes_each: 128KiB\n",
+                                         "    dedupe_entries_each: 2048\n",
+                                         "    account: together\n",
+                                         "    modes: [warn, strict]\n",
+                                         "    modes: warn\n",
+                                         "   - name: d\n",
+                                         "  -   name: e\n",
+                                         "      uid: 8\n",
+                                         "    - x\n",
+                                         "# c\n",
+                                         "      # c\n",
+                                         "\n",
+                                         "trace: false\n",
+                                         "tenants:\n"};
+    expect_agreement_on_lines_in_every_order(lines, "tenants:\n", 5);
 }
 
 struct SpecCase {
@@ -173,13 +280,14 @@ struct SpecCase {
 void PrintTo(const SpecCase& spec, std::ostream* stream) { *stream << spec.text; }
 
 // As set_up_tracing() does, without an operator's rule.
-bool leaves_untouched(const std::string& text, bool trace) {
+bool leaves_untouched(const std::string& text, bool trace, Mode mode) {
     const auto spec = parse_spec(text);
     if (!spec) return true;
     const auto annotations = read_annotations(spec->annotations);
     if (!annotations) return false;
     Config config;
     config.trace = trace;
+    config.mode = mode;
     Wish wish{annotations->trace, {}};
     if (annotations->mode) wish.mode = parse_mode(*annotations->mode);
     const auto choice = choice_for(config, TenantRule{}, wish);
@@ -187,11 +295,15 @@ bool leaves_untouched(const std::string& text, bool trace) {
 }
 
 void expect_untouched(const std::string& text, front_wish wish) {
-    if (wish == front_doubt) return;
-    EXPECT_TRUE(leaves_untouched(text, false)) << text;
-    if (wish == front_off) {
-        EXPECT_TRUE(leaves_untouched(text, true)) << text;
-    }
+    for (const bool trace : {true, false})
+        for (const Mode mode : {Mode::off, Mode::warn}) {
+            const front_settings settings{trace, mode == Mode::off, false};
+            const front_settings ruled{trace, mode == Mode::off, true};
+            EXPECT_FALSE(front_is_not_traced(&ruled, wish));
+            if (front_is_not_traced(&settings, wish)) {
+                EXPECT_TRUE(leaves_untouched(text, trace, mode)) << text << trace << to_string(mode);
+            }
+        }
 }
 
 class FrontSpec : public testing::TestWithParam<SpecCase> {};
