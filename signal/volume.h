@@ -1,4 +1,4 @@
-// A volume: the directory through which a container's trail reaches its readers (design.md §4).
+// A volume: the directory through which a container's trail reaches its readers.
 //
 //   VOLUME/trace/   ours: session.json, processes.jsonl, accesses.jsonl, tasks/, violations.jsonl
 //   VOLUME/agent/   the agent's: task signals

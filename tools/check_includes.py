@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Holds the rooms to design.md's arrows: base <- {config, oci, signal, bpf} <- shim.
+"""Holds the rooms to ARCHITECTURE.md's arrows: base <- {config, oci, signal, bpf} <- shim.
 
     check_includes.py ROOT
 

@@ -1,4 +1,4 @@
-// Which directory becomes a container's volume, and making it ready: design.md §4.
+// Which directory becomes a container's volume, and making it ready: docs/configuration.md.
 #pragma once
 
 #include <string>
