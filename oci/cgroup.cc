@@ -1,6 +1,8 @@
 #include "oci/cgroup.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <optional>
@@ -175,6 +177,11 @@ std::vector<CgroupMount> parse_cgroup_mounts(std::string_view mountinfo) {
                           unescape_octal(fields[4])});
     }
     return mounts;
+}
+
+bool is_cgroup2(const std::string& path) {
+    struct statfs fs {};
+    return ::statfs(path.c_str(), &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
 }
 
 std::string cgroup_to_be(const std::string& cgroups_path, const std::string& container_id) {

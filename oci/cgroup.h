@@ -26,6 +26,9 @@ struct ContainerCgroup {
 // would trace the container's manager. `proc` is where procfs is mounted.
 Result<ContainerCgroup> open_container_cgroup(pid_t pid, const std::string& proc = "/proc");
 
+// Whether a directory is one of cgroup v2's tree, or its root.
+[[nodiscard]] bool is_cgroup2(const std::string& path);
+
 // Where a runtime that makes cgroups by itself puts a container with this linux.cgroupsPath, from the top of
 // the tree. Empty: it is left to systemd, or not plain.
 [[nodiscard]] std::string cgroup_to_be(const std::string& cgroups_path, const std::string& container_id);

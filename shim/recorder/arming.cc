@@ -33,7 +33,7 @@ Arming::Arming(const Job& job, const SessionEnvironment& environment, std::optio
     : job_(job), environment_(environment), broker_(broker), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {}
 
 void Arming::begin() {
-    if (!broker_ || job_.cgroup.empty()) return;
+    if (!broker_ || job_.cgroup.empty() || environment_.cgroups.empty()) return;
     auto watch =
         CgroupWatch::begin(epoll_.get(), environment_.cgroups + job_.cgroup, environment_.is_container_init);
     if (!watch) return;
@@ -56,12 +56,13 @@ void Arming::step() {
 
 void Arming::ask_early(pid_t pid) {
     stop_watching();
+    UniqueFd cgroup = watch_->take_directory();
     auto pidfd = open_pidfd(pid);
-    auto cgroup = environment_.find_cgroup(pid);
-    if (!pidfd || !cgroup) return;
-    if (!begin_arm_for(*broker_, job_, cgroup->dir.get(), pidfd->get())) return;
+    // Still: the number may be another process's by now.
+    if (!pidfd || !is_in(cgroup.get(), pid)) return;
+    if (!begin_arm_for(*broker_, job_, cgroup.get(), pidfd->get())) return;
     if (!watch(epoll_.get(), broker_->fd())) return broker_->close();
-    early_.emplace(Early{pid, std::move(*pidfd), std::move(cgroup->dir), std::nullopt});
+    early_.emplace(Early{pid, std::move(*pidfd), std::move(cgroup), std::nullopt});
 }
 
 void Arming::take_answer(broker::Deadline deadline) {
@@ -77,8 +78,7 @@ std::optional<Result<Ring>> Arming::take_early(pid_t pid, UniqueFd& cgroup, brok
         pid == early_->pid && !is_ready(early_->pidfd.get()) && is_in(early_->cgroup.get(), pid);
     // spoord never speaks first: it has gone since.
     if (!asked_for || (early_->answer && *early_->answer && is_ready(broker_->fd()))) {
-        early_.reset();
-        broker_->close();
+        hang_up();
         return std::nullopt;
     }
     if (!early_->answer) take_answer(deadline);
@@ -89,6 +89,22 @@ std::optional<Result<Ring>> Arming::take_early(pid_t pid, UniqueFd& cgroup, brok
     was_early_ = true;
     cgroup = std::move(early.cgroup);
     return std::move(early.answer);
+}
+
+void Arming::hang_up() {
+    early_.reset();
+    broker_->close();
+}
+
+void Arming::give_up() {
+    stop_watching();
+    if (early_) hang_up();
+    watch_.reset();
+}
+
+UniqueFd Arming::take_inotify() {
+    stop_watching();
+    return watch_ ? watch_->take_inotify() : UniqueFd();
 }
 
 Result<Ring> Arming::arm(pid_t pid, int pidfd, UniqueFd& cgroup) {

@@ -45,6 +45,11 @@ public:
     // The hook found it done.
     [[nodiscard]] bool was_early() const { return was_early_; }
 
+    // An inotify descriptor of no more use here, or none.
+    [[nodiscard]] UniqueFd take_inotify();
+    // The hook will not ask, or not again: ends what was begun. May take ten milliseconds.
+    void give_up();
+
 private:
     // What was asked for before the hook.
     struct Early {
@@ -57,6 +62,7 @@ private:
     void stop_watching();
     void ask_early(pid_t pid);
     void take_answer(broker::Deadline deadline);
+    void hang_up();
     std::optional<Result<Ring>> take_early(pid_t pid, UniqueFd& cgroup, broker::Deadline deadline);
     Result<broker::GrantedRing> ask(int cgroup, int pidfd, broker::Deadline deadline);
     Result<Ring> map(Result<broker::GrantedRing> granted);

@@ -56,7 +56,6 @@ std::optional<pid_t> CgroupWatch::look() {
 
 void CgroupWatch::stop() {
     preparing_.reset();
-    directory_.reset();
     ::epoll_ctl(epoll_, EPOLL_CTL_DEL, inotify_.get(), nullptr);
     for (int mark : watches_)
         if (mark >= 0) ::inotify_rm_watch(inotify_.get(), mark);

@@ -10,6 +10,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -26,9 +27,13 @@ public:
 
     // The container's first process, if it is there and alone. To be called at once, and when `epoll` tells.
     std::optional<pid_t> look();
-    // Nothing is watched any more. To be kept all the same until nobody waits: closing an inotify descriptor
-    // takes the kernel some ten milliseconds.
+    // Nothing is watched any more.
     void stop();
+    // After stop(), once: the cgroup's directory, if it was found.
+    [[nodiscard]] UniqueFd take_directory() { return std::move(directory_); }
+    // After stop(), once: the inotify descriptor, without watches, for somebody else. A user has few of them,
+    // and closing one takes the kernel some ten milliseconds.
+    [[nodiscard]] UniqueFd take_inotify() { return std::move(inotify_); }
 
 private:
     CgroupWatch(int epoll, std::string cgroup, std::function<bool(pid_t)> is_container_init, UniqueFd inotify,

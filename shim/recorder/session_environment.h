@@ -21,8 +21,9 @@ struct SessionEnvironment {
     std::function<Result<broker::Client>(const Job&, broker::Deadline)> connect_broker;
     std::function<Result<ContainerCgroup>(pid_t)> find_cgroup;
     RingOpener open_ring;
-    // Where the runtime makes cgroups of version 2, and whether a process in one is a container's first one.
-    std::string cgroups = "/sys/fs/cgroup";
+    // Where the runtime makes cgroups of version 2, empty if it does not; and whether a process in one is a
+    // container's first one.
+    std::string cgroups;
     std::function<bool(pid_t)> is_container_init;
     // How often a loop that cannot be told looks whether the container's cgroup is gone.
     std::chrono::milliseconds cgroup_check_interval{1000};

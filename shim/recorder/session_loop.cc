@@ -36,6 +36,7 @@ constexpr auto flush_interval = milliseconds(750);
 // Between two looks at the control socket.
 constexpr size_t drain_batch = 4096;
 constexpr size_t signal_batch = 64;
+constexpr const char* cgroup_root = "/sys/fs/cgroup";
 
 }  // namespace
 
@@ -43,6 +44,7 @@ SessionEnvironment::SessionEnvironment()
     : connect_broker(broker::connect_or_start_private),
       find_cgroup([](pid_t pid) { return open_container_cgroup(pid); }),
       open_ring([](UniqueFd fd, uint32_t bytes) { return Ring::map(std::move(fd), bytes); }),
+      cgroups(is_cgroup2(cgroup_root) ? cgroup_root : ""),
       is_container_init(is_new_namespace_init) {}
 
 SessionLoop::SessionLoop(Job job, UniqueFd runtime, UniqueFd ready, SessionEnvironment environment)
@@ -287,6 +289,7 @@ void SessionLoop::serve(int connection, const ControlRequest& request) {
     // A hook that has given up lets the container start: what it did before we were ready is not known.
     const Status armed = arm(request.pid);
     const bool in_time = control_->answer(connection, armed);
+    if (!armed) arming_.give_up();
     if (!in_time && session_) session_->add_reason("tracing began after the container had started");
 }
 
@@ -319,7 +322,7 @@ Status SessionLoop::start_tracing(pid_t pid) {
 
     Session session = facts();
     session.ring_bytes = static_cast<uint32_t>(ring->reader().size());
-    auto inbox = TaskInbox::open(volume_->agent());
+    auto inbox = TaskInbox::open(volume_->agent(), arming_.take_inotify());
     if (!inbox) session.warnings.push_back("task signals are not seen: " + inbox.error().message);
     Trail trail(std::move(*volume_), std::move(session), trail_options_of(job_, init_pid_));
     volume_.reset();

@@ -32,10 +32,10 @@ std::string quoted(const std::string& name) {
 
 }  // namespace
 
-Result<TaskInbox> TaskInbox::open(int agent) {
+Result<TaskInbox> TaskInbox::open(int agent, UniqueFd inotify) {
     UniqueFd directory(::openat(agent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!directory) return errno_error("agent/");
-    UniqueFd inotify(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    if (!inotify) inotify.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     if (!inotify) return errno_error("inotify");
     const std::string path = "/proc/self/fd/" + std::to_string(directory.get());
     constexpr uint32_t wanted = IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;

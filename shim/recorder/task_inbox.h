@@ -29,8 +29,9 @@ namespace spoor {
 
 class TaskInbox {
 public:
-    // `agent` is duplicated. What is there already is found by the first take().
-    static Result<TaskInbox> open(int agent);
+    // `agent` is duplicated. `inotify`: a descriptor to use, without watches; one is made if it is none. What
+    // is there already is found by the first take().
+    static Result<TaskInbox> open(int agent, UniqueFd inotify = UniqueFd());
 
     // Readable when there is something to take.
     [[nodiscard]] int fd() const { return inotify_.get(); }

@@ -25,6 +25,7 @@
 #include "shim/runtime/state_dir.h"
 #include "shim/runtime/tenancy.h"
 #include "shim/runtime/volume_choice.h"
+#include "shim/runtime/wrapped_runtime.h"
 #include "signal/session.h"
 
 namespace spoor {
@@ -140,7 +141,8 @@ Job make_job(const Config& config, const Container& container, const CommandLine
     auto mount_point = find_mount_point(container.spec, container.bundle.dir, place.mount_path);
     job.mount_root = std::move(mount_point.root);
     job.mount_missing = std::move(mount_point.missing);
-    if (line.verb != CommandLine::Verb::restore)
+    // Of others it is not known what they execute as the container's first process.
+    if (line.verb != CommandLine::Verb::restore && is_known(config.runtime))
         job.cgroup = cgroup_to_be(container.spec.cgroups_path, line.container_id);
     job.image = image_name(container.spec.annotations);
     job.annotations = container.spec.annotations;

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <atomic>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -116,6 +117,7 @@ public:
         std::lock_guard lock(mutex_);
         return rings_.size();
     }
+    [[nodiscard]] size_t connections() const { return connections_; }
 
 private:
     void wake(int fd) const {
@@ -134,6 +136,7 @@ private:
             std::erase_if(connections, [](const UniqueFd& fd) { return !fd; });
             if (items[1].revents)
                 connections.emplace_back(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+            connections_ = connections.size();
         }
     }
 
@@ -200,6 +203,7 @@ private:
     UniqueFd listener_;
     UniqueFd stop_;
     std::thread thread_;
+    std::atomic<size_t> connections_ = 0;
     std::mutex mutex_;
     bool silent_ = false;
     broker::Request hang_up_at_{};

@@ -11,8 +11,10 @@
 
 #include <atomic>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <future>
+#include <limits>
 #include <optional>
 
 #include "base/files.h"
@@ -35,6 +37,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr auto patience = std::chrono::seconds(20);
+constexpr pid_t no_such_pid = std::numeric_limits<pid_t>::max();
 
 // A process that lives until it is told to end.
 class Process {
@@ -72,6 +75,15 @@ private:
     pid_t pid_ = -1;
     UniqueFd life_;
 };
+
+// Of this process.
+size_t inotify_descriptors() {
+    size_t count = 0;
+    std::error_code gone;  // by another thread
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
+        count += std::filesystem::read_symlink(entry, gone) == "anon_inode:inotify" ? 1 : 0;
+    return count;
+}
 
 template <class Condition>
 bool eventually(Condition condition) {
@@ -247,11 +259,13 @@ TEST_F(SessionLoopTest, ArmEventsFinish) {
 }
 
 TEST_F(SessionLoopTest, ArmedBeforeTheHookAsks) {
+    const auto before = inotify_descriptors();
     start_spoord();
     arm_early();
     EXPECT_FALSE(exists(job.volume_dir + "/trace/session.json")) << "there may never be a container";
     auto armed = arm();
     ASSERT_TRUE(armed) << armed.error().message;
+    EXPECT_EQ(inotify_descriptors(), before + 1) << "of which a user has few";
     EXPECT_EQ(session()->state, SessionState::tracing);
     EXPECT_EQ(session()->ring_bytes, 4096u);
     emit_exec();
@@ -262,6 +276,21 @@ TEST_F(SessionLoopTest, ArmedBeforeTheHookAsks) {
     EXPECT_TRUE(session()->complete()) << ::testing::PrintToString(session()->reasons);
     EXPECT_EQ(session()->counters.received, 3u);
     EXPECT_EQ(spoord->rings_handed_out(), 1u);
+}
+
+TEST_F(SessionLoopTest, WhatWasArmedForAProcessThatTheHookDoesNotFindIsGivenUp) {
+    const auto before = inotify_descriptors();
+    start_spoord();
+    arm_early();
+    const auto armed = call_control(job.state_dir, {ControlRequest::Op::arm, no_such_pid}, patience);
+    ASSERT_FALSE(armed);
+    EXPECT_THAT(armed.error().message, HasSubstr("is gone"));
+    EXPECT_TRUE(eventually([&] { return spoord->connections() == 0; }));
+    EXPECT_TRUE(eventually([&] { return inotify_descriptors() == before; }));
+    EXPECT_EQ(session()->state, SessionState::untraced);
+    runtime.end();
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(join());
 }
 
 TEST_F(SessionLoopTest, AContainerThatFailsAfterItWasArmedLeavesNothing) {

@@ -91,6 +91,19 @@ TEST_F(Tracing, HandsOverAnAugmentedSpec) {
     EXPECT_EQ(dir_.read("state/containers/c1/job.json"), dir_.read("job"));
 }
 
+TEST_F(Tracing, TheCgroupIsToldOfRuntimesWhoseWaysAreKnown) {
+    config_.on_unavailable = OnUnavailable::refuse;
+    ASSERT_TRUE(set_up());
+    EXPECT_EQ(parse_job(dir_.read("job"))->cgroup, "/c1");
+    line_.container_id = "c2";
+    config_.runtime =
+        dir_.write("wrapper", "#!/bin/sh\necho '{\"hooks\":[\"createRuntime\",\"poststop\"]}'\n", true);
+    ASSERT_TRUE(set_up());
+    const auto job = parse_job(dir_.read("job"));
+    EXPECT_EQ(job->container_id, "c2");
+    EXPECT_EQ(job->cgroup, "");
+}
+
 TEST_F(Tracing, AnnotationsComeBeforeTheConfiguration) {
     config_.trace = false;
     config_.mode = Mode::off;
