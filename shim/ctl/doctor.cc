@@ -10,6 +10,7 @@
 
 #include "base/files.h"
 #include "base/kernel_floor.h"
+#include "base/number.h"
 #include "config/config.h"
 #include "shim/ctl/commands.h"
 #include "shim/ctl/host.h"
@@ -161,6 +162,19 @@ void check_cgroups(Findings& findings) {
     }
 }
 
+// A recorder takes one inotify descriptor; systemd, Kubernetes and the like take some of the same user's,
+// too.
+void check_inotify(Findings& findings) {
+    constexpr uint64_t enough = 512;  // containers of the rule that applies where there is none
+    const auto text = read_file("/proc/sys/fs/inotify/max_user_instances", 64);
+    const auto limit =
+        text ? number_in<uint64_t>(std::string_view(*text).substr(0, text->find('\n'))) : std::nullopt;
+    if (!limit || *limit >= enough) return;
+    findings.add(Level::note, "task signals",
+                 "are seen of less than " + std::to_string(*limit) + " traced containers of a user at once");
+    findings.hint("more containers with tasks: sysctl fs.inotify.max_user_instances=1024");
+}
+
 void check_programs(const Config& config, Findings& findings) {
     auto runtime = find_program(config.runtime, false);
     if (runtime)
@@ -215,6 +229,7 @@ int doctor_command() {
     check_config(loaded, findings);
     check_kernel(findings);
     check_cgroups(findings);
+    check_inotify(findings);
     check_programs(loaded.config, findings);
     check_broker(loaded.config, findings);
     check_registration(findings);

@@ -93,3 +93,10 @@ def test_sessions_lists_what_is_traced_now(podman, volume, footprint):
         podman("rm", "-f", "-t", "0", name, runtime="spoor")
     assert started.out.strip() not in execute(["spoorctl", "sessions", "--json"]).out
     footprint.is_clean()
+
+
+def test_doctor_knows_how_many_containers_signals_are_seen(footprint):
+    limit = int(open("/proc/sys/fs/inotify/max_user_instances").read())
+    done = execute(["spoorctl", "doctor"])
+    assert ("task signals" in done.out) == (limit < 512), (limit, done)
+    assert ("max_user_instances" in done.out) == (limit < 512)

@@ -1,5 +1,7 @@
 """Tasks: who touched what it never declared. The agent here is a shell script in the container."""
 
+import ctypes
+import errno
 import json
 import os
 import time
@@ -231,6 +233,26 @@ def test_by_environment_alone(agent):
     # The inner one has that configuration in its environment as well.
     assert in_workspace(tasks["lib:build:production"]["inputs"]) == {"secret.env"}
     assert in_workspace(lib["inputs"]) == {"src/b.ts"}
+
+
+@pytest.fixture
+def no_inotify():
+    """Somebody holds all inotify descriptors that the user may have."""
+    make = ctypes.CDLL(None, use_errno=True).inotify_init
+    held = []
+    while (descriptor := make()) >= 0:
+        held.append(descriptor)
+    assert ctypes.get_errno() == errno.EMFILE and len(held) > 20, (ctypes.get_errno(), len(held))
+    yield
+    for descriptor in held:
+        os.close(descriptor)
+
+
+def test_signals_that_cannot_be_watched_for_are_told_of(no_inotify, agent):
+    got = agent("cat src/a.ts", environment=["NX_WORKSPACE_ROOT=/ws", "NX_TASK_TARGET_PROJECT=app", "NX_TASK_TARGET_TARGET=build"])
+    assert [warning for warning in got.session["warnings"] if "task signals are not seen" in warning], got.session
+    assert got.session["complete"]
+    assert in_workspace(got["app:build"]["inputs"]) == {"src/a.ts"}
 
 
 def test_a_task_without_an_end_is_closed_with_its_processes(agent, volume):
