@@ -16,7 +16,7 @@ ROOT_BYTES = 3 << 30
 MODULES = """virtio_pci virtio_blk ext4 loop quota_v2 overlay fuse tun veth bridge br_netfilter ip_tables ip6_tables
     iptable_nat iptable_filter nf_tables nft_compat nft_chain_nat xt_comment xt_MASQUERADE xt_addrtype xt_mark
     xt_conntrack xt_multiport""".split()
-PACKAGES = """systemd systemd-sysv dbus dbus-user-session libpam-systemd udev podman crun runc containerd uidmap
+PACKAGES = """e2fsprogs systemd systemd-sysv dbus dbus-user-session libpam-systemd udev podman crun runc containerd uidmap
     fuse-overlayfs slirp4netns netavark aardvark-dns iptables busybox-static procps bpftool
     libbpf1 libcap2 libssl3 libspdlog1.10 libyaml-cpp0.7 libseccomp2 libcurl4 libprometheus-cpp-core1.0
     python3-pytest python3-grpcio python3-protobuf python3-websocket""".split()
