@@ -289,7 +289,6 @@ TEST_F(SessionLoopTest, WhatWasArmedForAProcessThatTheHookDoesNotFindIsGivenUp) 
     EXPECT_TRUE(eventually([&] { return inotify_descriptors() == before; }));
     EXPECT_EQ(session()->state, SessionState::untraced);
     runtime.end();
-    EXPECT_TRUE(finish());
     EXPECT_TRUE(join());
 }
 
