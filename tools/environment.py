@@ -10,7 +10,7 @@ Two processes, two views:
 * The supervisor ("outer") has the machine's own cgroup tree and pid namespace, but a private /run,
   /dev/shm, /etc/containers and bpffs. spoord runs here as root, in a cgroup that the user cannot
   reach.
-* The command ("inner") additionally gets a cgroup namespace whose root is a cgroup made for it: as
+* The command ("inner") additionally gets a home of its own, and a cgroup namespace whose root is a cgroup made for it: as
   a v2 tree delegated to the user, or with --root as the v1 hierarchies of the machine, if it has
   any. It needs neither systemd nor a session, and looks the same on every machine.
 
@@ -346,14 +346,13 @@ driver = "overlay"
 rootless_storage_path = "{own}/storage"
 runroot = "/run/containers/storage"
 """)
-    bind(own / "home", user.pw_dir)
     make_runtime_directory(Path("/run"), user)
 
 
 def start_beside(options, run, cgroups, user):
     """The second user, in cgroups of their own, who does what is said at a socket."""
     cgroups.beside.mkdir()
-    order = order_for(options, run, {}, user)
+    order = order_for(options, run, {}, user, run / BESIDE / "home")
     order["project"] = None
     order["command"] = ["/usr/bin/python3", "-B", f"{STABLE}/source/tests/tenants/beside.py",
                         f"{STABLE}/{BESIDE}/{BESIDE_SOCKET}"]
@@ -444,7 +443,6 @@ def outer(options):
     status = 125
     try:
         cgroups = Cgroups(run, run.name, with_v1=options.root)
-        bind(run / "home", user.pw_dir)
         open_devices(run)
         make_private_run(run, user)
         if beside:
@@ -502,9 +500,10 @@ def keep_results(run, directory):
 INNER = ["unshare", "--mount", "--cgroup", "--propagation", "private", "/usr/bin/python3", __file__, "inner"]
 
 
-def order_for(options, run, v1, user):
+def order_for(options, run, v1, user, home):
     return {
         "user": user.pw_name,
+        "home": str(home),
         "v1": sorted(v1),
         "cwd": os.getcwd(),
         "repository": options.repository,
@@ -516,7 +515,7 @@ def order_for(options, run, v1, user):
 
 
 def run_command(options, run, cgroups, user):
-    order = order_for(options, run, cgroups.v1, user)
+    order = order_for(options, run, cgroups.v1, user, run / "home")
     child = None
 
     def forward(number, _frame):
@@ -608,6 +607,8 @@ def inner(order):
     # As on any booted system; podman warns otherwise. The supervisor's mounts are private, so
     # nothing of this reaches the machine.
     mount("none", "/", flags=MS_REC | MS_SHARED)
+    # Here, not in the supervisor: the repository may lie in the user's home, root's say.
+    bind(order["home"], user.pw_dir)
     os.chdir(accessible_directory(order, user))
     environment = {
         "HOME": user.pw_dir,
