@@ -8,6 +8,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -49,6 +50,15 @@ def until(condition, what, timeout=10.0):
         time.sleep(0.01)
 
 
+def logged(log):
+    """Standard output and error as conmon's log has them: "TIME STREAM F TEXT", or P for a part of a line."""
+    text = {"stdout": "", "stderr": ""}
+    for line in log.read_text().splitlines():
+        _, stream, tag, part = line.split(" ", 3)
+        text[stream] += part + ("\n" if tag == "F" else "")
+    return text["stdout"], text["stderr"]
+
+
 class Podman:
     def __call__(self, *arguments, runtime="crun", **options):
         return execute(["podman", "--runtime", runtime, *arguments], **options)
@@ -56,7 +66,14 @@ class Podman:
     def run(self, runtime, *arguments, volume=None, **options):
         """podman run --rm; `volume` is where spoor is to leave the trail."""
         where = ["--annotation", f"io.spoor.volume={volume}"] if volume else []
-        return self("run", "--rm", "--network=none", *where, *arguments, runtime=runtime, **options)
+        with tempfile.TemporaryDirectory() as scratch:
+            log = Path(scratch, "log")
+            done = self("run", "--rm", "--network=none", "--log-driver=k8s-file", f"--log-opt=path={log}", *where, *arguments,
+                        runtime=runtime, **options)
+            # On a busy machine conmon may have read all that a short container writes before it sees podman, which then gets nothing.
+            if not done.out and not done.err and log.exists():
+                done.out, done.err = logged(log)
+        return done
 
     def import_image(self, name, directory):
         tar = subprocess.Popen(["tar", "-C", directory, "--owner=0", "--group=0", "-c", "."],
