@@ -4,7 +4,8 @@
  * Each function here answers "certain" only for input that is written plainly; spoor-runtime, with its parsers,
  * decides all else. So a mistake may only be one of too much doubt: where these say "untraced", load_config() has
  * no error, names no other runtime than the default one and no rule that forces annotations or on_unavailable, and
- * set_up_tracing() leaves the container untouched; where they say "fit", none of the two complains of the spec or its annotations. tests/unit/runtime/front_test.cc and tests/fuzz/front.cc hold them to that.
+ * set_up_tracing() leaves the container untouched; where they say "fit", none of the two complains of the spec or its
+ * annotations. tests/unit/runtime/front_*test.cc and tests/fuzz/front.cc hold them to that.
  *
  * No function allocates, writes or keeps anything.
  */
