@@ -21,13 +21,16 @@ constexpr int allowed_everywhere[] = {
     SCMP_SYS(fstat),
     SCMP_SYS(fstatfs),
     SCMP_SYS(close),
-    // memory, the threads that a sanitizer brings along, the end
+    // memory, the end, and a sanitizer's threads, which may be about to begin when the filter comes
     SCMP_SYS(mmap),
     SCMP_SYS(mprotect),
     SCMP_SYS(munmap),
     SCMP_SYS(mremap),
     SCMP_SYS(madvise),
     SCMP_SYS(brk),
+    SCMP_SYS(rseq),
+    SCMP_SYS(set_robust_list),
+    SCMP_SYS(sigaltstack),
     SCMP_SYS(futex),
     SCMP_SYS(sched_yield),
     SCMP_SYS(nanosleep),
@@ -99,10 +102,7 @@ constexpr int allowed[] = {
     SCMP_SYS(getuid),
     SCMP_SYS(tgkill),
     SCMP_SYS(exit),
-    SCMP_SYS(rseq),
-    SCMP_SYS(set_robust_list),
     SCMP_SYS(membarrier),
-    SCMP_SYS(sigaltstack),
 };
 
 // Of bpf(2): maps are made and used, programs that were loaded are attached, both are pinned.
@@ -135,11 +135,9 @@ constexpr int deadly[] = {
 
 // Besides, what making gatekeepers takes.
 constexpr int allowed_maker[] = {
-    SCMP_SYS(clone),           SCMP_SYS(fork),     SCMP_SYS(socketpair),   SCMP_SYS(pidfd_open),
-    SCMP_SYS(set_robust_list), SCMP_SYS(rseq),     SCMP_SYS(rt_sigaction), SCMP_SYS(prctl),
-    SCMP_SYS(seccomp),         SCMP_SYS(eventfd2), SCMP_SYS(getppid),      SCMP_SYS(getrandom),
-    SCMP_SYS(sigaltstack),     SCMP_SYS(kill),     SCMP_SYS(alarm),        SCMP_SYS(setitimer),
-    SCMP_SYS(wait4),
+    SCMP_SYS(clone),   SCMP_SYS(fork),      SCMP_SYS(socketpair), SCMP_SYS(pidfd_open),   SCMP_SYS(prctl),
+    SCMP_SYS(seccomp), SCMP_SYS(eventfd2),  SCMP_SYS(getppid),    SCMP_SYS(getrandom),    SCMP_SYS(kill),
+    SCMP_SYS(alarm),   SCMP_SYS(setitimer), SCMP_SYS(wait4),      SCMP_SYS(rt_sigaction),
 };
 
 // Memory that is written and then executed is for whoever brings code along.
