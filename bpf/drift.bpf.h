@@ -75,10 +75,12 @@ static __always_inline bool claim(__u32 *busy) { return !__sync_lock_test_and_se
 static __always_inline void release(__u32 *busy) { __sync_lock_test_and_set(busy, 0); }
 #endif
 
-/* For want of these nobody is told apart before being looked up (`recorded`). */
+/* For want of these nobody is told apart before being looked up (`recorded`), and nothing is known of memory but that there is
+ * some (add_stretch). */
 #ifdef SPOOR_FLOOR
 #define HAS_BIT_ATOMICS 0
 static __always_inline void set_bits(__u64 *word, __u64 bits, bool set) {}
+static __always_inline bool replace(__u64 *word, __u64 old, __u64 with) { return false; }
 #else
 #define HAS_BIT_ATOMICS 1
 static __always_inline void set_bits(__u64 *word, __u64 bits, bool set)
@@ -87,6 +89,10 @@ static __always_inline void set_bits(__u64 *word, __u64 bits, bool set)
         __sync_fetch_and_or(word, bits);
     else
         __sync_fetch_and_and(word, ~bits);
+}
+static __always_inline bool replace(__u64 *word, __u64 old, __u64 with)
+{
+    return __sync_val_compare_and_swap(word, old, with) == old;
 }
 #endif
 

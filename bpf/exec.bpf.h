@@ -169,7 +169,7 @@ static __always_inline int executed(struct task_struct *task, struct linux_binpr
         if (!process)
             return 0;
     }
-    process->flags = 0; /* its memory is new */
+    process->may_write = 0; /* its memory is new */
     scratch = claim_scratch(process);
     if (!scratch)
         return 0;

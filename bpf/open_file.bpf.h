@@ -258,6 +258,45 @@ static __always_inline long find_area(__u64 address, struct area *area)
 }
 #endif
 
+/* A stretch of memory, in 64 KiB: the first one, and above it the first one behind. 0: nothing. */
+#define STRETCH_SHIFT 16
+#define STRETCH_MAX 0xffffffffull /* beyond 48 bits of address all is the same */
+#define STRETCH_ALL (STRETCH_MAX << 32)
+
+static __always_inline __u64 stretch_of(__u64 address, __u64 length)
+{
+    __u64 first = address >> STRETCH_SHIFT;
+    __u64 end = ((address + (length ? length - 1 : 0)) >> STRETCH_SHIFT) + 1;
+
+    if (first >= STRETCH_MAX)
+        first = STRETCH_MAX - 1;
+    return (end > STRETCH_MAX ? STRETCH_MAX : end) << 32 | first;
+}
+
+static __always_inline bool do_meet(__u64 a, __u64 b)
+{
+    return a && b && (__u32)a < b >> 32 && (__u32)b < a >> 32;
+}
+
+/* The process's stretch reaches over another one as well; several threads may come at once. */
+static __noinline int add_stretch(struct spoor_process *process, __u64 more)
+{
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        __u64 old = *(volatile __u64 *)&process->may_write, with = more;
+
+        if (old) {
+            __u64 first = (__u32)old < (__u32)more ? (__u32)old : (__u32)more;
+
+            with = (old > more ? old : more) >> 32 << 32 | first;
+        }
+        if (with == old || replace(&process->may_write, old, with))
+            return 0;
+    }
+    process->may_write = STRETCH_ALL;
+    return 0;
+}
+
 /* mprotect(2): a mapping of a file becomes writable or executable. */
 static __always_inline long protect_step(struct scratch *scratch)
 {
@@ -272,8 +311,9 @@ static __always_inline long protect_step(struct scratch *scratch)
     failed = find_area(walk->at, &area);
     if (failed) {
         /* Another thread is changing the address space. What is made executable has been told as
-         * read; a write would go unnoticed. */
-        if (failed == -EBUSY && (prot & PROT_WRITE) && (process->flags & SPOOR_PROCESS_MAY_WRITE_MAPS))
+         * read; a write to a file would go unnoticed. */
+        if (failed == -EBUSY && (prot & PROT_WRITE) &&
+            do_meet(process->may_write, stretch_of(walk->at, walk->end - walk->at)))
             COUNT(process->session, lost_fault);
         walk->done = 1;
         return 1;

@@ -35,6 +35,7 @@ enum plan_kind {
     PLAN_SOCKET,   /* name: the address; length */
     PLAN_MESSAGES, /* name: an array of messages with addresses; dirfd: the size of an entry, 0 for one alone */
     PLAN_PROTECT,  /* name, name2: address and length of memory; flags: its PROT_* */
+    PLAN_MOVE,     /* name: address of memory; name2: its length, before or after, whichever is larger */
     PLAN_AIO,      /* name: an array of pointers to requests */
     PLAN_CHDIR, /* like PLAN_NAME; on success the working directory is the object */
 };
@@ -51,7 +52,7 @@ struct plan {
     __u32 flags;
     __u32 bit; /* PLAN_FD: enum open_bit */
     __u32 open_flags;
-    __u32 shared;     /* PLAN_FD: a shared mapping; SHARED_* */
+    __u32 shared;     /* PLAN_FD: a shared mapping, of name2 bytes; SHARED_* */
     __u32 name_flags; /* enum name_flag */
     __u32 compat;     /* a 32-bit caller: what lies in its memory has 32-bit pointers */
     __u32 file_slot;  /* PLAN_OPEN: into io_uring's own table */
@@ -149,6 +150,12 @@ static __noinline int make_plan(struct plan *plan, __u32 nr, const __u64 *a)
             plan_fd(plan, SPOOR_OP_READ, a[4], OPEN_READ);
         if (a[3] & MAP_SHARED)
             plan->shared = a[2] & PROT_WRITE ? SHARED_WRITES : SHARED_MAY_WRITE;
+        plan->name2 = a[1];
+        break;
+    case NR_mremap:
+        plan->kind = PLAN_MOVE;
+        plan->name = a[0];
+        plan->name2 = a[1] > a[2] ? a[1] : a[2];
         break;
     case NR_mprotect: case NR_pkey_mprotect:
         if (!(a[2] & (PROT_WRITE | PROT_EXEC)))

@@ -253,7 +253,7 @@ static __always_inline int forked(struct task_struct *parent, struct task_struct
     process = bpf_map_lookup_elem(&processes, &child_tgid);
     if (!process)
         return 0;
-    process->flags = from->flags;
+    process->may_write = from->may_write;
     process->refusal = from->refusal;
     record.value = from->pid;
     record.outer_value = from->outer_pid;

@@ -16,7 +16,7 @@
  * - the maps `scopes`, `sessions`, `processes`, `owners` and `rings`, hashes by these names, and their keys;
  * - in their values the fields that are here now, where they are. More may be added, at the end.
  * Of the other maps nothing is asked. */
-#define SPOOR_STATE_VERSION 10
+#define SPOOR_STATE_VERSION 11
 #ifdef SPOOR_TEST_NEXT_RELEASE /* tests/broker: another version, whose values have grown */
 #undef SPOOR_STATE_VERSION
 #define SPOOR_STATE_VERSION 2001
@@ -49,10 +49,6 @@ struct spoor_session {
     SPOOR_ADDED
 };
 
-enum spoor_process_flag {
-    SPOOR_PROCESS_MAY_WRITE_MAPS = 1 << 0, /* has mapped a file in a way that mprotect(2) can make writable */
-};
-
 /* LASTING: `session`, `pid`, `number`, `outer`, `outer_pid` and `outer_number`. A process being recorded; keyed by its tgid on the host. */
 struct spoor_process {
     SPOOR_U64 session;
@@ -60,12 +56,13 @@ struct spoor_process {
     SPOOR_U64 instance; /* unique per process instance and task generation: part of all dedupe keys */
     SPOOR_U32 pid;      /* in the container's namespace */
     SPOOR_U32 number;   /* in the session's pid_namespace; 0: none there */
-    SPOOR_U32 flags;    /* enum spoor_process_flag */
+    SPOOR_U32 reserved;
     SPOOR_U32 outer_pid; /* in the container that the outer session is of */
     SPOOR_U64 outer;     /* of its session; 0: none */
     SPOOR_U32 refusal;   /* slot in the session's window + SPOOR_REFUSAL_SLOTS * its generation; 0: none */
     SPOOR_U32 outer_number; /* in the outer session's one. Another version's may have 0 */
     SPOOR_U64 told_open; /* opened_key() of what refuse_file_open has found to be told; 0: nothing. The programs' own */
+    SPOOR_U64 may_write; /* where files lie that it has mapped in a way that mprotect(2) can make writable: stretch_of() */
     SPOOR_ADDED
 };
 
@@ -114,6 +111,6 @@ struct spoor_task_keys {
 SPOOR_ASSERT(sizeof(struct spoor_scope_key) == 16, "no hidden padding");
 SPOOR_ASSERT(sizeof(struct spoor_session) == 48 + sizeof(struct spoor_counters) + SPOOR_ADDED_BYTES, "no hidden padding");
 SPOOR_ASSERT(sizeof(struct spoor_owner) == 800 + SPOOR_ADDED_BYTES, "no hidden padding");
-SPOOR_ASSERT(sizeof(struct spoor_process) == 64 + SPOOR_ADDED_BYTES, "no hidden padding");
+SPOOR_ASSERT(sizeof(struct spoor_process) == 72 + SPOOR_ADDED_BYTES, "no hidden padding");
 
 #endif

@@ -137,15 +137,29 @@ static __always_inline int run_plan(struct scratch *scratch, struct spoor_proces
                     error);
 }
 
+/* An address that a call has returned. */
+static __always_inline __u64 given_address(const struct plan *plan, long result)
+{
+    return plan->compat ? (__u32)result : result;
+}
+
 /* A shared mapping: written through, or by mprotect(2) made to be. */
-static __noinline int run_shared(struct spoor_process *process, const struct plan *plan)
+static __noinline int run_shared(struct spoor_process *process, const struct plan *plan, long result)
 {
     struct file *file = file_of(plan->dirfd);
 
     if (plan->shared == SHARED_WRITES)
         return run_file_if_news(process, file, SPOOR_OP_MMAP_WRITE, OPEN_MMAP_WRITE);
     if (file && ((__u32)BPF_CORE_READ(file, f_mode) & FMODE_IS_WRITE))
-        process->flags |= SPOOR_PROCESS_MAY_WRITE_MAPS;
+        add_stretch(process, stretch_of(given_address(plan, result), plan->name2));
+    return 0;
+}
+
+/* mremap(2): if it may have been one of those, that is where it lies from now on. */
+static __noinline int run_move(struct spoor_process *process, const struct plan *plan, long result)
+{
+    if (do_meet(process->may_write, stretch_of(plan->name, plan->name2)))
+        add_stretch(process, stretch_of(given_address(plan, result), plan->name2));
     return 0;
 }
 
@@ -199,9 +213,11 @@ static __noinline int finish_plan(struct spoor_process *process, const struct pl
         if (success)
             run_file_if_news(process, file_of(plan->dirfd), plan->op, plan->bit);
         if (success && plan->shared)
-            run_shared(process, plan);
+            run_shared(process, plan, result);
         return 0;
     }
+    if (plan->kind == PLAN_MOVE)
+        return success ? run_move(process, plan, result) : 0;
     if (plan->kind == PLAN_FDS) {
         if (success) {
             run_file_if_news(process, file_of(plan->dirfd), SPOOR_OP_READ, OPEN_READ);

@@ -43,7 +43,7 @@ def podman(tmp_path_factory):
     for applet in APPLETS:
         (root / "bin" / applet).symlink_to("busybox")
     podman.import_image("busybox", root)
-    for program in ("ops", "hello"):
+    for program in ("ops", "hello", "areas"):
         root = tmp_path_factory.mktemp(program)
         shutil.copy(PROGRAMS / program, root)
         podman.import_image(program, root)

@@ -1,11 +1,11 @@
-"""Every operation of programs/ops.c, and nothing else, with the container's own process numbers."""
+"""Every operation of programs/ops.c, and nothing else, with the container's own process numbers; and programs/areas.c."""
 
 import collections
 
 import pytest
 
 import ops_data
-from harness import Row, finished_trail
+from harness import Row, Trail, finished_trail
 
 
 @pytest.fixture
@@ -125,3 +125,17 @@ def test_session(trail):
     assert session["reasons"] == []
     assert sum(session["lostByCause"].values()) == 0
     assert trail.report_file.exists()
+
+
+@pytest.mark.parametrize("memory", ["own", "file", "moved"])
+def test_memory_protected_while_threads_change_the_address_space(podman, volume, tmp_path, memory):
+    """Nobody can look then. That is no loss where none of the process's mappings can come to write to a file."""
+    (tmp_path / "file").write_text("x")
+    done = podman.run("spoor", "-v", f"{tmp_path}/file:/file", "areas", "/areas", "/file", memory, volume=volume)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    if memory == "own":
+        assert "mmap-write" not in {row.op for row in finished_trail(volume).rows}
+    else:
+        session = Trail(volume).session
+        assert (session["state"], session["complete"]) == ("finished", False), session
+        assert session["lostByCause"]["fault"] == session["lost"] > 0, session

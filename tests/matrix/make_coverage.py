@@ -61,7 +61,8 @@ A descriptor that the process did not open itself (inherited, received, of anoth
 shared table) says `inherited`. Requests of Linux AIO are told when they are submitted, those of io_uring when they
 are done. The first `mprotect` that makes a file's mapping writable or executable is told like the mapping itself;
 while another thread changes the address space at that very moment `mmap-exec` may be missing (the file is told as read
-then), and for `mmap-write` the session says that it is incomplete. Of a call on a descriptor that fails nothing is reported.
+then), and the session says that it is incomplete if the memory lies among the process's shared mappings of files that were
+opened for writing, so that `mmap-write` may be missing. Of a call on a descriptor that fails nothing is reported.
 On Linux 5.10 to 5.16 less is told of mprotect, and nothing of io_uring, of which the session then says that it is incomplete
 (docs/kernels.md).
 Pipes, anonymous sockets, eventfd and its like, and memfd are no files and leave no row, but for the
