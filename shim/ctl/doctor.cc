@@ -171,7 +171,8 @@ void check_inotify(Findings& findings) {
         text ? number_in<uint64_t>(std::string_view(*text).substr(0, text->find('\n'))) : std::nullopt;
     if (!limit || *limit >= enough) return;
     findings.add(Level::note, "task signals",
-                 "are seen of less than " + std::to_string(*limit) + " traced containers of a user at once");
+                 "are seen at once of less than " + std::to_string(*limit) +
+                     " traced containers of a user; of more, late");
     findings.hint("more containers with tasks: sysctl fs.inotify.max_user_instances=1024");
 }
 

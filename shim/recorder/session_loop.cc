@@ -323,7 +323,12 @@ Status SessionLoop::start_tracing(pid_t pid) {
     Session session = facts();
     session.ring_bytes = static_cast<uint32_t>(ring->reader().size());
     auto inbox = TaskInbox::open(volume_->agent(), arming_.take_inotify());
-    if (!inbox) session.warnings.push_back("task signals are not seen: " + inbox.error().message);
+    if (!inbox)
+        session.warnings.push_back("task signals are not seen: " + inbox.error().message);
+    else if (!inbox->why_by_clock().empty())
+        session.warnings.push_back("task signals are seen late, by " +
+                                   std::to_string(TaskInbox::look_interval.count()) +
+                                   " ms (inotify(7), max_user_instances): " + inbox->why_by_clock());
     Trail trail(std::move(*volume_), std::move(session), trail_options_of(job_, init_pid_));
     volume_.reset();
     if (auto begun = trail.begin(); !begun) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +20,7 @@ namespace {
 
 constexpr size_t look_max = 16 * 1024;  // names of one look
 constexpr size_t stuck_max = 1024;
+constexpr auto writing_max = std::chrono::seconds(5);  // a file in place, until it can be read
 constexpr size_t reads_max = 64;  // of the kernel's queue in one turn, if it has no name for us
 
 bool is_signal_name(std::string_view name) { return name.ends_with(".json") && !name.starts_with('.'); }
@@ -30,22 +32,40 @@ std::string quoted(const std::string& name) {
     return text;
 }
 
+bool is_fresh(const struct stat& st) {
+    using namespace std::chrono;
+    const auto changed = seconds(st.st_ctim.tv_sec) + nanoseconds(st.st_ctim.tv_nsec);
+    const auto age = system_clock::now().time_since_epoch() - changed;
+    return age >= age.zero() && age < writing_max;
+}
+
 }  // namespace
 
 Result<TaskInbox> TaskInbox::open(int agent, UniqueFd inotify) {
     UniqueFd directory(::openat(agent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!directory) return errno_error("agent/");
     if (!inotify) inotify.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-    if (!inotify) return errno_error("inotify");
     const std::string path = "/proc/self/fd/" + std::to_string(directory.get());
     constexpr uint32_t wanted = IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
-    if (::inotify_add_watch(inotify.get(), path.c_str(), wanted) < 0) return errno_error("watch agent/");
-    return TaskInbox(std::move(directory), std::move(inotify));
+    if (inotify && ::inotify_add_watch(inotify.get(), path.c_str(), wanted) >= 0)
+        return TaskInbox(std::move(directory), std::move(inotify), "");
+
+    const Error why = errno_error(inotify ? "inotify_add_watch" : "inotify_init1");
+    UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    if (!timer) return errno_error("timerfd_create");
+    constexpr timespec interval{0, std::chrono::nanoseconds(look_interval).count()};
+    const itimerspec times{interval, interval};
+    if (::timerfd_settime(timer.get(), 0, &times, nullptr) < 0) return errno_error("timerfd_settime");
+    return TaskInbox(std::move(directory), std::move(timer), why.message);
 }
 
 bool TaskInbox::read_events(const Handlers& handlers) {
     alignas(inotify_event) char buffer[64 * 1024];
-    const ssize_t got = ::read(inotify_.get(), buffer, sizeof buffer);
+    const ssize_t got = ::read(events_.get(), buffer, sizeof buffer);
+    if (!why_by_clock_.empty()) {
+        look_ = got > 0;
+        return look_;
+    }
     for (ssize_t at = 0; at + static_cast<ssize_t>(sizeof(inotify_event)) <= got;) {
         inotify_event event;
         std::memcpy(&event, buffer + at, sizeof event);
@@ -98,23 +118,23 @@ bool TaskInbox::take(size_t most, const Handlers& handlers) {
 }
 
 void TaskInbox::take_all(const Handlers& handlers) {
-    look_ = true;
+    look_ = last_ = true;
     // Bounded, since others may go on putting files there.
     take(4 * look_max, handlers);
 }
 
-Result<TaskSignal> TaskInbox::read_signal(const std::string& name, bool& is_directory) {
+Result<TaskSignal> TaskInbox::read_signal(const std::string& name, Found& found) {
     // Without opening what it stands for: a device's open may do something.
-    UniqueFd found(::openat(agent_.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    if (!found) return errno_error("open");
+    UniqueFd fd(::openat(agent_.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd) return errno_error("open");
     struct stat st {};
-    if (::fstat(found.get(), &st) < 0) return errno_error("fstat");
-    is_directory = S_ISDIR(st.st_mode);
+    if (::fstat(fd.get(), &st) < 0) return errno_error("fstat");
+    found = {S_ISDIR(st.st_mode), is_fresh(st)};
     if (stuck_.contains({st.st_dev, st.st_ino})) return Error{ENOENT, "taken already"};
     if (!S_ISREG(st.st_mode)) return Error{EINVAL, "it is no regular file"};
     if (st.st_size > static_cast<off_t>(task_signal_bytes_max))
         return Error{EFBIG, "it is larger than " + std::to_string(task_signal_bytes_max >> 20) + " MiB"};
-    auto file = open_file("/proc/self/fd/" + std::to_string(found.get()), O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    auto file = open_file("/proc/self/fd/" + std::to_string(fd.get()), O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (!file) return errno_error("it cannot be read", file.error().code);
     auto text = read_fd(file->get(), task_signal_bytes_max);
     if (!text) return std::move(text).error();
@@ -122,15 +142,16 @@ Result<TaskSignal> TaskInbox::read_signal(const std::string& name, bool& is_dire
 }
 
 void TaskInbox::take_file(const std::string& name, const Handlers& handlers) {
-    bool is_directory = false;
-    auto signal = read_signal(name, is_directory);
+    Found found;
+    auto signal = read_signal(name, found);
     // Told of twice, or its writer took it back.
     if (!signal && signal.error().code == ENOENT) return;
+    if (!signal && !why_by_clock_.empty() && found.is_fresh && !last_) return;
     if (signal)
         handlers.signal(std::move(*signal));
     else
         handlers.warn(quoted(name) + " was refused: " + signal.error().message);
-    remove(name, is_directory, handlers);
+    remove(name, found.is_directory, handlers);
 }
 
 void TaskInbox::remove(const std::string& name, bool is_directory, const Handlers& handlers) {

@@ -248,11 +248,20 @@ def no_inotify():
         os.close(descriptor)
 
 
-def test_signals_that_cannot_be_watched_for_are_told_of(no_inotify, agent):
-    got = agent("cat src/a.ts", environment=["NX_WORKSPACE_ROOT=/ws", "NX_TASK_TARGET_PROJECT=app", "NX_TASK_TARGET_TARGET=build"])
-    assert [warning for warning in got.session["warnings"] if "task signals are not seen" in warning], got.session
+def test_signals_that_cannot_be_watched_for_are_looked_for(no_inotify, agent):
+    got = agent(f"""
+        busybox mkfifo /tmp/go
+        sh -c 'read go < /tmp/go; cat src/a.ts secret.env' task &
+        start web:build $! "{DECLARED}"
+        echo > /tmp/go
+        wait $!
+        signal end web:build
+    """)
+    assert [warning for warning in got.session["warnings"] if "task signals are seen late" in warning], got.session
     assert got.session["complete"]
-    assert in_workspace(got["app:build"]["inputs"]) == {"src/a.ts"}
+    report = got["web:build"]
+    assert report["spoor"]["ended"] == "signal"
+    assert [entry["path"] for entry in report["unexpectedReads"]] == ["secret.env"]
 
 
 def test_a_task_without_an_end_is_closed_with_its_processes(agent, volume):

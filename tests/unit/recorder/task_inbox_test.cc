@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <fstream>
 
 #include "base/files.h"
@@ -17,6 +19,7 @@ namespace spoor {
 namespace {
 
 using test::TempDir;
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -114,6 +117,68 @@ TEST_F(TaskInboxTest, AnOverflowOfTheKernelsQueueLosesNothing) {
     while (take(1000)) {
     }
     EXPECT_THAT(tasks, ElementsAre("late"));
+}
+
+// Where there is no inotify descriptor left: something else in its place.
+struct TaskInboxByTheClock : TaskInboxTest {
+    TaskInboxByTheClock() {
+        auto opened = TaskInbox::open(agent.get(), UniqueFd(::eventfd(0, EFD_CLOEXEC)));
+        if (!opened) {
+            ADD_FAILURE() << opened.error().message;
+            return;
+        }
+        inbox.emplace(std::move(*opened));
+        EXPECT_THAT(inbox->why_by_clock(), HasSubstr("inotify"));
+        take();
+    }
+    // Until the clock has told twice: once may be of a time before the call.
+    void take_at_next_look() {
+        for (int i = 0; i < 2; ++i) {
+            pollfd item{inbox->fd(), POLLIN, 0};
+            ASSERT_EQ(::poll(&item, 1, 60'000), 1);
+            EXPECT_FALSE(take());
+            EXPECT_FALSE(readable());
+        }
+    }
+};
+
+TEST_F(TaskInboxByTheClock, FilesAreTakenInOrderAndRemoved) {
+    for (const char* name : {"z", "a", "m"}) move_in(std::string(name) + ".json", name);
+    take_at_next_look();
+    EXPECT_THAT(tasks, UnorderedElementsAre("z", "a", "m"));  // their times may be equal
+    EXPECT_FALSE(exists("z.json"));
+    move_in("later.json", "later");
+    take_at_next_look();
+    EXPECT_THAT(tasks, Contains("later"));
+    EXPECT_THAT(warnings, IsEmpty());
+}
+
+TEST_F(TaskInboxByTheClock, AFileThatIsBeingWrittenIsWaitedFor) {
+    const std::string text = end_of("slow");
+    put("slow.json", text.substr(0, 20));
+    take_at_next_look();
+    EXPECT_TRUE(exists("slow.json"));
+    put("slow.json", text);
+    take_at_next_look();
+    EXPECT_THAT(tasks, ElementsAre("slow"));
+    EXPECT_THAT(warnings, IsEmpty());
+}
+
+TEST_F(TaskInboxByTheClock, AFileThatStaysUnreadableIsRefused) {
+    put("bad.json", "{");
+    const auto begin = std::chrono::steady_clock::now();
+    while (warnings.empty() && std::chrono::steady_clock::now() - begin < std::chrono::minutes(1))
+        take_at_next_look();
+    EXPECT_THAT(warnings, ElementsAre(HasSubstr("bad.json was refused: it is no JSON")));
+    EXPECT_FALSE(exists("bad.json"));
+}
+
+TEST_F(TaskInboxByTheClock, AtTheEndNothingIsWaitedFor) {
+    put("bad.json", "{");
+    move_in("good.json", "good");
+    inbox->take_all(handlers);
+    EXPECT_THAT(tasks, ElementsAre("good"));
+    EXPECT_THAT(warnings, ElementsAre(HasSubstr("bad.json was refused")));
 }
 
 TEST_F(TaskInboxTest, HostileFilesAreRefusedAndRemoved) {
