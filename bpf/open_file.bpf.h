@@ -30,6 +30,7 @@ static __noinline __u64 open_state(__u64 instance, struct file *file)
 
     hash = mixed(hash, (__u64)BPF_CORE_READ(file, f_path.dentry));
     hash = mixed(hash, (__u64)BPF_CORE_READ(file, f_inode));
+    hash = mixed(hash, (__u64)BPF_CORE_READ(file, f_cred)); /* each process opens with its own */
     return hash & ~(__u64)OPEN_BITS;
 }
 
