@@ -250,10 +250,10 @@ def no_inotify():
 
 def test_signals_that_cannot_be_watched_for_are_looked_for(no_inotify, agent):
     got = agent(f"""
-        busybox mkfifo /tmp/go
-        sh -c 'read go < /tmp/go; cat src/a.ts secret.env' task &
+        busybox mkfifo /dev/shm/go
+        sh -c 'read go < /dev/shm/go; cat src/a.ts secret.env' task &
         start web:build $! "{DECLARED}"
-        echo > /tmp/go
+        echo > /dev/shm/go
         wait $!
         signal end web:build
     """)
