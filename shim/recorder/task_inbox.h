@@ -10,7 +10,7 @@
 // Files come in the order in which they were moved there or closed by their writers; those that
 // are found by looking (at the start, at the end, by the clock, and when the kernel's queue has overflowed)
 // by the time of their last change. By the clock nobody tells when a writer is done: what cannot be read is
-// tried again for a second. Names that begin with '.' or do not end in ".json" are left alone.
+// tried again for some seconds. Names that begin with '.' or do not end in ".json" are left alone.
 #pragma once
 
 #include <sys/types.h>
