@@ -259,38 +259,49 @@ static __always_inline long find_area(__u64 address, struct area *area)
 }
 #endif
 
-/* A stretch of memory, in 64 KiB: the first one, and above it the first one behind. 0: nothing. */
-#define STRETCH_SHIFT 16
-#define STRETCH_MAX 0xffffffffull /* beyond 48 bits of address all is the same */
-#define STRETCH_ALL (STRETCH_MAX << 32)
+/* A stretch of memory: the number of its first page of 4 KiB, and in the lower 28 bits of how many. 0: nothing. */
+#define STRETCH_PAGES ((1ull << 28) - 1)
+#define STRETCH_ALL (~0ull) /* or more than these bits can tell */
 
-static __always_inline __u64 stretch_of(__u64 address, __u64 length)
+static __always_inline __u64 stretch_between(__u64 first, __u64 end)
 {
-    __u64 first = address >> STRETCH_SHIFT;
-    __u64 end = ((address + (length ? length - 1 : 0)) >> STRETCH_SHIFT) + 1;
-
-    if (first >= STRETCH_MAX)
-        first = STRETCH_MAX - 1;
-    return (end > STRETCH_MAX ? STRETCH_MAX : end) << 32 | first;
+    return first >> 36 || end - first >= STRETCH_PAGES ? STRETCH_ALL : first << 28 | (end - first);
 }
 
-static __always_inline bool do_meet(__u64 a, __u64 b)
+GLOBAL __u64 stretch_of(__u64 address, __u64 length)
 {
-    return a && b && (__u32)a < b >> 32 && (__u32)b < a >> 32;
+    return stretch_between(address >> 12, ((address + (length ? length - 1 : 0)) >> 12) + 1);
 }
 
-/* The process's stretch reaches over another one as well; several threads may come at once. */
-static __noinline int add_stretch(struct spoor_process *process, __u64 more)
+static __always_inline __u64 stretch_end(__u64 stretch) { return (stretch >> 28) + (stretch & STRETCH_PAGES); }
+
+GLOBAL int do_meet(__u64 a, __u64 b)
 {
+    if (!a || !b)
+        return 0;
+    return a == STRETCH_ALL || b == STRETCH_ALL || (a >> 28 < stretch_end(b) && b >> 28 < stretch_end(a));
+}
+
+GLOBAL __u64 stretch_over(__u64 a, __u64 b)
+{
+    if (!a || !b)
+        return a | b;
+    if (a == STRETCH_ALL || b == STRETCH_ALL)
+        return STRETCH_ALL;
+    return stretch_between(a < b ? a >> 28 : b >> 28, stretch_end(a) > stretch_end(b) ? stretch_end(a) : stretch_end(b));
+}
+
+/* The current process's stretch reaches over another one as well; several threads may come at once. */
+GLOBAL int add_stretch(__u64 more)
+{
+    struct spoor_process *process = current_process();
+
+    if (!process)
+        return 0;
 #pragma unroll
     for (int i = 0; i < 4; i++) {
-        __u64 old = *(volatile __u64 *)&process->may_write, with = more;
+        __u64 old = *(volatile __u64 *)&process->may_write, with = stretch_over(old, more);
 
-        if (old) {
-            __u64 first = (__u32)old < (__u32)more ? (__u32)old : (__u32)more;
-
-            with = (old > more ? old : more) >> 32 << 32 | first;
-        }
         if (with == old || replace(&process->may_write, old, with))
             return 0;
     }

@@ -151,7 +151,7 @@ static __noinline int run_shared(struct spoor_process *process, const struct pla
     if (plan->shared == SHARED_WRITES)
         return run_file_if_news(process, file, SPOOR_OP_MMAP_WRITE, OPEN_MMAP_WRITE);
     if (file && ((__u32)BPF_CORE_READ(file, f_mode) & FMODE_IS_WRITE))
-        add_stretch(process, stretch_of(given_address(plan, result), plan->name2));
+        add_stretch(stretch_of(given_address(plan, result), plan->name2));
     return 0;
 }
 
@@ -159,7 +159,7 @@ static __noinline int run_shared(struct spoor_process *process, const struct pla
 static __noinline int run_move(struct spoor_process *process, const struct plan *plan, long result)
 {
     if (do_meet(process->may_write, stretch_of(plan->name, plan->name2)))
-        add_stretch(process, stretch_of(given_address(plan, result), plan->name2));
+        add_stretch(stretch_of(given_address(plan, result), plan->name2));
     return 0;
 }
 
