@@ -14,6 +14,7 @@
 
 #define ROUNDS 20000
 #define THREADS 3
+/* Where nothing else is mapped, and apart from each other. */
 #define HERE ((void *)0x200000000000)
 #define THERE ((void *)0x200000500000)
 

@@ -137,10 +137,16 @@ struct TaskInboxByTheClock : TaskInboxTest {
             pollfd item{inbox->fd(), POLLIN, 0};
             ASSERT_EQ(::poll(&item, 1, 60'000), 1);
             EXPECT_FALSE(take());
-            EXPECT_FALSE(readable());
         }
     }
 };
+
+TEST_F(TaskInboxByTheClock, TheClockTellsOnceAnInterval) {
+    // The first time may be of before, and the second soon after it.
+    const auto begin = std::chrono::steady_clock::now();
+    for (int i = 0; i < 2; ++i) take_at_next_look();
+    EXPECT_GE(std::chrono::steady_clock::now() - begin, 2 * TaskInbox::look_interval);
+}
 
 TEST_F(TaskInboxByTheClock, FilesAreTakenInOrderAndRemoved) {
     for (const char* name : {"z", "a", "m"}) move_in(std::string(name) + ".json", name);
