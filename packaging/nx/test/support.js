@@ -12,6 +12,42 @@ const SCHEMA = path.join(PACKAGE, "../../signal/schema/task.schema.json");
 const INSTALLED = process.env.SPOOR_NX_INSTALLED;
 const DEADLINE_MS = 60_000;
 
+// Ends what has its working directory in `folder`: nx's daemon and plugin workers write there until they are gone.
+async function vacate(folder) {
+    const deadline = Date.now() + DEADLINE_MS;
+    const told = new Set();
+    for (;;) {
+        const inside = fs.readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && threadsOf(pid).some((thread) => isIn(thread, folder)));
+        if (inside.length === 0) return;
+        assert.ok(Date.now() < deadline, `processes ${inside} stay in ${folder}`);
+        for (const pid of inside.filter((pid) => !told.has(pid))) {
+            told.add(pid);
+            ifThere(() => process.kill(Number(pid), "SIGTERM"));
+        }
+        await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+}
+
+// The process's folder may be left of a leading thread that has ended before others.
+function threadsOf(pid) {
+    return (ifThere(() => fs.readdirSync(`/proc/${pid}/task`)) ?? []).map((thread) => `/proc/${pid}/task/${thread}`);
+}
+
+function isIn(thread, folder) {
+    const current = ifThere(() => fs.readlinkSync(`${thread}/cwd`)) ?? "";
+    return current === folder || current.startsWith(`${folder}/`);
+}
+
+// What `ask` returns, and undefined where the process has ended or belongs to somebody else.
+function ifThere(ask) {
+    try {
+        return ask();
+    } catch (error) {
+        if (!["ENOENT", "ESRCH", "EACCES"].includes(error.code)) throw error;
+        return undefined;
+    }
+}
+
 // The volume's two folders. What is in agent/ is taken in as the recorder does: read, removed.
 // `state`: of the session; nobody takes anything in unless it is "tracing".
 class Volume {
@@ -74,11 +110,10 @@ class Workspace {
         for (const name of ["nx", ".bin", "@nx"]) fs.symlinkSync(path.join(installed, name), path.join(modules, name));
         fs.symlinkSync(PACKAGE, path.join(modules, "@spoor/nx"));
         this.volume = new Volume(path.join(this.top, "volume"), volume);
-        this.daemon = false;
-        test.after(() => {
-            if (this.daemon) this.execute([this.nx, "daemon", "--stop"], { NX_DAEMON: "true" });
+        test.after(async () => {
             this.volume.watcher?.close();
-            fs.rmSync(this.top, { recursive: true, force: true, maxRetries: 5 });
+            await vacate(this.top);
+            fs.rmSync(this.top, { recursive: true });
         });
     }
 
@@ -114,7 +149,6 @@ class Workspace {
     // {code, out}. Asynchronous, so that the stand-in can answer meanwhile.
     // `started` gets the child.
     execute([command, ...args], environment = {}, started = () => {}) {
-        if (environment.NX_DAEMON === "true") this.daemon = true;
         return new Promise((resolve, reject) => {
             const child = spawn(command, args, {
                 cwd: this.root,
