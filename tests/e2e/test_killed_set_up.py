@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -69,7 +70,8 @@ class Start:
 
     def end(self):
         """What a manager does; then nothing of spoor's runs."""
-        execute(["crun", "delete", "-f", NAME])
+        done = execute(["crun", "delete", "-f", NAME])
+        assert done.code == 0, done
         until(lambda: not processes("spoor", "strace"), lambda: f"all of spoor's end: {processes('spoor', 'strace')}", timeout=30)
         shutil.rmtree(self.volume, ignore_errors=True)
 
@@ -78,6 +80,21 @@ class Start:
             assert session_of(self.volume).get("state") == "tracing", (self.errors(), session_of(self.volume))
         else:
             assert execute(["crun", "state", NAME]).code != 0
+
+
+def containers_in_the_making():
+    """Those of crun's processes that are not a container's first: one makes the container, one waits for that, and only the
+    latter is known to the manager. The other goes on when it is killed."""
+    crun = [process.rpartition("[")[2].rstrip("]") for process in processes("crun")]
+    namespaces = [re.search(r"^NSpid:(.*)", text_of(f"/proc/{pid}/status"), re.MULTILINE) for pid in crun]
+    return [pid for pid, found in zip(crun, namespaces) if found and len(found[1].split()) == 1]
+
+
+def text_of(process):
+    try:
+        return Path(process).read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def end_of_another_container():
@@ -153,7 +170,9 @@ def test_the_runtime_is_killed_beside_it(start):
         process.kill()
         process.wait(30)
         os.kill(int(stopped.rpartition("[")[2].rstrip("]")), signal.SIGCONT)
+        until(lambda: not containers_in_the_making(), "crun has made the container, or has given up", timeout=30)
         start.end()
+        end_of_another_container()  # or the next one is set up as a namesake, by spoor-runtime alone
 
 
 @pytest.mark.parametrize("start", ["annotated"], indirect=True)
@@ -170,5 +189,5 @@ def test_spoor_is_killed_before_it_is_the_runtime(start):
         assert code != 0, (call, number)
         start.end()
         left_something += bool(tree(STATE_ROOT / "containers"))
-        end_of_another_container()  # or the next one is set up as a namesake
+        end_of_another_container()
     assert left_something, "no step was hit"
