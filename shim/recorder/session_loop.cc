@@ -179,13 +179,14 @@ void SessionLoop::work_if_due() {
     if (records_wait_ && now >= next_drain_) drain();
     if (session_ && signals_wait_) take_signals(false);
     if (session_ && session_->due_ns() <= boot_time_ns()) session_->tick();
-    if (session_ && session_->away() && now >= session_->resume_due()) {
-        session_->step();
-        records_wait_ = true;  // the ring may be another one
-    }
+    if (session_ && session_->away() && now >= session_->resume_due()) session_->step();
     if (session_) watch_broker();
+    if (phase_ == Phase::over) return;
     if (conclusion_ && !session_->away()) return conclude_when_settled(*conclusion_);
     if (session_ && session_->ended() && !conclusion_) return conclude_when_settled(SessionState::finished);
+    // Each of the above may have changed the ring: nobody waits on the new one yet.
+    if (session_ && session_->ring_generation() != watched_generation_) records_wait_ = true;
+    if (session_ && session_->unflushed() && !flush_due_) flush_due_ = now + flush_interval;
     if (flush_due_ && now >= *flush_due_) {
         flush_due_.reset();
         session_->flush();
@@ -207,7 +208,6 @@ void SessionLoop::drain() {
             return conclude(SessionState::degraded, {watched.error().message});
         records_wait_ = true;
     }
-    if (session_->unflushed() && !flush_due_) flush_due_ = steady_clock::now() + flush_interval;
 }
 
 void SessionLoop::watch_broker() {
@@ -227,7 +227,6 @@ void SessionLoop::take_signals(bool all) {
         inbox_->take_all(handlers);
     else
         signals_wait_ = inbox_->take(signal_batch, handlers);
-    if (session_->unflushed() && !flush_due_) flush_due_ = steady_clock::now() + flush_interval;
 }
 
 void SessionLoop::on_signal() {

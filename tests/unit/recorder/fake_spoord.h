@@ -76,6 +76,12 @@ public:
         hang_up_at_ = request;
     }
 
+    // Called when a request has come, before anything is done about it; may emit.
+    void when_asked(std::function<void(broker::Request)> act) {
+        std::lock_guard lock(mutex_);
+        act_ = std::move(act);
+    }
+
     // A record of the kernel side. False: no room, counted as lost.
     bool emit(const std::string& record) {
         std::lock_guard lock(mutex_);
@@ -160,8 +166,13 @@ private:
                 ::close(fd);
             }
         }
-        std::lock_guard lock(mutex_);
         const auto what = static_cast<broker::Request>(request.request);
+        std::unique_lock lock(mutex_);
+        if (const auto act = act_) {
+            lock.unlock();
+            act(what);
+            lock.lock();
+        }
         requests_.push_back(what);
         broker::ReplyMessage reply{};
         reply.magic = broker::magic;
@@ -199,6 +210,7 @@ private:
     }
 
     Mend mend_;
+    std::function<void(broker::Request)> act_;
     std::string path_;
     UniqueFd listener_;
     UniqueFd stop_;

@@ -710,6 +710,28 @@ TEST_F(SessionLoopTest, GrowsInOrderUntilItIsRefused) {
     }
 }
 
+// Between two signals of one batch, when all that had come was taken: nobody has seen the new ring's wake-up.
+TEST_F(SessionLoopTest, ARingThatGrewForASignalIsWaitedOn) {
+    ASSERT_TRUE(make_directories(job.volume_dir + "/agent", 0777));
+    const std::string agent = job.volume_dir + "/agent/";
+    std::ofstream(agent + "0.json") << R"({"schema":"spoor.task/1","taskId":"t","event":"start"})";
+    std::ofstream(agent + "1.json") << R"({"schema":"spoor.task/1","taskId":"t","event":"end"})";
+    std::ofstream(agent + "2.json") << R"({"schema":"spoor.task/1","taskId":"u","event":"start"})";
+    start_spoord();
+    spoord->when_asked([&](broker::Request request) {
+        if (request != broker::Request::stats || spoord->rings_handed_out() > 1) return;
+        emit_exec();
+        while (spoord->ring().fill() <= spoord->ring().size() / 2) emit_read("/ws/before");
+    });
+    start_and_arm();
+    ASSERT_TRUE(eventually([&] { return !exists(agent + "2.json"); }));
+    ASSERT_EQ(spoord->rings_handed_out(), 2u);
+    emit_read("/ws/in-the-new-one");
+    EXPECT_TRUE(eventually([&] { return accesses().find("in-the-new-one") != std::string::npos; }));
+    EXPECT_TRUE(finish());
+    EXPECT_TRUE(session()->complete()) << ::testing::PrintToString(session()->reasons);
+}
+
 TEST_F(SessionLoopTest, NeverGrowsBeyondTheJobsMaximum) {
     job.ring_max_bytes = 4096;
     start_spoord();
