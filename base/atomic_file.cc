@@ -34,6 +34,17 @@ Status AtomicFile::write(std::string_view data) {
 
 Status AtomicFile::commit() {
     if (::fsync(fd_.get()) < 0) return errno_error(name_);
+    SPOOR_TRY(put_in_place());
+    fd_.reset();  // the destructor has nothing left to remove
+    return {};
+}
+
+Result<UniqueFd> AtomicFile::publish() {
+    SPOOR_TRY(put_in_place());
+    return std::move(fd_);
+}
+
+Status AtomicFile::put_in_place() {
     // A directory in its place cannot be replaced, but moved away; whose it is can put another there at
     // once, so this is tried a few times only.
     const std::string away = temporary_ + ".away";
@@ -44,7 +55,6 @@ Status AtomicFile::commit() {
             errno != ENOENT)
             return errno_error(name_, code);
     }
-    fd_.reset();  // the destructor has nothing left to remove
     return {};
 }
 

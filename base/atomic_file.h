@@ -30,8 +30,13 @@ public:
     Status write(std::string_view data);
     // fsync and rename. After success or failure the object is spent.
     Status commit();
+    // Rename alone, for who cannot wait for the disk. The file may be empty if the machine is taken away
+    // before somebody has synced what this returns. After success or failure the object is spent.
+    Result<UniqueFd> publish();
 
 private:
+    Status put_in_place();
+
     AtomicFile(int dir, std::string name, std::string temporary, UniqueFd fd)
         : dir_(dir), name_(std::move(name)), temporary_(std::move(temporary)), fd_(std::move(fd)) {}
 

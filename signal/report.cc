@@ -298,7 +298,8 @@ void append_own_part(Stream& out, JsonObject& report, const Subject& subject, co
     own.close();
 }
 
-Status write(int tasks, const std::string& name, const Subject& subject, const Session& session) {
+Result<AtomicFile> make_report(int tasks, const std::string& name, const Subject& subject,
+                               const Session& session) {
     using List = AccessSet::List;
     auto file = AtomicFile::create_at(tasks, name + ".json", 0644);
     if (!file) return std::move(file).error();
@@ -327,7 +328,7 @@ Status write(int tasks, const std::string& name, const Subject& subject, const S
     report.close();
     out.text() += '\n';
     SPOOR_TRY(out.finish());
-    return file->commit();
+    return file;
 }
 
 }  // namespace
@@ -354,12 +355,14 @@ Status write_report(int tasks, AccessSet& accesses, const ProcessTable& processe
                     .task = nullptr,
                     .end = TaskEnd::container,
                     .judged = {}};
-    return write(tasks, id, subject, session);
+    auto file = make_report(tasks, id, subject, session);
+    if (!file) return std::move(file).error();
+    return file->commit();
 }
 
-Status write_task_report(int tasks, Task& task, TaskEnd end, const std::string& started,
-                         const std::string& finished, const AccessSet& container, ProcessTable& processes,
-                         const Session& session) {
+Result<UniqueFd> write_task_report(int tasks, Task& task, TaskEnd end, const std::string& started,
+                                   const std::string& finished, const AccessSet& container,
+                                   ProcessTable& processes, const Session& session) {
     std::string_view root = task.context.workspace_root;
     while (root.ends_with('/')) root.remove_suffix(1);
     Subject subject{.id = *task.id,
@@ -372,7 +375,9 @@ Status write_task_report(int tasks, Task& task, TaskEnd end, const std::string& 
                     .task = &task,
                     .end = end,
                     .judged = judge(task, container)};
-    return write(tasks, task_file_name(*task.id), subject, session);
+    auto file = make_report(tasks, task_file_name(*task.id), subject, session);
+    if (!file) return std::move(file).error();
+    return file->publish();
 }
 
 }  // namespace spoor

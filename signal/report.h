@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "signal/access_set.h"
 #include "signal/process_table.h"
 #include "signal/session.h"
@@ -30,9 +31,10 @@ Status write_report(int tasks, AccessSet& accesses, const ProcessTable& processe
 [[nodiscard]] std::vector<std::string> report_reasons(const Task& task, const Session& session);
 
 // Writes the report of a task under its file name (task_file_name). `container` tells who served
-// what the task talked to; `started` and `finished` are RFC 3339.
-Status write_task_report(int tasks, Task& task, TaskEnd end, const std::string& started,
-                         const std::string& finished, const AccessSet& container, ProcessTable& processes,
-                         const Session& session);
+// what the task talked to; `started` and `finished` are RFC 3339. Returns the file, for it to be synced while
+// the container goes on.
+Result<UniqueFd> write_task_report(int tasks, Task& task, TaskEnd end, const std::string& started,
+                                   const std::string& finished, const AccessSet& container,
+                                   ProcessTable& processes, const Session& session);
 
 }  // namespace spoor

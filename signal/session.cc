@@ -134,11 +134,17 @@ Result<Session> parse_session(std::string_view text) {
     }
 }
 
-Status write_session(int trace, const Session& session) {
+Result<AtomicFile> make_session_file(int trace, const Session& session) {
     auto file = AtomicFile::create_at(trace, session_file, 0644);
     if (!file) return std::move(file).error();
     if (::fchmod(file->fd(), 0644) < 0) return errno_error(session_file);
     SPOOR_TRY(file->write(to_json(session)));
+    return file;
+}
+
+Status write_session(int trace, const Session& session) {
+    auto file = make_session_file(trace, session);
+    if (!file) return std::move(file).error();
     return file->commit();
 }
 

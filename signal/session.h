@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/atomic_file.h"
 #include "base/result.h"
 #include "signal/secret_names.h"
 
@@ -91,6 +92,8 @@ Result<Session> parse_session(std::string_view json);
 // Replaces session.json in the directory `trace`, whatever is in its place (link, fifo, file).
 // Mode 0644.
 Status write_session(int trace, const Session& session);
+// The same, but not yet in its place.
+Result<AtomicFile> make_session_file(int trace, const Session& session);
 // Space set aside in `trace`, so that the last session.json can be written on a full disk too: made when a
 // session begins, given up before that file is written for the last time. It is a file of its own, which
 // the next session's clearing removes.

@@ -13,10 +13,9 @@ namespace {
 
 // There is no disk for it to reach, and starting a thread would be what the end of a short container waits
 // for.
-bool lies_in_memory(const UniqueFd& file) {
+bool lies_in_memory(int file) {
     struct statfs system {};
-    return ::fstatfs(file.get(), &system) == 0 &&
-           (system.f_type == TMPFS_MAGIC || system.f_type == RAMFS_MAGIC);
+    return ::fstatfs(file, &system) == 0 && (system.f_type == TMPFS_MAGIC || system.f_type == RAMFS_MAGIC);
 }
 
 }  // namespace
@@ -32,12 +31,28 @@ Syncer::~Syncer() {
 }
 
 void Syncer::sync(std::vector<UniqueFd> files) {
-    std::erase_if(files, lies_in_memory);
+    std::erase_if(files, [](const UniqueFd& file) { return lies_in_memory(file.get()); });
     if (files.empty()) return;
-    {
-        const std::lock_guard lock(mutex_);
-        std::move(files.begin(), files.end(), std::back_inserter(asked_));
-    }
+    std::unique_lock lock(mutex_);
+    std::move(files.begin(), files.end(), std::back_inserter(asked_));
+    wake(std::move(lock));
+}
+
+void Syncer::replace(AtomicFile file) {
+    if (lies_in_memory(file.fd())) return (void)file.commit();
+    std::unique_lock lock(mutex_);
+    replacement_.emplace(std::move(file));
+    wake(std::move(lock));
+}
+
+void Syncer::stop_replacing() {
+    std::unique_lock lock(mutex_);
+    replacement_.reset();
+    replaced_.wait(lock, [this] { return !replacing_; });
+}
+
+void Syncer::wake(std::unique_lock<std::mutex> lock) {
+    lock.unlock();
     if (thread_.joinable()) return work_.notify_one();
     sigset_t all, before;  // signals are for the caller's thread
     ::sigfillset(&all);
@@ -49,12 +64,17 @@ void Syncer::sync(std::vector<UniqueFd> files) {
 void Syncer::run() {
     std::unique_lock lock(mutex_);
     for (;;) {
-        work_.wait(lock, [this] { return ending_ || !asked_.empty(); });
-        if (asked_.empty()) return;
+        work_.wait(lock, [this] { return ending_ || !asked_.empty() || replacement_; });
+        if (asked_.empty() && !replacement_) return;
         const auto files = std::exchange(asked_, {});
+        auto replacement = std::exchange(replacement_, std::nullopt);
+        replacing_ = replacement.has_value();
         lock.unlock();
+        if (replacement) (void)replacement->commit();
         for (const UniqueFd& file : files) (void)::fdatasync(file.get());
         lock.lock();
+        replacing_ = false;
+        replaced_.notify_one();
     }
 }
 

@@ -2,14 +2,17 @@
 // of its own, since a sync may take as long as the disk likes.
 //
 // Threads: the functions are for one. Failures are nobody's: the write itself has told of a bad disk, and
-// a file system that cannot sync has nothing to lose.
+// a file system that cannot sync has nothing to lose. Where it lies in memory (tmpfs) there is nothing to
+// wait for, and no thread.
 #pragma once
 
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
+#include "base/atomic_file.h"
 #include "base/unique_fd.h"
 
 namespace spoor {
@@ -22,16 +25,25 @@ public:
     // Waits for what is under way and asked for.
     ~Syncer();
 
-    // fdatasync(2) for each, soon; they are closed then. The first call starts the thread. What lies in
-    // memory (tmpfs) is closed at once.
+    // fdatasync(2) for each, soon; they are closed then.
     void sync(std::vector<UniqueFd> files);
 
+    // commit(), soon. A file that still waits for that is dropped for its successor. Its directory's
+    // descriptor has to stay until stop_replacing().
+    void replace(AtomicFile file);
+    // None is put in its place from here on: for who writes that file himself.
+    void stop_replacing();
+
 private:
+    void wake(std::unique_lock<std::mutex> lock);
     void run();
 
     std::mutex mutex_;
     std::condition_variable work_;
+    std::condition_variable replaced_;
     std::vector<UniqueFd> asked_;
+    std::optional<AtomicFile> replacement_;
+    bool replacing_ = false;
     bool ending_ = false;
     std::thread thread_;
 };

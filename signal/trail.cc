@@ -10,7 +10,6 @@
 #include "signal/access_set.h"
 #include "signal/process_table.h"
 #include "signal/report.h"
-#include "signal/syncer.h"
 
 namespace spoor {
 namespace {
@@ -63,8 +62,10 @@ struct Trail::Impl {
 
     Status report(Task& task, TaskEnd end, uint64_t end_ns) {
         if (volume.tasks() < 0) return {};
-        SPOOR_TRY(write_task_report(volume.tasks(), task, end, clock.rfc3339(task.opened_ns),
-                                    clock.rfc3339(end_ns), accesses, processes, session));
+        auto written = write_task_report(volume.tasks(), task, end, clock.rfc3339(task.opened_ns),
+                                         clock.rfc3339(end_ns), accesses, processes, session);
+        if (!written) return std::move(written).error();
+        unsynced.push_back(std::move(*written));
         if (!listener()) return {};
         const bool complete = session.loss.total() == 0 && report_reasons(task, session).empty();
         auto told = listener()->on_task_report(task, end, end_ns, complete, volume.tasks(),
@@ -82,9 +83,17 @@ struct Trail::Impl {
     }
 
     void sync() {
-        syncer.sync(process_lines.take_unsynced());
-        syncer.sync(log.take_unsynced());
-        syncer.sync(violation_lines.take_unsynced());
+        syncer->sync(process_lines.take_unsynced());
+        syncer->sync(log.take_unsynced());
+        syncer->sync(violation_lines.take_unsynced());
+        syncer->sync(std::exchange(unsynced, {}));
+    }
+
+    Status replace_session() {
+        auto file = make_session_file(volume.trace(), session);
+        if (!file) return std::move(file).error();
+        syncer->replace(std::move(*file));
+        return {};
     }
 
     void note_cost() {
@@ -133,7 +142,8 @@ struct Trail::Impl {
     AccessLog log;
     AccessSet accesses;
     LineFile violation_lines;
-    Syncer syncer;
+    std::unique_ptr<Syncer> syncer = std::make_unique<Syncer>();
+    std::vector<UniqueFd> unsynced;  // in their places
     TaskBook tasks;
     uint64_t cut_paths = 0;
     unsigned rotations_told = 0;
@@ -153,7 +163,12 @@ Status Trail::begin() {
     trail.session.processes_written = true;
     if (trail.options.write_accesses) SPOOR_TRY(trail.log.open());
     trail.count();
-    SPOOR_TRY(write_session(trail.volume.trace(), trail.session));
+    // The container waits for this, and should not for the disk.
+    auto file = make_session_file(trail.volume.trace(), trail.session);
+    if (!file) return std::move(file).error();
+    auto published = file->publish();
+    if (!published) return std::move(published).error();
+    trail.unsynced.push_back(std::move(*published));
     SPOOR_TRY(reserve_session_space(trail.volume.trace()));
     trail.begun = true;
     return {};
@@ -237,11 +252,13 @@ void Trail::flush() {
     // Who follows accesses.jsonl learns from session.json where its beginning went.
     trail.rotations_told = trail.log.rotations();
     trail.count();
-    if (auto told = write_session(trail.volume.trace(), trail.session); !told)
+    if (auto told = trail.replace_session(); !told)
         add_warning("session.json was not updated: " + told.error().message);
 }
 
-bool Trail::unflushed() const { return impl_->active() && impl_->processes.waiting(); }
+bool Trail::unflushed() const {
+    return impl_->active() && (impl_->processes.waiting() || !impl_->unsynced.empty());
+}
 
 void Trail::add_reason(std::string reason) { add_once(impl_->session.reasons, std::move(reason)); }
 void Trail::remove_reason(const std::string& reason) { std::erase(impl_->session.reasons, reason); }
@@ -253,7 +270,7 @@ Status Trail::checkpoint(const SessionCounters& counters, const SessionLoss& los
     impl_->session.counters = counters;
     impl_->session.loss = loss;
     impl_->count();
-    return write_session(impl_->volume.trace(), impl_->session);
+    return impl_->replace_session();
 }
 
 Status Trail::finish(const SessionCounters& counters, const SessionLoss& loss,
@@ -288,8 +305,11 @@ Status Trail::finish(const SessionCounters& counters, const SessionLoss& loss,
         if (!told) trail.warn("delivery: " + told.error().message);
     }
     release_session_space(trail.volume.trace());
+    trail.syncer->stop_replacing();
     return write_session(trail.volume.trace(), trail.session);
 }
+
+std::unique_ptr<Syncer> Trail::take_syncer() { return std::move(impl_->syncer); }
 
 const Session& Trail::session() const { return impl_->session; }
 

@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "signal/event.h"
 #include "signal/session.h"
+#include "signal/syncer.h"
 #include "signal/task_book.h"
 #include "signal/volume.h"
 
@@ -78,8 +79,8 @@ public:
     void add_warning(std::string warning);          // bounded in number
     void set_ring_bytes(uint32_t bytes);            // the ring grew
 
-    // Rewrites session.json with current numbers while tracing goes on. It syncs the file: not for
-    // every flush.
+    // Rewrites session.json with current numbers while tracing goes on; readers see it when it has reached
+    // the disk. Not for every flush.
     Status checkpoint(const SessionCounters& counters, const SessionLoss& loss);
 
     // Reports of the tasks that are open, lines for processes still alive, the container's report
@@ -87,6 +88,10 @@ public:
     // the container. Returns the failure of the final session.json, if any. Once; later events are ignored.
     Status finish(const SessionCounters& counters, const SessionLoss& loss,
                   std::vector<std::string> reasons = {}, SessionState state = SessionState::finished);
+
+    // After finish(): its end waits for the lines to reach the disk, for which nobody else has to wait, nor
+    // the volume.
+    [[nodiscard]] std::unique_ptr<Syncer> take_syncer();
 
     [[nodiscard]] const Session& session() const;
 

@@ -401,11 +401,13 @@ void SessionLoop::conclude(SessionState state, std::vector<std::string> reasons)
         if (!done) log_.warn(done.error().message);
     };
     Status written;
+    std::unique_ptr<Syncer> syncer;  // those who wait do not wait for the disk
     if (session_) {
         if (inbox_) take_signals(true);
         auto outcome = session_->conclude(state, std::move(reasons));
         written = outcome.written;
         never_started = outcome.never_started;
+        syncer = std::move(outcome.syncer);
         session_.reset();  // gives the volume free before anybody is told
     } else if (was == Phase::waiting && !reasons.empty()) {
         write_untraced(reasons.front());

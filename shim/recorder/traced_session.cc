@@ -347,6 +347,7 @@ TracedSession::Outcome TracedSession::conclude(SessionState state, std::vector<s
     log_.info("session over: " + std::to_string(counters.events) + " events, " +
               std::to_string(lost.total()) + " lost");
     outcome.written = trail_.finish(counters, lost, std::move(reasons), state);
+    outcome.syncer = trail_.take_syncer();
     return outcome;
 }
 

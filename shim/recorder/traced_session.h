@@ -82,8 +82,9 @@ public:
     bool settle();
 
     struct Outcome {
-        Status written;              // the final session.json
-        bool never_started = false;  // surely no program of the user has run
+        Status written;                  // the final session.json
+        bool never_started = false;      // surely no program of the user has run
+        std::unique_ptr<Syncer> syncer;  // Trail::take_syncer()
     };
     // Ends the session in the kernel, unless that has been done, takes the rest out of the ring, writes all
     // reports. Once. `reasons` make it incomplete.
