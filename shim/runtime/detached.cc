@@ -134,8 +134,12 @@ Result<int> Detached::confirm(int deadline_ms) {
     int words[2] = {0, 0};  // pid, and errno if execve failed
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(deadline_ms);
     const auto [text, in_time] = read_pipe(status_.get(), end, sizeof words);
-    if (!in_time) return Error{ETIMEDOUT, "it did not start in time"};
     const size_t size = text.copy(reinterpret_cast<char*>(words), sizeof words);
+    if (!in_time) {
+        // It lives, as it still has the pipe, and nobody reckons with it any more.
+        if (size >= sizeof words[0]) ::kill(words[0], SIGKILL);
+        return Error{ETIMEDOUT, "it did not start in time"};
+    }
     if (size == sizeof words) return errno_error("execute it", words[1]);
     if (size < sizeof words[0]) return Error{0, "it ended before it began"};
     return words[0];

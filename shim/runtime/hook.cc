@@ -5,6 +5,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <optional>
@@ -78,15 +79,20 @@ bool nobody_listens(const Status& status) {
 Status call_recorder(const std::string& state_dir, const ControlRequest& request, milliseconds deadline,
                      milliseconds patience) {
     const auto begin = Clock::now();
-    for (;;) {
-        const auto left = std::chrono::ceil<milliseconds>(begin + deadline - Clock::now());
-        if (left.count() <= 0) return Error{ETIMEDOUT, "the recorder did not answer in time"};
-        auto status = call_control(state_dir, request, left);
+    const auto left = [&] { return std::chrono::ceil<milliseconds>(begin + deadline - Clock::now()); };
+    if (left().count() <= 0) return Error{ETIMEDOUT, "the recorder did not answer in time"};
+    do {
+        auto status = call_control(state_dir, request, left());
         if (status || !nobody_listens(status)) return status;
         if (!recorder_alive(state_dir)) return Error{ESRCH, "the recorder has ended"};
-        if (Clock::now() - begin >= patience) return Error{ETIME, "the recorder did not listen in time"};
         std::this_thread::sleep_for(retry_every);
-    }
+    } while (Clock::now() - begin < std::min(patience, deadline));
+    return Error{ETIME, "the recorder did not listen in time"};
+}
+
+// One that hangs, before it listens: what the container is without it, it would not know of.
+void kill_recorder(const std::string& state_dir) {
+    if (const auto identity = read_file(state_dir + "/" + recorder_file, 256)) kill_process(*identity);
 }
 
 // For a recorder that is gone: nobody else can tell the readers.
@@ -122,8 +128,9 @@ int create_runtime(const HookArguments& arguments, const std::string& state) {
     }();
     if (armed) return 0;
     const std::string& reason = armed.error().message;
-    // A recorder that lives has the volume locked, unless it hangs before that.
     const int code = armed.error().code;
+    if (code == ETIME) kill_recorder(arguments.state_dir);
+    // A recorder that lives has the volume locked, unless it hangs before that.
     if (code == ESRCH || code == ECONNRESET || code == ETIMEDOUT || code == ETIME)
         tell_readers(arguments.state_dir, reason, true);
     if (!arguments.refuse) return 0;
@@ -144,9 +151,7 @@ int finish_container(const HookArguments& arguments) {
     // It hung up without an answer: killed just now, so that nobody will listen any more.
     if (!finished && finished.error().code == ECONNRESET) finished = ask_to_finish();
     if (finished || (finished.error().code != ESRCH && finished.error().code != ETIME)) return 0;
-    if (finished.error().code == ETIME)
-        if (const auto identity = read_file(arguments.state_dir + "/" + recorder_file, 256))
-            kill_process(*identity);
+    if (finished.error().code == ETIME) kill_recorder(arguments.state_dir);
     if (::lstat(arguments.state_dir.c_str(), &st) != 0) return 0;
     tell_readers(arguments.state_dir, "the recorder ended before the container", false);
     (void)remove_tree(arguments.state_dir);

@@ -165,6 +165,23 @@ TEST_P(Hook, ASilentRecorderEndsAtTheDeadline) {
     EXPECT_THAT(errors_, HasSubstr("in time"));
 }
 
+// The container runs without it: if it came later it would find no hook, and take the volume away.
+TEST_P(Hook, ARecorderThatNeverListensIsEnded) {
+    const pid_t recorder = ::fork();
+    if (recorder == 0) {
+        ::pause();
+        ::_exit(0);
+    }
+    dir_.write("state/recorder", process_identity(recorder));
+    EXPECT_EQ(run("create-runtime", "run", R"({"pid":77})", "30"), 0);
+    int status = 0;
+    ASSERT_EQ(::waitpid(recorder, &status, 0), recorder);
+    EXPECT_EQ(WTERMSIG(status), SIGKILL);
+    ASSERT_TRUE(session());
+    EXPECT_EQ(session()->state, SessionState::untraced);
+    EXPECT_THAT(session()->reasons.at(0), HasSubstr("did not listen in time"));
+}
+
 TEST_P(Hook, GarbageOnStdin) {
     EXPECT_EQ(run("create-runtime", "run", "x"), 0);
     EXPECT_EQ(run("create-runtime", "refuse", "x"), 1);
