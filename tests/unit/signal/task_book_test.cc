@@ -2,12 +2,13 @@
 #include "signal/task_book.h"
 
 #include <gmock/gmock.h>
+#include <malloc.h>
 
-#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
 #include "signal/trail.h"
+#include "tests/unit/cpu_time.h"
 #include "tests/unit/signal/support.h"
 
 namespace spoor {
@@ -675,10 +676,10 @@ struct ManyTasks : TaskBookTest {
 
 TEST_F(ManyTasks, MemoryFollowsWhatIsOpenAndNotWhatIsDone) {
     begin();
-    auto resident = [] {
-        long pages = 0, kept = 0;
-        std::ifstream("/proc/self/statm") >> pages >> kept;
-        return kept * 4096 / 1024;
+    // Resident pages would tell less: the kernel counts them for each processor, and sums up now and then.
+    auto in_use = [] {
+        const struct mallinfo2 info = ::mallinfo2();
+        return static_cast<int64_t>(info.uordblks + info.hblkhd);
     };
     auto run = [&](int task) {
         uint32_t pid = 10 + static_cast<uint32_t>(task);
@@ -692,10 +693,12 @@ TEST_F(ManyTasks, MemoryFollowsWhatIsOpenAndNotWhatIsDone) {
         if (task != 9'999) std::filesystem::remove(directory.path("trace/tasks/" + id + ".json"));
     };
     for (int task = 0; task < 100; ++task) run(task);
-    long before = resident();
+    const int64_t before = in_use();
     for (int task = 100; task < 10'000; ++task) run(task);
-    EXPECT_LT(resident() - before, 8 * 1024) << "KiB";
     EXPECT_EQ(report("t9999")["inputs"].size(), 20u);
+    if (before == 0) GTEST_SKIP() << "this allocator does not tell (a sanitizer's)";
+    // The process of each stays in the tree: 8 MiB. Tasks that stay open take 250.
+    EXPECT_LT(in_use() - before, 16 * 1024 * 1024);
 }
 
 TEST_F(TaskBookTest, AHundredThousandAccessesAreReportedInTime) {
@@ -706,14 +709,12 @@ TEST_F(TaskBookTest, AHundredThousandAccessesAreReportedInTime) {
         read(2, "/ws/src/package-" + std::to_string(i % 500) + "/file-" + std::to_string(i) + ".ts");
     for (int i = 0; i < 10'000; ++i) write(2, "/ws/dist/file-" + std::to_string(i) + ".js");
     pass(300);
-    const std::clock_t begun = std::clock();  // the processor's time, whatever else the machine does
+    const CpuTime time;
     signal("end", "t");
-    const double took_ms = 1000.0 * static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC;
+    const double took_ms = time.ms();
     EXPECT_EQ(report("t")["inputs"].size(), 90'000u);
     std::printf("report of 100,000 accesses: %.0f ms\n", took_ms);
-#ifdef NDEBUG
-    EXPECT_LT(took_ms, 1000);  // tests/bench measures
-#endif
+    EXPECT_LT(took_ms, cpu_limit_ms(5'000));  // tests/bench measures
 }
 
 }  // namespace

@@ -19,4 +19,14 @@ private:
     double began_;
 };
 
+// A limit that is generous to an optimised build, for every build: without optimisation, under a sanitizer
+// and in an emulator all takes many times as long. It is for what takes minutes once it is done wrongly.
+constexpr double cpu_limit_ms(double optimised) {
+#ifdef NDEBUG
+    return optimised;
+#else
+    return 10 * optimised;
+#endif
+}
+
 }  // namespace spoor
