@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <map>
@@ -102,6 +103,16 @@ protected:
         }
         return lines;
     }
+    // Until the file ends with that line: the destructor gives the writer a second, which may be too little.
+    [[nodiscard]] bool comes(uint64_t session) const {
+        const std::string end = "\"session\":" + std::to_string(session) + "}\n";
+        const auto give_up = std::chrono::steady_clock::now() + 2min;
+        while (!directory_.read("audit.jsonl").ends_with(end)) {
+            if (std::chrono::steady_clock::now() > give_up) return false;
+            std::this_thread::sleep_for(1ms);
+        }
+        return true;
+    }
     static AuditEvent numbered(uint64_t session) {
         AuditEvent event;
         event.event = "end";
@@ -165,6 +176,7 @@ TEST_F(AuditLog, LinesComeInOrderAndTheFileIsForItsOwner) {
         auto audit = Audit::open({.file = path()});
         ASSERT_TRUE(audit) << audit.error().message;
         for (uint64_t i = 1; i <= 100; ++i) (*audit)->tell(numbered(i));
+        ASSERT_TRUE(comes(100));
     }
     const auto lines = lines_of(path());
     ASSERT_THAT(lines, SizeIs(100));
@@ -180,6 +192,7 @@ TEST_F(AuditLog, RotatesBySizeAndKeepsSoMany) {
         auto audit = Audit::open({.file = path(), .rotate = 2 * line, .keep = 2});
         ASSERT_TRUE(audit);
         for (uint64_t i = 1; i <= 9; ++i) (*audit)->tell(numbered(i));
+        ASSERT_TRUE(comes(9));
     }
     EXPECT_EQ(lines_of(path()).back()["session"], 9);
     const auto newer = lines_of(path("audit.jsonl.1")), older = lines_of(path("audit.jsonl.2"));
@@ -194,10 +207,11 @@ TEST_F(AuditLog, ReopensByNameWhenItIsTold) {
         auto audit = Audit::open({.file = path()});
         ASSERT_TRUE(audit);
         (*audit)->tell(numbered(1));
-        while (lines_of(path()).empty()) std::this_thread::yield();
+        ASSERT_TRUE(comes(1));
         ASSERT_EQ(::rename(path().c_str(), path("moved").c_str()), 0);
         (*audit)->reopen();
         (*audit)->tell(numbered(2));
+        ASSERT_TRUE(comes(2));
     }
     EXPECT_THAT(lines_of(path("moved")), SizeIs(1));
     ASSERT_THAT(lines_of(path()), SizeIs(1));
@@ -217,31 +231,31 @@ TEST_F(AuditLog, AStalledReaderIsNotWaitedForAndIsToldWhatItMissed) {
     auto audit = Audit::open({.file = path(), .queue_bytes_max = 20000});
     ASSERT_TRUE(audit) << audit.error().message;
     uint64_t told = 0;
-    while ((*audit)->lost() == 0) (*audit)->tell(numbered(++told));  // the pipe's 64 KiB, then the queue's
+    // The pipe's 64 KiB, then the queue's; or the queue's first, if the writer is slow.
+    while ((*audit)->lost() == 0) (*audit)->tell(numbered(++told));
     for (int i = 0; i < 10; ++i) (*audit)->tell(numbered(++told));
     UniqueFd reader(::open(path().c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     ASSERT_TRUE(reader);
+    const uint64_t lost = (*audit)->lost();
     std::string text;
     uint64_t missed = 0, last = 0;
-    while (missed == 0) {
+    while (missed < lost) {
         pollfd item{reader.get(), POLLIN, 0};
-        ASSERT_EQ(::poll(&item, 1, 10000), 1) << text.size();
+        ASSERT_EQ(::poll(&item, 1, 120'000), 1) << text.size() << ", " << missed << " of " << lost;
         char buffer[4096];
         const ssize_t got = ::read(reader.get(), buffer, sizeof buffer);
         if (got > 0) text.append(buffer, static_cast<size_t>(got));
         for (size_t end = 0; (end = text.find('\n')) != std::string::npos; text.erase(0, end + 1)) {
             const json line = json::parse(text.substr(0, end));
             if (line["event"] == "lost") {
-                missed = line["count"];
-                // The writer that came to this line tells of all that were lost before it.
-                EXPECT_EQ(missed, (*audit)->lost());
+                missed += line["count"].get<uint64_t>();
             } else {
-                EXPECT_EQ(line["session"], last + 1);
+                EXPECT_GT(line["session"], last);
                 last = line["session"];
             }
         }
     }
-    EXPECT_GE(missed, 1u);
+    EXPECT_EQ(missed, (*audit)->lost()) << "and nothing was lost while somebody read";
 }
 
 TEST_F(AuditLog, TheEndWaitsForNoStalledReader) {
@@ -252,7 +266,7 @@ TEST_F(AuditLog, TheEndWaitsForNoStalledReader) {
         ASSERT_TRUE(audit);
         for (uint64_t i = 1; i <= 2000; ++i) (*audit)->tell(numbered(i));
     }
-    EXPECT_LT(std::chrono::steady_clock::now() - before, 10s);
+    EXPECT_LT(std::chrono::steady_clock::now() - before, 1min);
 }
 
 TEST_F(AuditLog, ALinkIsRefused) {
