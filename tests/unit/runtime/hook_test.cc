@@ -24,6 +24,8 @@ namespace {
 using testing::HasSubstr;
 using Op = ControlRequest::Op;
 
+constexpr const char* nobodys_identity = "2147483647 1";  // no process has that number
+
 // Each test with spoor-runtime's code and with the program that stands in front of it.
 enum class Way { function, program };
 
@@ -148,7 +150,7 @@ TEST_P(Hook, WaitsForARecorderThatIsComing) {
 }
 
 TEST_P(Hook, ADeadRecorderIsToldInTheVolume) {
-    dir_.write("state/recorder", "1 1");
+    dir_.write("state/recorder", nobodys_identity);
     EXPECT_EQ(run("create-runtime", "run"), 0);
     const auto read = session();
     ASSERT_TRUE(read);
@@ -202,7 +204,7 @@ TEST_P(Hook, AfterARecorderThatDiedTheSessionIsDegraded) {
     Session tracing;
     tracing.container_id = "c1";
     ASSERT_TRUE(write_session(trace->get(), tracing));
-    dir_.write("state/recorder", "1 1");
+    dir_.write("state/recorder", nobodys_identity);
     EXPECT_EQ(run("poststop", "refuse"), 0);
     EXPECT_EQ(session()->state, SessionState::degraded);
     EXPECT_FALSE(std::filesystem::exists(state_));
@@ -215,7 +217,7 @@ TEST_P(Hook, ARecorderThatIsKilledWhileItFinishesIsToldOf) {
     session.state = SessionState::tracing;
     const auto trace = open_file(dir_ / "volume/trace", O_RDONLY | O_DIRECTORY);
     ASSERT_TRUE(write_session(trace->get(), session));
-    dir_.write("state/recorder", "2147483647 1");  // no process has that number
+    dir_.write("state/recorder", nobodys_identity);
     auto listener = listen_control(state_);
     ASSERT_TRUE(listener);
     std::thread killed([&listener] {
