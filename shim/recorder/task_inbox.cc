@@ -20,7 +20,6 @@ namespace {
 
 constexpr size_t look_max = 16 * 1024;  // names of one look
 constexpr size_t stuck_max = 1024;
-constexpr auto writing_max = std::chrono::seconds(5);  // a file in place, until it can be read
 constexpr size_t reads_max = 64;  // of the kernel's queue in one turn, if it has no name for us
 
 bool is_signal_name(std::string_view name) { return name.ends_with(".json") && !name.starts_with('.'); }
@@ -32,23 +31,23 @@ std::string quoted(const std::string& name) {
     return text;
 }
 
-bool is_fresh(const struct stat& st) {
+bool is_fresh(const struct stat& st, std::chrono::milliseconds for_at_most) {
     using namespace std::chrono;
     const auto changed = seconds(st.st_ctim.tv_sec) + nanoseconds(st.st_ctim.tv_nsec);
     const auto age = system_clock::now().time_since_epoch() - changed;
-    return age >= age.zero() && age < writing_max;
+    return age >= age.zero() && age < for_at_most;
 }
 
 }  // namespace
 
-Result<TaskInbox> TaskInbox::open(int agent, UniqueFd inotify) {
+Result<TaskInbox> TaskInbox::open(int agent, UniqueFd inotify, std::chrono::milliseconds writing_max) {
     UniqueFd directory(::openat(agent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!directory) return errno_error("agent/");
     if (!inotify) inotify.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     const std::string path = "/proc/self/fd/" + std::to_string(directory.get());
     constexpr uint32_t wanted = IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
     if (inotify && ::inotify_add_watch(inotify.get(), path.c_str(), wanted) >= 0)
-        return TaskInbox(std::move(directory), std::move(inotify), "");
+        return TaskInbox(std::move(directory), std::move(inotify), "", writing_max);
 
     const Error why = errno_error(inotify ? "inotify_add_watch" : "inotify_init1");
     UniqueFd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
@@ -56,7 +55,7 @@ Result<TaskInbox> TaskInbox::open(int agent, UniqueFd inotify) {
     constexpr timespec interval{0, std::chrono::nanoseconds(look_interval).count()};
     const itimerspec times{interval, interval};
     if (::timerfd_settime(timer.get(), 0, &times, nullptr) < 0) return errno_error("timerfd_settime");
-    return TaskInbox(std::move(directory), std::move(timer), why.message);
+    return TaskInbox(std::move(directory), std::move(timer), why.message, writing_max);
 }
 
 bool TaskInbox::read_events(const Handlers& handlers) {
@@ -129,7 +128,7 @@ Result<TaskSignal> TaskInbox::read_signal(const std::string& name, Found& found)
     if (!fd) return errno_error("open");
     struct stat st {};
     if (::fstat(fd.get(), &st) < 0) return errno_error("fstat");
-    found = {S_ISDIR(st.st_mode), is_fresh(st)};
+    found = {S_ISDIR(st.st_mode), is_fresh(st, writing_max_)};
     if (stuck_.contains({st.st_dev, st.st_ino})) return Error{ENOENT, "taken already"};
     if (!S_ISREG(st.st_mode)) return Error{EINVAL, "it is no regular file"};
     if (st.st_size > static_cast<off_t>(task_signal_bytes_max))

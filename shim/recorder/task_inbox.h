@@ -34,9 +34,11 @@ class TaskInbox {
 public:
     static constexpr std::chrono::milliseconds look_interval{50};
 
-    // `agent` is duplicated. `inotify`: a descriptor to use, without watches; one is made if it is none. What
-    // is there already is found by the first take().
-    static Result<TaskInbox> open(int agent, UniqueFd inotify = UniqueFd());
+    // `agent` is duplicated. `inotify`: a descriptor to use, without watches; one is made if it is none.
+    // `writing_max`: for so long a file may be in place, by the clock, until it can be read. What is there
+    // already is found by the first take().
+    static Result<TaskInbox> open(int agent, UniqueFd inotify = UniqueFd(),
+                                  std::chrono::milliseconds writing_max = std::chrono::seconds(5));
 
     // Readable when there is something to take, or it is time to look.
     [[nodiscard]] int fd() const { return events_.get(); }
@@ -59,8 +61,12 @@ private:
         bool is_fresh = false;  // changed just now
     };
 
-    TaskInbox(UniqueFd agent, UniqueFd events, std::string why_by_clock)
-        : agent_(std::move(agent)), events_(std::move(events)), why_by_clock_(std::move(why_by_clock)) {}
+    TaskInbox(UniqueFd agent, UniqueFd events, std::string why_by_clock,
+              std::chrono::milliseconds writing_max)
+        : agent_(std::move(agent)),
+          events_(std::move(events)),
+          why_by_clock_(std::move(why_by_clock)),
+          writing_max_(writing_max) {}
 
     // False: none were there.
     bool read_events(const Handlers& handlers);
@@ -72,6 +78,7 @@ private:
     UniqueFd agent_;
     UniqueFd events_;  // inotify, or a timer
     std::string why_by_clock_;
+    std::chrono::milliseconds writing_max_;
     bool look_ = true;   // at the whole directory, when the names are used up
     bool last_ = false;  // nothing is tried again
     std::deque<std::string> names_;
