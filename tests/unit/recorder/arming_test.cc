@@ -19,6 +19,7 @@
 #include "base/process.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/recorder/fake_spoord.h"
+#include "tests/unit/recorder/inotify_left.h"
 
 namespace spoor {
 namespace {
@@ -30,7 +31,7 @@ using test::FakeSpoord;
 using test::TempDir;
 using ::testing::HasSubstr;
 
-constexpr auto time_limit = std::chrono::seconds(20);
+constexpr auto time_limit = std::chrono::minutes(2);
 
 class Sleeper {
 public:
@@ -59,7 +60,7 @@ struct ArmingTest : ::testing::Test {
         job.container_id = "c1";
         job.mode = "warn";
         job.ring_bytes = 4096;
-        job.setup_deadline_ms = 10'000;
+        job.setup_deadline_ms = static_cast<uint32_t>(milliseconds(time_limit).count());
         job.broker_socket = root / "system.sock";
         job.cgroup = "/above/c1";
         environment.cgroups = root / "cgroups";
@@ -79,8 +80,10 @@ struct ArmingTest : ::testing::Test {
         };
         environment.is_container_init = [this](pid_t pid) { return inits.contains(pid); };
         inits.insert(init.pid());
+        EXPECT_TRUE(test::wait_for_inotify());
         connect();
     }
+    ~ArmingTest() override { release.set_value(); }  // or spoord's end would be waited for in vain
 
     void connect() {
         auto client = environment.connect_broker(job, steady_clock::now() + time_limit);
@@ -148,7 +151,9 @@ struct ArmingTest : ::testing::Test {
     Job job;
     SessionEnvironment environment;
     std::set<pid_t> inits;
+    // spoord's thread uses these.
     std::function<void(Request, broker::ReplyMessage&)> mend = [](Request, broker::ReplyMessage&) {};
+    std::promise<void> reached, release;
     FakeSpoord spoord{root / "system.sock",
                       [this](Request what, broker::ReplyMessage& reply) { mend(what, reply); }};
     Sleeper init;
@@ -313,22 +318,23 @@ TEST_F(ArmingTest, ASpoordThatIsRestartedOnceItHasAnsweredIsAskedAgain) {
 }
 
 TEST_F(ArmingTest, ASlowSpoordHasTheHooksTime) {
-    std::promise<void> release;
-    mend = [&](Request what, broker::ReplyMessage&) {
-        if (what == Request::arm) release.get_future().wait();
+    mend = [this](Request what, broker::ReplyMessage&) {
+        if (what != Request::arm) return;
+        reached.set_value();
+        release.get_future().wait();
     };
     job.setup_deadline_ms = 50;
     make_cgroup();
     populate({init.pid()});
     arming.begin();
     ASSERT_TRUE(until_quiet()) << "the loop does not wait";
+    ASSERT_EQ(reached.get_future().wait_for(time_limit), std::future_status::ready);
     const auto began = steady_clock::now();
     const auto armed = arm(init.pid());
     ASSERT_FALSE(armed);
     EXPECT_EQ(armed.error().code, ETIMEDOUT);
     EXPECT_GE(steady_clock::now() - began, milliseconds(50));
     EXPECT_FALSE(broker->connected()) << "a late answer is nobody's";
-    release.set_value();
 }
 
 }  // namespace
