@@ -22,6 +22,7 @@
 #include "signal/session.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/recorder/fake_spoord.h"
+#include "tests/unit/recorder/inotify_left.h"
 
 namespace spoor {
 namespace {
@@ -36,7 +37,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr auto patience = std::chrono::seconds(20);
+constexpr auto patience = std::chrono::seconds(120);  // the disk may be another's for long
 constexpr pid_t no_such_pid = std::numeric_limits<pid_t>::max();
 
 // A process that lives until it is told to end.
@@ -111,7 +112,7 @@ struct SessionLoopTest : ::testing::Test {
         job.on_unavailable = "run";
         job.ring_bytes = 4096;
         job.ring_max_bytes = 64 * 1024;
-        job.setup_deadline_ms = 10'000;
+        job.setup_deadline_ms = static_cast<uint32_t>(milliseconds(patience).count());
         for (const auto& dir : {job.state_dir, job.volume_dir, root / "cgroup"})
             if (auto made = make_directories(dir, 0755); !made) ADD_FAILURE() << made.error().message;
         std::string procs = root / "cgroup/cgroup.procs";
@@ -131,6 +132,8 @@ struct SessionLoopTest : ::testing::Test {
             return Ring::map(std::move(fd), bytes, spoord->wait_fd());
         };
         environment.cgroup_check_interval = milliseconds(5);
+        environment.absence_limit = environment.settle_limit = patience;
+        EXPECT_TRUE(test::wait_for_inotify());
     }
 
     ~SessionLoopTest() override {
