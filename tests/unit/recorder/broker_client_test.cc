@@ -42,7 +42,7 @@ struct BrokerClientTest : ::testing::Test {
     Result<GrantedRing> arm(Client& client) {
         auto asked = client.begin_arm("c1", 0, 0, 4096, {}, 0);
         if (!asked) return std::move(asked).error();
-        return client.finish_arm(in(5000));
+        return client.finish_arm(in(60'000));
     }
 
     TempDir dir;
@@ -52,7 +52,7 @@ struct BrokerClientTest : ::testing::Test {
 
 TEST_F(BrokerClientTest, AWholeSession) {
     mend(Request::arm, [](ReplyMessage& reply) { reply.ring_bytes = 8192; });
-    auto client = Client::connect(path, in(5000));
+    auto client = Client::connect(path, in(60'000));
     ASSERT_TRUE(client) << client.error().message;
     EXPECT_EQ(client->coverage().family, Family::syscall_exit);
     EXPECT_EQ(client->coverage().exact_ops, 1u << SPOOR_OP_READ);
@@ -62,22 +62,22 @@ TEST_F(BrokerClientTest, AWholeSession) {
     EXPECT_EQ(ring->bytes, 8192u) << "spoord decides";
     EXPECT_TRUE(::fcntl(ring->fd.get(), F_GETFD) & FD_CLOEXEC);
     ASSERT_TRUE(spoord->emit("x"));
-    auto counters = client->stats(in(5000));
+    auto counters = client->stats(in(60'000));
     ASSERT_TRUE(counters);
     EXPECT_EQ(counters->emitted, 1u);
-    auto grown = client->grow(16384, in(5000));
+    auto grown = client->grow(16384, in(60'000));
     ASSERT_TRUE(grown);
     EXPECT_EQ(grown->bytes, 16384u);
-    ASSERT_TRUE(client->disarm(in(5000)));
+    ASSERT_TRUE(client->disarm(in(60'000)));
     EXPECT_THAT(spoord->requests(),
                 ElementsAre(Request::hello, Request::arm, Request::stats, Request::grow, Request::disarm));
     EXPECT_TRUE(client->connected());
 }
 
 TEST_F(BrokerClientTest, NobodyThere) {
-    EXPECT_EQ(Client::connect(path, in(5000)).error().code, ENOENT);
+    EXPECT_EQ(Client::connect(path, in(60'000)).error().code, ENOENT);
     test::listen_seqpacket(path).reset();  // leaves the file
-    auto refused = Client::connect(path, in(5000));
+    auto refused = Client::connect(path, in(60'000));
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().code, ECONNREFUSED);
     EXPECT_THAT(refused.error().message, HasSubstr(path));
@@ -95,7 +95,7 @@ TEST_F(BrokerClientTest, EndWithoutAnAnswerIsAReset) {
     auto accepting = std::async(std::launch::async, [&] {
         UniqueFd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC)).reset();
     });
-    auto client = Client::connect(path, in(5000));
+    auto client = Client::connect(path, in(60'000));
     ASSERT_FALSE(client);
     EXPECT_EQ(client.error().code, ECONNRESET);
 }
@@ -113,7 +113,7 @@ TEST_F(BrokerClientTest, WhoIsTurnedAwayLearnsWhy) {
     std::strcpy(reply.text, "2 of 2 connections");
     ASSERT_EQ(::send(theirs.get(), &reply, sizeof reply, 0), static_cast<ssize_t>(sizeof reply));
     theirs.reset();
-    auto client = Client::greet(std::move(ours), in(5000));
+    auto client = Client::greet(std::move(ours), in(60'000));
     ASSERT_FALSE(client);
     EXPECT_EQ(client.error().code, EDQUOT);
     EXPECT_THAT(client.error().message, HasSubstr("2 of 2 connections"));
@@ -126,9 +126,9 @@ TEST_F(BrokerClientTest, PathsLongerThanASunPath) {
     spoord = std::make_unique<FakeSpoord>(path);
     // The socket itself, by a longer name.
     ASSERT_EQ(::link(path.c_str(), (deep + "/spoord.sock").c_str()), 0);
-    auto client = Client::connect(deep + "/spoord.sock", in(5000));
+    auto client = Client::connect(deep + "/spoord.sock", in(60'000));
     EXPECT_TRUE(client) << client.error().message;
-    EXPECT_EQ(Client::connect(deep + "/no.sock", in(5000)).error().code, ENOENT);
+    EXPECT_EQ(Client::connect(deep + "/no.sock", in(60'000)).error().code, ENOENT);
 }
 
 TEST_F(BrokerClientTest, RefusalsKeepTheConnectionAndTheText) {
@@ -136,14 +136,14 @@ TEST_F(BrokerClientTest, RefusalsKeepTheConnectionAndTheText) {
         reply.code = static_cast<int32_t>(Code::not_owner);
         std::strcpy(reply.text, "not\nyours");
     });
-    auto client = Client::connect(path, in(5000));
+    auto client = Client::connect(path, in(60'000));
     ASSERT_TRUE(client);
     auto ring = arm(*client);
     ASSERT_FALSE(ring);
     EXPECT_EQ(ring.error().code, EACCES);
     EXPECT_THAT(ring.error().message, HasSubstr("not yours"));
     EXPECT_TRUE(client->connected());
-    EXPECT_TRUE(client->stats(in(5000)));
+    EXPECT_TRUE(client->stats(in(60'000)));
 }
 
 TEST_F(BrokerClientTest, TextWithoutAnEndIsCut) {
@@ -151,7 +151,7 @@ TEST_F(BrokerClientTest, TextWithoutAnEndIsCut) {
         reply.code = 77;
         std::memset(reply.text, 'x', sizeof reply.text);
     });
-    auto client = Client::connect(path, in(5000));
+    auto client = Client::connect(path, in(60'000));
     auto ring = arm(*client);
     ASSERT_FALSE(ring);
     EXPECT_THAT(ring.error().message, HasSubstr(std::string(256, 'x')));
@@ -160,9 +160,9 @@ TEST_F(BrokerClientTest, TextWithoutAnEndIsCut) {
 
 TEST_F(BrokerClientTest, QuotaIsToldFromOtherRefusals) {
     mend(Request::grow, [](ReplyMessage& reply) { reply.code = static_cast<int32_t>(Code::quota); });
-    auto client = Client::connect(path, in(5000));
+    auto client = Client::connect(path, in(60'000));
     ASSERT_TRUE(arm(*client));
-    EXPECT_EQ(client->grow(8192, in(5000)).error().code, EDQUOT);
+    EXPECT_EQ(client->grow(8192, in(60'000)).error().code, EDQUOT);
 }
 
 struct WrongAnswer {
@@ -186,17 +186,17 @@ TEST_F(BrokerClientTest, AnswersOfAnotherProtocolCloseTheConnection) {
             answer.change(reply);
             if (reply.ring_bytes != 4096) reply.code = 0;
         });
-        auto client = Client::connect(own / "s", in(5000));
+        auto client = Client::connect(own / "s", in(60'000));
         ASSERT_TRUE(client) << answer.name;
         EXPECT_FALSE(arm(*client)) << answer.name;
         EXPECT_FALSE(client->connected()) << answer.name;
-        EXPECT_EQ(client->stats(in(5000)).error().code, ENOTCONN) << answer.name;
+        EXPECT_EQ(client->stats(in(60'000)).error().code, ENOTCONN) << answer.name;
     }
 }
 
 TEST_F(BrokerClientTest, OtherRecordLayoutIsRefusedAtHello) {
     mend(Request::hello, [](ReplyMessage& reply) { reply.abi_version = SPOOR_ABI_VERSION + 1; });
-    auto client = Client::connect(path, in(5000));
+    auto client = Client::connect(path, in(60'000));
     ASSERT_FALSE(client);
     EXPECT_EQ(client.error().code, EPROTONOSUPPORT);
     EXPECT_THAT(client.error().message, HasSubstr("one release"));
@@ -239,7 +239,7 @@ TEST_F(BrokerClientTest, ShortAndLongAnswers) {
     for (const std::string& bytes : {good.substr(0, 1), good.substr(0, good.size() - 1), good + "x"}) {
         TempDir own;
         Scripted fake(own / "s", {{bytes, {}}});
-        auto client = Client::connect(own / "s", in(5000));
+        auto client = Client::connect(own / "s", in(60'000));
         ASSERT_FALSE(client);
         EXPECT_EQ(client.error().code, EPROTO);
     }
@@ -247,7 +247,7 @@ TEST_F(BrokerClientTest, ShortAndLongAnswers) {
 
 TEST_F(BrokerClientTest, GrantWithoutARingIsNone) {
     Scripted fake(path, {{reply_bytes(Request::hello), {}}, {reply_bytes(Request::arm, 4096), {}}});
-    auto client = Client::connect(path, in(5000));
+    auto client = Client::connect(path, in(60'000));
     ASSERT_TRUE(client);
     EXPECT_EQ(arm(*client).error().code, EPROTO);
     EXPECT_FALSE(client->connected());
@@ -259,7 +259,7 @@ TEST_F(BrokerClientTest, SurplusDescriptorsDoNotLeak) {
         TempDir own;
         Scripted fake(own / "s",
                       {{reply_bytes(Request::hello), {0}}, {reply_bytes(Request::arm, 4096), {0, 0}}});
-        auto client = Client::connect(own / "s", in(5000));
+        auto client = Client::connect(own / "s", in(60'000));
         ASSERT_TRUE(client);
         [[maybe_unused]] auto ring = arm(*client);
     }
