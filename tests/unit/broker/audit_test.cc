@@ -155,7 +155,7 @@ TEST_F(AuditLog, ALineSaysWhoWhatAndWhy) {
 TEST_F(AuditLog, WhatATenantNamesStaysInItsString) {
     AuditEvent event;
     event.event = "request";
-    const std::string hostile("\"}\n{\"event\":\"x\x1b[2J\x7f\xe2\x80\xae\xff\0end", 28);
+    const std::string hostile("\"}\n{\"event\":\"x\x1b[2J\x7f\xe2\x80\xae\xff\0end", 27);
     event.container = hostile;
     event.cgroup = "/\n\xc3\x28";
     const std::string line = audit_line(event, {});
