@@ -1,6 +1,7 @@
 """One containerd for all tests, in the environment of `./dev shell --root`."""
 
 import importlib
+import os
 import shutil
 import subprocess
 import sys
@@ -66,8 +67,10 @@ def ctr(tmp_path_factory):
     """Calls ctr; containerd runs meanwhile, with the image "twin"."""
     directory = tmp_path_factory.mktemp("containerd")
     (directory / "config.toml").write_text(settings(directory))
+    (directory / "spoor.yaml").write_text(f"setup_deadline: {60 * PATIENCE:.0f}s\n")  # not the machine's speed is tested
     with open(directory / "log", "wb") as log:
-        daemon = subprocess.Popen(["containerd", "--config", directory / "config.toml"], stdout=log, stderr=log)
+        daemon = subprocess.Popen(["containerd", "--config", directory / "config.toml"], stdout=log, stderr=log,
+                                  env={**os.environ, "SPOOR_CONFIG": str(directory / "spoor.yaml")})
     try:
         until(lambda: daemon.poll() is None and execute(["ctr", "version"]).code == 0,
               lambda: (directory / "log").read_text()[-3000:], timeout=20)

@@ -76,7 +76,7 @@ def main():
     place = Path(tempfile.mkdtemp(prefix="spoor-power-"))
     settings = Path.home() / ".config" / "spoor"
     settings.mkdir(parents=True, exist_ok=True)
-    (settings / "spoor.yaml").write_text(f"volumes:\n  roots: [{place}]\n")
+    (settings / "spoor.yaml").write_text(f"setup_deadline: 60s\nvolumes:\n  roots: [{place}]\n")
     image, point = make_disk(place)
     try:
         podman = busybox(place)
