@@ -73,7 +73,7 @@ def ctr(tmp_path_factory):
                                   env={**os.environ, "SPOOR_CONFIG": str(directory / "spoor.yaml")})
     try:
         until(lambda: daemon.poll() is None and execute(["ctr", "version"]).code == 0,
-              lambda: (directory / "log").read_text()[-3000:], timeout=20)
+              lambda: (directory / "log").read_text()[-3000:])
 
         def call(*arguments, **options):
             return execute(["ctr", "--namespace", "k8s.io", *arguments], **options)
@@ -108,7 +108,7 @@ def cri(ctr, tmp_path_factory):
             call = channel.unary_unary(f"/runtime.v1.RuntimeService/{method}",
                                        request_serializer=lambda message: message.SerializeToString(),
                                        response_deserializer=answer.FromString)
-            return call(request, timeout=30 * PATIENCE)
+            return call(request, timeout=60 * PATIENCE)
 
     yield Cri()
     channel.close()

@@ -133,7 +133,7 @@ class Pod:
         return container
 
     def execute(self, container, *command):
-        done = self.cri("ExecSync", self.types.ExecSyncRequest(container_id=container, cmd=command, timeout=10),
+        done = self.cri("ExecSync", self.types.ExecSyncRequest(container_id=container, cmd=command, timeout=30),
                         self.types.ExecSyncResponse)
         return done.exit_code, done.stdout.decode(), done.stderr.decode()
 
@@ -151,7 +151,7 @@ class Pod:
 
 def stream(url, send=None):
     """What comes on each channel of an exec's or attach's web socket until it is closed."""
-    connection = websocket.create_connection(url.replace("http:", "ws:"), timeout=20, subprotocols=["v4.channel.k8s.io"])
+    connection = websocket.create_connection(url.replace("http:", "ws:"), timeout=60, subprotocols=["v4.channel.k8s.io"])
     out = {}
     try:
         if send is not None:

@@ -4,6 +4,7 @@ Runs inside `./dev shell`, as the user of the environment (root in the rootful o
 """
 
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -37,7 +38,7 @@ def execute(command, environment=None, input=None, cwd=None, timeout=TIMEOUT_S):
     return Finished(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
-def until(condition, what, timeout=10.0):
+def until(condition, what, timeout=60.0):
     """Waits for `condition()` to be true and returns its value."""
     timeout *= PATIENCE
     deadline = time.monotonic() + timeout
@@ -53,7 +54,7 @@ def until(condition, what, timeout=10.0):
 def logged(log):
     """Standard output and error as conmon's log has them: "TIME STREAM F TEXT", or P for a part of a line."""
     text = {"stdout": "", "stderr": ""}
-    for line in log.read_text().splitlines():
+    for line in log.read_bytes().decode(errors="replace").split("\n")[:-1]:
         _, stream, tag, part = line.split(" ", 3)
         text[stream] += part + ("\n" if tag == "F" else "")
     return text["stdout"], text["stderr"]
@@ -70,9 +71,11 @@ class Podman:
             log = Path(scratch, "log")
             done = self("run", "--rm", "--network=none", "--log-driver=k8s-file", f"--log-opt=path={log}", *where, *arguments,
                         runtime=runtime, **options)
-            # On a busy machine conmon may have read all that a short container writes before it sees podman, which then gets nothing.
-            if not done.out and not done.err and log.exists():
-                done.out, done.err = logged(log)
+            # On a busy machine conmon may have read all that a short container writes, or its beginning, before it sees podman,
+            # which then does not get that. What podman itself says is not in the log.
+            if log.exists() and "-d" not in arguments:
+                done.out, done.err = (told if told.endswith(got) else got
+                                      for told, got in zip(logged(log), (done.out, done.err)))
         return done
 
     def import_image(self, name, directory):
@@ -179,7 +182,8 @@ def cgroups():
 
 
 def tree(root):
-    return {str(path) for path in root.rglob("*")} if root.exists() else set()
+    """Not by Path.rglob(), which fails if something goes while it looks."""
+    return {os.path.join(path, name) for path, *names in os.walk(root) for name in itertools.chain(*names)}
 
 
 class Footprint:
@@ -205,7 +209,7 @@ class Footprint:
 
     def is_clean(self, own_volumes_stay=False):
         ignored = {"own volumes"} if own_volumes_stay else set()
-        until(lambda: not self._more(ignored), lambda: f"nothing is left: {self._more(ignored)}", timeout=10)
+        until(lambda: not self._more(ignored), lambda: f"nothing is left: {self._more(ignored)}")
 
 
 def one_line(text):

@@ -23,8 +23,8 @@ from harness import Podman, session_of, until
 
 EXT4_IOC_SHUTDOWN = 0x8004587D  # _IOR('X', 125, __u32)
 NO_LOG_FLUSH = struct.pack("I", 2)
-# One second, and what a machine busy with other tests takes to let two threads run.
-OLDEST_S = 1.0 + 1.0
+# The promise is one second: the recorder waits for three quarters of one, and then for the disk.
+OLDEST_S = 1.0
 
 
 def run(*command):
@@ -39,6 +39,18 @@ def make_disk(place):
     point.mkdir()
     run("mount", "-o", "loop", image, point)
     return image, point
+
+
+def sync_takes(point):
+    """What a disk busy with other tests takes for the least that is to be kept."""
+    fd = os.open(point / "written", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        begun = time.monotonic()
+        os.write(fd, b"x\n")
+        os.fdatasync(fd)
+        return time.monotonic() - begun
+    finally:
+        os.close(fd)
 
 
 def cut_power(point):
@@ -90,6 +102,7 @@ def main():
         # Long enough that what is left has several syncs behind it.
         until(lambda: accesses.exists() and sum(1 for line in accesses.open() if '"create"' in line) > 80,
               "the trail grows")
+        oldest = OLDEST_S + 1.0 + 5 * sync_takes(point)  # a machine busy with other tests lets two threads run later, too
         cut = cut_power(point)
         time.sleep(1.0)  # it goes on without its volume
         assert podman("inspect", "-f", "{{.State.Running}}", container).out.strip() == "true"
@@ -105,8 +118,8 @@ def main():
         numbers = [int(line["path"].rsplit(".", 1)[1]) for line in made if line["path"].startswith("/tmp.")]
         assert numbers == list(range(len(numbers))) and numbers, "lines are missing in the middle"
         age = cut - seconds(made[-1])
-        print(f"{len(lines)} lines; the last is of {age:.2f} s before the cut")
-        assert age <= OLDEST_S, age
+        print(f"{len(lines)} lines; the last is of {age:.2f} s before the cut, {oldest:.2f} may be")
+        assert age <= oldest, age
     finally:
         subprocess.run(["umount", "-l", point], stderr=subprocess.DEVNULL)
         shutil.rmtree(place, ignore_errors=True)

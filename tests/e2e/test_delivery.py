@@ -89,7 +89,7 @@ delivery:
 
     def arrived(self):
         """Everything that was spooled has been delivered or given up, and nobody is left to do it."""
-        until(lambda: not any((self.spool / "queue").iterdir()), lambda: f"seen {len(self.server.seen)}", timeout=30)
+        until(lambda: not any((self.spool / "queue").iterdir()), lambda: f"seen {len(self.server.seen)}")
         until(lambda: not self.deliverers(), "spoor-deliver ends")
 
     def has_no_secret(self):

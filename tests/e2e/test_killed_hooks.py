@@ -69,7 +69,7 @@ class Runtime:
 
     def spoor(self, *arguments):
         """Its exit code."""
-        return self.start(*arguments).wait(timeout=30)
+        return self.start(*arguments).wait(timeout=60)
 
     def delete_before_the_recorder_ends(self, recorder):
         """It sees that the container is gone, and may be done before the hook looks, which then has less to do."""
@@ -79,7 +79,7 @@ class Runtime:
             until(lambda: delete.poll() is not None or hook_waits(), "the hook has asked the recorder, or has ended")
         finally:
             os.kill(recorder, signal.SIGCONT)
-        delete.wait(timeout=30)
+        delete.wait(timeout=60)
 
     def life(self, victim, call="", number="", recorder_dies=False):
         """A container from its creation to its deletion with one of the hooks killed; the system calls that hook made."""

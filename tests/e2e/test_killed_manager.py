@@ -71,8 +71,13 @@ def runtime(tmp_path):
 def start(podman, runtime, volume, name):
     """podman run, at work."""
     return subprocess.Popen(["podman", "--runtime", runtime / "spoor", "run", "--network=none", "--annotation",
-                             f"io.spoor.volume={volume}", "--name", name, "busybox", "sh", "-c", "echo ready; cat /bin/sh > /dev/null; exec sleep 60"],
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                             f"io.spoor.volume={volume}", "--name", name, "busybox", "sh", "-c", "echo ready; cat /bin/sh > /dev/null; exec sleep 600"],
+                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def is_ready(podman, name):
+    """By the log: on a busy machine podman does not get all that conmon has read."""
+    until(lambda: "ready" in podman("logs", name).out, "the container is ready")
 
 
 def clean_up(podman, runtime, name):
@@ -108,14 +113,14 @@ if not ROOTFUL:  # what is killed is found by the environment's own cgroup
         process = start(podman, runtime, volume, name)
         try:
             if verb == "delete":
-                process.stdout.readline()
+                is_ready(podman, name)
                 podman("rm", "-f", "-t", "0", name, runtime=str(runtime / "spoor"))
             until((runtime / "killed").exists, "the step comes")
-            assert process.wait(10) == -signal.SIGKILL
+            assert process.wait(60) == -signal.SIGKILL
         finally:
             clean_up(podman, runtime, name)
             process.kill()
-            process.communicate()
+            process.wait()
         check(volume, footprint)
 
     @pytest.mark.parametrize("victims", VICTIMS.values(), ids=VICTIMS)
@@ -123,13 +128,13 @@ if not ROOTFUL:  # what is killed is found by the environment's own cgroup
         name = f"killed-{os.getpid()}"
         process = start(podman, runtime, volume, name)
         try:
-            assert process.stdout.readline() == b"ready\n"
+            is_ready(podman, name)
             kill_all(victims)
             assert session_of(volume)["state"] == "tracing"
         finally:
             clean_up(podman, runtime, name)
             process.kill()
-            process.communicate()
+            process.wait()
         check(volume, footprint)
         session = session_of(volume)
         assert (session["state"], session["complete"], session["lost"]) == ("finished", True, 0), session

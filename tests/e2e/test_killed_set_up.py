@@ -50,7 +50,7 @@ class Start:
         (place / "spoor-runtime").chmod(0o755)
         self.plan()
         # Makes the directories that a first container finds missing.
-        assert self.create(BIN / "spoor").wait(30) == 0, self.errors()
+        assert self.create(BIN / "spoor").wait(60) == 0, self.errors()
         self.end()
 
     def plan(self, call="", number="", what=""):
@@ -72,7 +72,7 @@ class Start:
         """What a manager does; then nothing of spoor's runs."""
         done = execute(["crun", "delete", "-f", NAME])
         assert done.code == 0, done
-        until(lambda: not processes("spoor", "strace"), lambda: f"all of spoor's end: {processes('spoor', 'strace')}", timeout=30)
+        until(lambda: not processes("spoor", "strace"), lambda: f"all of spoor's end: {processes('spoor', 'strace')}")
         shutil.rmtree(self.volume, ignore_errors=True)
 
     def is_traced_or_none(self, code):
@@ -113,14 +113,14 @@ def start(request, tmp_path, footprint):
 
 @pytest.mark.parametrize("start", CONTAINERS, indirect=True)
 def test_the_set_up_is_killed(start):
-    assert start.create(start.spoor).wait(30) == 0, start.errors()
+    assert start.create(start.spoor).wait(60) == 0, start.errors()
     steps = spread(start.calls()[1:], 30)
     assert len(steps) > 20, start.calls()
     start.end()
     failed = []
     for call, number in steps:
         start.plan(call, number, "signal=KILL")
-        code = start.create(start.spoor).wait(30)
+        code = start.create(start.spoor).wait(60)
         start.is_traced_or_none(code)
         if code:
             assert "loading config.json" in start.errors(), (call, number, start.errors())  # crun's words
@@ -137,13 +137,13 @@ FULL_DISK = {"openat", "mkdir", "mkdirat", "write", "pwrite64", "pipe2", "rename
 @pytest.mark.parametrize("start", CONTAINERS, indirect=True)
 def test_the_set_up_fails(start):
     """Where tracing is not possible the container runs without, as its volume tells; what forbids its start the caller is told."""
-    assert start.create(start.spoor).wait(30) == 0, start.errors()
+    assert start.create(start.spoor).wait(60) == 0, start.errors()
     steps = [step for step in spread(start.calls(), 1000) if step[0] in FULL_DISK]
     start.end()
     outcomes = set()
     for call, number in steps[:: -(-len(steps) // 24)]:
         start.plan(call, number, "error=ENOSPC")
-        code = start.create(start.spoor).wait(30)
+        code = start.create(start.spoor).wait(60)
         if code:
             outcomes.add("refused")
             start.is_traced_or_none(code)
@@ -158,26 +158,26 @@ def test_the_set_up_fails(start):
 
 @pytest.mark.parametrize("start", ["silent"], indirect=True)
 def test_the_runtime_is_killed_beside_it(start):
-    assert start.create(start.spoor).wait(30) == 0, start.errors()
+    assert start.create(start.spoor).wait(60) == 0, start.errors()
     steps = spread([call for call in start.calls()[1:] if call != "exit_group"], 12)
     start.end()
     for call, number in steps:
         start.plan(call, number, "signal=STOP")
         process = start.create(start.spoor)
         until(lambda: start.log.exists() and "--- stopped by SIGSTOP ---" in start.log.read_text(),
-              lambda: f"it stands still at {call}, {number}", timeout=30)
+              lambda: f"it stands still at {call}, {number}")
         [stopped] = processes("spoor-runtime")
         process.kill()
-        process.wait(30)
+        process.wait(60)
         os.kill(int(stopped.rpartition("[")[2].rstrip("]")), signal.SIGCONT)
-        until(lambda: not containers_in_the_making(), "crun has made the container, or has given up", timeout=30)
+        until(lambda: not containers_in_the_making(), "crun has made the container, or has given up")
         start.end()
         end_of_another_container()  # or the next one is set up as a namesake, by spoor-runtime alone
 
 
 @pytest.mark.parametrize("start", ["annotated"], indirect=True)
 def test_spoor_is_killed_before_it_is_the_runtime(start):
-    assert start.create("strace", "-o", start.log, BIN / "spoor").wait(30) == 0, start.errors()
+    assert start.create("strace", "-o", start.log, BIN / "spoor").wait(60) == 0, start.errors()
     own = start.log.read_text().split('\nexecve("/usr/bin/crun"')[0]
     assert '"set-up"' not in own and "--config" not in own, own  # which is the other half's, and crun's
     steps = spread(STEP.findall(own)[1:], 40)
@@ -185,7 +185,7 @@ def test_spoor_is_killed_before_it_is_the_runtime(start):
     start.end()
     left_something = 0
     for call, number in steps:
-        code = start.create("strace", "-o", start.log, "-e", f"inject={call}:signal=KILL:when={number}", BIN / "spoor").wait(30)
+        code = start.create("strace", "-o", start.log, "-e", f"inject={call}:signal=KILL:when={number}", BIN / "spoor").wait(60)
         assert code != 0, (call, number)
         start.end()
         left_something += bool(tree(STATE_ROOT / "containers"))

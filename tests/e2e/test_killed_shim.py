@@ -33,7 +33,7 @@ def strace(place, *options):
     log = place / "strace.log"
     name = "killed"
     subprocess.run(["strace", "-o", log, *options, BIN / "spoor", "create", "--bundle", place, name],
-                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30)
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
     execute(["crun", "delete", "-f", name])
     return [match[1] for match in map(CALL.match, log.read_text().splitlines()) if match]
 

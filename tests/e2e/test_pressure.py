@@ -94,7 +94,7 @@ def test_freeze_holds_the_container_until_the_ring_is_drained(podman, storm, vol
                                                    f"until [ -e /data/drained ]; do :; done; {look}")
         with container.stopped_recorder(state_root):
             container.say("go")
-            until((storm / "done").exists, "the storm is over", timeout=50)
+            until((storm / "done").exists, "the storm is over")
         container.say("drained")
         trail = finished_trail(volume)
         container.remove()
@@ -112,7 +112,7 @@ def test_a_storm_is_traced_to_the_last_file(podman, storm, volume, with_settings
     for _ in range(3):
         done = podman.run(spoor, "-v", f"{storm}:/data", "storm", "/bin/sh", "-c", storm_command(2000), volume=volume)
         assert done.code == 0, done
-        until(lambda: session_of(volume).get("state") == "finished", lambda: f"finished: {session_of(volume)}", 20)
+        until(lambda: session_of(volume).get("state") == "finished", lambda: f"finished: {session_of(volume)}")
         if session_of(volume)["complete"]:
             break
     trail = finished_trail(volume)
@@ -130,8 +130,8 @@ def test_a_flood_cannot_hide_an_access_unsaid(storm, volume, with_settings, deta
     container = detached(spoor, storm, volume, f"{storm_command()} > /dev/null; read x < /data/secret; : > /data/done")
     with container.stopped_recorder(state_root):
         container.say("go")
-        until((storm / "done").exists, "the storm is over", timeout=50)
-    until(lambda: session_of(volume).get("state") == "finished", lambda: f"finished: {session_of(volume)}", 20)
+        until((storm / "done").exists, "the storm is over")
+    until(lambda: session_of(volume).get("state") == "finished", lambda: f"finished: {session_of(volume)}")
     session = Trail(volume).session
     assert session["complete"] is False
     assert session["lost"] == session["lostByCause"]["ringFull"] > 0

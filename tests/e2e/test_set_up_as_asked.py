@@ -102,7 +102,7 @@ class Runtime:
         left = (tree(PLACE) - before, sorted(os.listdir(own)) if own.exists() else None)
         shutil.rmtree(own, ignore_errors=True)
         shutil.rmtree(PLACE)
-        until(lambda: not tree(STATE_ROOT / "containers"), lambda: f"its state is gone: {tree(STATE_ROOT / 'containers')}", timeout=30)
+        until(lambda: not tree(STATE_ROOT / "containers"), lambda: f"its state is gone: {tree(STATE_ROOT / 'containers')}")
         return str(done), {key: session.get(key) for key in ("annotations", "state", "complete", "image", "warnings")}, left
 
     def both(self, annotations, prepare):

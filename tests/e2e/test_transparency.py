@@ -21,7 +21,7 @@ COMMANDS = {
 
 
 def both(podman, *arguments, **options):
-    return [podman(*arguments, runtime=runtime, **options) for runtime in ("crun", "spoor")]
+    return [podman.run(runtime, *arguments, **options) for runtime in ("crun", "spoor")]
 
 
 def assert_same(plain, shimmed):
@@ -39,8 +39,7 @@ def test_run(podman, footprint, name):
         # does not read the input it is sent.
         "standard input": ["-i"],
     }.get(name, [])
-    plain, shimmed = both(podman, "run", "--rm", "--network=none", *options, "busybox", *COMMANDS[name],
-                          input="some input\n")
+    plain, shimmed = both(podman, *options, "busybox", *COMMANDS[name], input="some input\n")
     assert_same(plain, shimmed)
     footprint.is_clean(own_volumes_stay=True)
 
@@ -107,7 +106,7 @@ def test_detached_life(podman, running, volume):
 def test_nothing_from_the_shim_is_in_the_container(podman):
     """Environment, descriptors, mounts (but for the volume's two) and processes."""
     script = "env | sort; ls /proc/self/fd; cut -d' ' -f5 /proc/self/mountinfo | sort; ps -o pid,comm"
-    plain, shimmed = both(podman, "run", "--rm", "--network=none", "--hostname=h", "busybox", "sh", "-c", script)
+    plain, shimmed = both(podman, "--hostname=h", "busybox", "sh", "-c", script)
     ours = {"/run/spoor", "/run/spoor/agent"}
     assert [line for line in shimmed.out.splitlines() if line not in ours] == plain.out.splitlines()
     assert ours <= set(shimmed.out.splitlines())

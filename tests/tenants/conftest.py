@@ -60,7 +60,7 @@ def import_busybox(user, tar):
 
 @pytest.fixture(scope="session")
 def users():
-    until(beside.SOCKET.exists, "the second user is there", timeout=60)
+    until(beside.SOCKET.exists, "the second user is there")
     root = First.place / "busybox"
     (root / "bin").mkdir(parents=True)
     shutil.copy("/bin/busybox", root / "bin")
@@ -83,4 +83,4 @@ def audit(at_least=1, **wanted):
         found = [line for line in told if all(line.get(key) == value for key, value in wanted.items())]
         return found if len(found) >= at_least else None
 
-    return until(lines, f"the audit log says {wanted}", timeout=30)
+    return until(lines, f"the audit log says {wanted}")

@@ -133,12 +133,12 @@ class Stage:
             reply and (reply.code, reply.text)
         wanted = {"event": "request", "outcome": "refused", "code": peer.CODES[code], "reason": reply.text,
                   "uid": self.user.uid, "gid": os.getegid(), "pid": os.getpid(), "tenant": self.user.name, **wanted}
-        return until(lambda: self.lines(**wanted), lambda: f"the audit log says {wanted}: {self.lines()}", timeout=30)[-1]
+        return until(lambda: self.lines(**wanted), lambda: f"the audit log says {wanted}: {self.lines()}")[-1]
 
     def end(self):
         for one in reversed(self.made):
             one.close() if isinstance(one, peer.Peer) else one.remove()
-        until(lambda: len(self.lines(event="end", pid=os.getpid())) == self.sessions, "the next test finds none of them", timeout=30)
+        until(lambda: len(self.lines(event="end", pid=os.getpid())) == self.sessions, "the next test finds none of them")
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +232,7 @@ def are_malformed(stage, *packets):
         client = stage.connect()
         stage.is_refused(client.ask(message, descriptors), peer.BAD_REQUEST, "malformed", request="invalid")
         assert client.receive() is None, "the connection is closed"
-    until(lambda: len(stage.lines(event="request", code="bad_request")) == len(packets), "each is in the audit log", timeout=30)
+    until(lambda: len(stage.lines(event="request", code="bad_request")) == len(packets), "each is in the audit log")
 
 
 def test_oversized_messages(stage):
@@ -265,7 +265,7 @@ def test_ten_thousand_connections(stage):
         assert reason.startswith("tenant first "), reason
     wanted = {"event": "request", "request": "connect", "outcome": "refused", "code": "quota", "uid": stage.user.uid,
               "pid": os.getpid(), "tenant": stage.user.name}
-    assert until(lambda: stage.lines(**wanted), "the audit log has refusals", timeout=30)
+    assert until(lambda: stage.lines(**wanted), "the audit log has refusals")
 
 
 def test_scribbling_over_the_ring(stage):
@@ -285,7 +285,7 @@ def test_scribbling_over_the_ring(stage):
     last = client.ask(peer.request(peer.DISARM))
     assert last.code == peer.OK, last.text
     end = until(lambda: stage.lines(event="end", uid=stage.user.uid, pid=os.getpid(), cgroupId=os.fstat(own.fd).st_ino),
-                "the audit log has the end", timeout=30)[-1]
+                "the audit log has the end")[-1]
     assert (end["reason"], end["counters"]["records"]) == ("disarmed", last.emitted)
     assert sum(end["counters"]["lost"].values()) > 0, "a position that lies is a ring without room"
 

