@@ -88,8 +88,8 @@ def test_freeze_holds_the_container_until_the_ring_is_drained(podman, storm, vol
     # What the container sees of its freezer afterwards: of v2 the file at the top of its namespace.
     look = "f=/sys/fs/cgroup/cgroup.freeze; if [ -e $f ]; then read x < $f; else x=none; fi; echo $x > /data/frozen"
     opens = 3000
-    # Whether the recorder finds the ring so when it goes on is up to the scheduler: not more than three times.
-    for _ in range(3):
+    # Whether the recorder finds the ring so when it goes on is up to the scheduler: not more than ten times.
+    for _ in range(10):
         container = detached(spoor, storm, volume, f"/fs_storm /data 1 {opens} {opens} 0 > /dev/null; : > /data/done; "
                                                    f"until [ -e /data/drained ]; do :; done; {look}")
         with container.stopped_recorder(state_root):
@@ -108,8 +108,8 @@ def test_freeze_holds_the_container_until_the_ring_is_drained(podman, storm, vol
 
 def test_a_storm_is_traced_to_the_last_file(podman, storm, volume, with_settings):
     spoor = with_settings("on_pressure: freeze\nring: {max: 4MiB}\n")
-    # A machine with ten times more to do than it can keeps the recorder waiting until even this ring is full: not three times.
-    for _ in range(3):
+    # A machine with ten times more to do than it can keeps the recorder waiting until even this ring is full: not ten times.
+    for _ in range(10):
         done = podman.run(spoor, "-v", f"{storm}:/data", "storm", "/bin/sh", "-c", storm_command(2000), volume=volume)
         assert done.code == 0, done
         until(lambda: session_of(volume).get("state") == "finished", lambda: f"finished: {session_of(volume)}")
