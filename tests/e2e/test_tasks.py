@@ -167,12 +167,15 @@ def test_parallel_tasks_keep_apart(agent):
 
 
 def test_nested_tasks(agent):
+    """What a task's process does is that task's for good a moment later, so the inner one waits."""
     tasks = agent(f"""
-        sh -c 'sleep 0.2; cat other.txt; sh -c "sleep 0.5; cat secret.env" & echo $! > /ws/inner.pid; wait; cat src/a.ts' &
+        busybox mkfifo /dev/shm/go
+        sh -c 'sleep 0.2; cat other.txt; sh -c "read go < /dev/shm/go; cat secret.env" & echo $! > /ws/inner.pid; wait; cat src/a.ts' &
         outer=$!
         start outer $outer "{DECLARED}"
         while [ ! -s inner.pid ]; do sleep 0.01; done
         start inner $(cat inner.pid) ",\\"parent\\":\\"outer\\"{DECLARED}"
+        echo > /dev/shm/go
         wait $outer
         signal end inner
         signal end outer
@@ -202,13 +205,16 @@ def test_a_worker_that_serves_tasks_in_turn(agent):
 
 
 def test_an_agent_in_a_pid_namespace_of_its_own(agent):
+    """Its processes are looked for among those that live, so the inner one waits."""
     tasks = agent(f"""
+        busybox mkfifo /dev/shm/go
         echo "$AGENT" > agent.sh
         unshare -pf sh -c '. ./agent.sh
           space=$(stat -L -c %i /proc/self/ns/pid)
-          sh -c "sleep 0.5; cat secret.env" & inner=$!
+          sh -c "read go < /dev/shm/go; cat secret.env" & inner=$!
           start t $inner ",\\"pidNamespace\\":$space{DECLARED}"
           start nobody 1000 ",\\"pidNamespace\\":$space"
+          echo > /dev/shm/go
           wait $inner
           signal end t'
     """, "--cap-add=SYS_ADMIN", environment=[f"AGENT={AGENT}"])
