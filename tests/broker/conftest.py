@@ -94,19 +94,22 @@ def spoord():
     with open(log_path, "w") as log:
         process = subprocess.Popen([os.environ["SPOORD"], "--allow-extra-capabilities", "--socket", path,
                                     "--max-ring", str(1 << 21), "--pins", "none"], stderr=log)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while True:
         try:
-            peer.Peer(path).close()
+            client = peer.Peer(path)
             break
         except OSError:
             assert process.poll() is None, open(log_path).read()
             assert time.monotonic() < deadline, "spoord did not come up"
             time.sleep(0.02)
+    # It listens before its programs are loaded, which may take longer than a test waits for an answer.
+    assert client.ask(peer.request(peer.HELLO)).code == peer.OK, open(log_path).read()
+    client.close()
     yield path
     assert process.poll() is None, "spoord died: " + open(log_path).read()
     process.terminate()
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert not os.path.exists(path), "spoord left its socket behind"
     shutil.rmtree(directory)
 

@@ -1,6 +1,7 @@
 """A spoord of a test's own, with an operator's file, an audit log and metrics."""
 
 import contextlib
+import errno
 import http.client
 import json
 import os
@@ -34,12 +35,12 @@ def acting_as(uid):
 
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=10)
+        super().__init__("localhost", timeout=60)
         self.path = path
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(10)
+        self.sock.settimeout(60)
         self.sock.connect(str(self.path))
 
 
@@ -84,21 +85,28 @@ class Spoord:
         self.socket = self.place / "socket"
         self.audit_file = self.place / "audit.jsonl"
         self.metrics_socket = self.place / "metrics.sock"
-        self.port = free_port()
         self.textfile = self.place / "spoor.prom"
+        self.config = self.place / "spoor.yaml"
+        # Somebody else may take the port that was free.
+        while not self.starts(rules, sections):
+            self.process.wait()
+            self.log_file.close()
+
+    def starts(self, rules, sections):
+        self.port = free_port()
         self.sections = {
             "audit": {"file": str(self.audit_file)},
             "metrics": {"socket": str(self.metrics_socket), "listen": f"127.0.0.1:{self.port}",
                         "textfile": str(self.textfile), "interval": "100ms"},
             **sections,
         }
-        self.config = self.place / "spoor.yaml"
         self.write_rules(rules)
         self.log_file = open(self.place / "log", "wb")
         self.process = subprocess.Popen(
             [os.environ["SPOORD"], "--allow-extra-capabilities", "--pins", "none", "--socket", str(self.socket),
              "--config", str(self.config)], stderr=self.log_file)
-        self.until(lambda: "ready at" in self.log())
+        taken = f"metrics.listen 127.0.0.1:{self.port}: {os.strerror(errno.EADDRINUSE)}"
+        return self.until(lambda: taken in self.log() or "ready at" in self.log()) and taken not in self.log()
 
     def write_rules(self, rules):
         """JSON is YAML."""
@@ -110,7 +118,7 @@ class Spoord:
         return (self.place / "log").read_text(errors="replace")
 
     def until(self, holds):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not (found := holds()):
             assert self.process.poll() is None, self.log()
             assert time.monotonic() < deadline, self.log()
@@ -136,10 +144,17 @@ class Spoord:
         return self.until(lines)
 
     def http(self, path="/metrics", method="GET", connection=None):
+        """A request has two seconds in all; who did not get the processor in time asks again."""
         connection = connection or UnixConnection(self.metrics_socket)
-        connection.request(method, path)
-        answer = connection.getresponse()
-        return answer, answer.read().decode()
+        for tries_left in (2, 1, 0):
+            try:
+                connection.request(method, path)
+                answer = connection.getresponse()
+                return answer, answer.read().decode()
+            except (ConnectionResetError, BrokenPipeError, http.client.IncompleteRead):
+                connection.close()
+                if not tries_left:
+                    raise
 
     def metrics(self):
         answer, text = self.http()
@@ -161,7 +176,7 @@ class Spoord:
 
     def end(self):
         self.process.terminate()
-        code = self.process.wait(10)
+        code = self.process.wait(60)
         log = self.log()
         self.log_file.close()
         shutil.rmtree(self.place)

@@ -18,6 +18,7 @@ CODES = ("ok", "bad_request", "bad_version", "not_a_cgroup", "not_owner", "alrea
 REQUEST = struct.Struct("=IHHIIQ256s216s2Q")
 REPLY = struct.Struct("=IHHiI8QIIQQ256s2Q")
 EVENT = struct.Struct("=IBBHQQQQIIiIHHI")
+BUSY = 1 << 31  # of a record's length: BPF_RINGBUF_BUSY_BIT
 EV_FORK, EV_EXEC, EV_EXIT, EV_ACCESS, EV_AUX, EV_END = 1, 2, 3, 4, 5, 6
 
 
@@ -41,9 +42,9 @@ class Peer:
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Python's own time limit would have connect(2) fail at once where the queue is full, instead of wait.
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 10, 0))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 60, 0))
         self.socket.connect(path)
-        self.socket.settimeout(10)
+        self.socket.settimeout(60)
 
     def send(self, data, fds=()):
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
@@ -92,13 +93,15 @@ class Ring:
         (end,) = struct.unpack_from("=Q", self.data, 0)
         while self.position < end:
             at = mmap.PAGESIZE + (self.position & (self.size - 1))
-            (length,) = struct.unpack_from("=I", self.data, at)
+            # The kernel moves the end before it writes the record. Whoever stopped here would have fewer than have been counted.
+            while (length := struct.unpack_from("=I", self.data, at)[0]) & BUSY:
+                pass
             head = EVENT.unpack_from(self.data, at + 8)
             kind, op, flags, pid, value, base_len, name_len = (
                 head[1], head[2], head[3], head[8], head[10], head[12], head[13])
             payload = self.data[at + 8 + EVENT.size : at + 8 + EVENT.size + base_len + name_len]
             yield kind, op, flags, pid, value, payload[:base_len], payload[base_len:], head[5], head[14]
-            self.position += 8 + ((length & 0x3FFFFFFF) + 7) // 8 * 8
+            self.position += 8 + (length + 7) // 8 * 8
 
 
 def as_user(uid, body):

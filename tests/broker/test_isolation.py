@@ -176,7 +176,7 @@ def test_a_connection_whose_maker_has_ended(spoord, box):
             client = peer.Peer(spoord)
             maker = os.pidfd_open(os.getpid())
             if os.fork() == 0:
-                select.select([maker], [], [], 10)
+                select.select([maker], [], [], 60)
                 reply = client.arm(container.fd, container.pidfd)
                 os.write(writing, f"{reply.code} {reply.text}".encode())
         finally:

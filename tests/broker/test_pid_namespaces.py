@@ -5,7 +5,7 @@ import subprocess
 
 import peer
 import pytest
-from test_pins import Broker
+from test_pins import Broker, eventually
 
 INSIDE = ["unshare", "--pid", "--fork", "--kill-child"]
 
@@ -36,5 +36,15 @@ def test_a_process_that_is_not_in_it(start, box):
 
 def test_the_numbers_of_another_one(start, box):
     """What /proc says there is said of others."""
-    reply = start().connect().ask(peer.request(peer.HELLO))
+    broker, replies = start(), []
+
+    def answered():
+        try:
+            replies.append(broker.connect().ask(peer.request(peer.HELLO)))
+        except BrokenPipeError:  # it waits a moment only for what a peer wants
+            return False
+        return replies[-1]
+
+    eventually(answered, "it says why it serves nobody")
+    reply = replies[-1]
     assert reply.code == peer.UNAVAILABLE and "/proc is not of this pid namespace" in reply.text

@@ -235,19 +235,19 @@ def test_requests(spoord, box, asked):
 
 def test_a_session_over_its_rate_waits(spoord, box):
     """A refusal of its counters would make a trail incomplete that is not."""
-    rate = 25
+    rate = 1
     broker = spoord(rule("small", ALICE, requests=rate), rule("large", BOB))
     other, mine = Traced(broker, box, BOB), Traced(broker, box, ALICE)
     began = time.monotonic()
     for _ in range(3 * rate):
         assert mine.peer.ask(peer.request(peer.STATS)).code == peer.OK
     assert time.monotonic() - began > 0.9, "two seconds' worth is there, the next has to come"
-    waits_s = 4
+    waits_s = 10  # as many requests as a socket takes before who sends them waits, too (net.unix.max_dgram_qlen)
     asked = time.monotonic()
     for _ in range(waits_s * rate):
         mine.peer.send(peer.request(peer.STATS))
     other.finish()
-    assert time.monotonic() - asked < waits_s - 0.5, "another does not wait for it"
+    assert time.monotonic() - asked < waits_s - 1, "another does not wait for it"
     mine.peer.close()  # with its requests unread
     broker.audit(event="end", uid=ALICE, reason="connection closed")
 
@@ -329,7 +329,7 @@ def test_a_bad_file_is_no_start(tmp_path):
         if text:
             config.write_text(text)
         done = subprocess.run([os.environ["SPOORD"], "--socket", str(tmp_path / "s"), "--config", str(config)],
-                              capture_output=True, text=True, timeout=20)
+                              capture_output=True, text=True, timeout=60)
         assert done.returncode == 1 and said in done.stderr
         assert not (tmp_path / "s").exists()
 
@@ -351,7 +351,7 @@ def test_the_audit_log_is_rotated(spoord, box, tmp_path):
     for _ in range(60):
         assert client.arm(container.fd, container.pidfd).code == peer.QUOTA
     broker.process.terminate()  # what waits is written by then, and nothing is renamed any more
-    broker.process.wait(10)
+    broker.process.wait(60)
     files = sorted(tmp_path.glob("a.jsonl*"))
     assert [file.name for file in files] == ["a.jsonl", "a.jsonl.1", "a.jsonl.2", "a.jsonl.3"]
     assert all(file.stat().st_size <= 2000 for file in files)
@@ -361,7 +361,7 @@ def test_the_audit_log_is_rotated(spoord, box, tmp_path):
 
 def test_the_audit_log_in_the_journal(spoord, box, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
-        journal.settimeout(20)
+        journal.settimeout(60)
         journal.bind(str(tmp_path / "journal"))
         os.chmod(tmp_path / "journal", 0o666)
         broker = spoord(rule("small", ALICE, containers=0), audit={"file": f"journal:{tmp_path}/journal"})
@@ -413,14 +413,13 @@ def test_metrics_over_both_sockets_and_as_a_file(spoord, box):
     assert answer.status == 200 and answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert int(answer.headers["Content-Length"]) == len(text.encode())
     ways["unix"] = governed.strict_samples(text)
-    _, text = broker.http(connection=http.client.HTTPConnection("127.0.0.1", broker.port, timeout=10))
+    _, text = broker.http(connection=http.client.HTTPConnection("127.0.0.1", broker.port, timeout=60))
     ways["tcp"] = governed.strict_samples(text)
 
-    def written():
-        samples = governed.strict_samples(broker.textfile.read_text()) if broker.textfile.exists() else {}
-        return samples.get(("spoor_sessions", (("tenant", "large"), ("uid", str(BOB))))) and samples
-
-    ways["file"] = broker.until(written)
+    # One that is made from now on: the one that is there may have been half made when the session began.
+    broker.textfile.unlink(missing_ok=True)
+    broker.until(broker.textfile.exists)
+    ways["file"] = governed.strict_samples(broker.textfile.read_text())
     for way, samples in ways.items():
         assert samples[("spoor_sessions", (("tenant", "large"), ("uid", str(BOB))))] == 1, way
         assert samples[("spoor_ring_bytes", (("tenant", "large"), ("uid", str(BOB))))] == 1 << 20, way
@@ -472,5 +471,5 @@ def test_a_reader_that_stalls_is_left(spoord):
     began = time.monotonic()
     assert client.ask(peer.request(peer.HELLO)).code == peer.OK
     assert broker.http()[0].status == 200
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     stalled.close()
