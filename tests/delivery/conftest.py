@@ -52,7 +52,7 @@ class Spool:
         self.number = 0
 
     def settings(self, **settings):
-        defaults = {"spool": str(self.path), "retryMinMs": 10, "retryMaxMs": 80, "timeoutMs": 3000,
+        defaults = {"spool": str(self.path), "retryMinMs": 10, "retryMaxMs": 80, "timeoutMs": 30_000,
                     "tokenFile": str(self.token), "logFile": str(self.log), "logLevel": "debug"}
         self._put(self.path, "settings.json", json.dumps(defaults | settings).encode())
 
@@ -86,7 +86,7 @@ class Spool:
         self.running.append(process)
         return process
 
-    def drain(self, *options, code=0, timeout=20):
+    def drain(self, *options, code=0, timeout=60):
         process = self.start(*options)
         out = process.communicate(timeout=timeout)[0].decode()
         assert process.returncode == code, out

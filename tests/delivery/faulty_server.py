@@ -158,7 +158,7 @@ class Server:
             self._changed.notify_all()
         return self.answer(request)
 
-    def wait(self, condition, timeout=20):
+    def wait(self, condition, timeout=60):
         with self._changed:
             assert self._changed.wait_for(lambda: condition(self), timeout), \
                 f"seen {[(r.method, r.path, r.key) for r in self.seen]}, taken {list(self.taken)}"

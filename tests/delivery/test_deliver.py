@@ -93,7 +93,7 @@ def test_refusal_is_final_and_told(spool, server, code):
 
 
 def test_413_in_the_middle_of_a_large_report(spool, server):
-    to = server(early_faults=[status(413)])
+    to = server(early_faults=[status(413)] * 50)  # the answer is lost if the connection is reset before it is read
     spool.settings(endpoint="http://127.0.0.1:1/", putHosts=[f"127.0.0.1:{to.port}"])
     spool.put("raw", "large", MEGABYTES, url=f"{to.url}/x?sig={SIGNATURE}")
     spool.drain()
@@ -251,7 +251,8 @@ def test_killed_in_the_middle_it_goes_on(spool, server):
         to.wait(lambda server: len(server.taken) >= stop_at)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    # Killed while the server has it and the answer is not there.
+    # Killed while the server has it and the answer is not there. All others may have been delivered.
+    sent.append(spool.put(task="last"))
     to.faults = [fault.stall_after_taking]
     process = spool.start()
     to.wait(lambda server: not server.faults)
@@ -301,7 +302,7 @@ def test_one_delivers_and_takes_in_what_comes(spool, server):
     sent += [spool.put(task="second")]
     assert len(to.seen) == 1
     to.released.set()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert sorted(to.bodies()) == sorted(sent)
 
 
@@ -311,11 +312,11 @@ def test_new_settings_end_all_pauses(spool, server):
     sent = spool.put()
     process = spool.start()
     status_file = spool.path / "status.json"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not status_file.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     spool.settings(endpoint=to.url)
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     assert to.bodies() == [sent]
 
 
@@ -342,7 +343,7 @@ def test_spool_of_others_is_not_used(spool, server):
 
 def spoorctl(spool, *options, config=None):
     environment = {"SPOOR_CONFIG": str(config)} if config else {}
-    done = subprocess.run([os.environ["SPOORCTL"], "deliver", *options], capture_output=True, text=True, timeout=20,
+    done = subprocess.run([os.environ["SPOORCTL"], "deliver", *options], capture_output=True, text=True, timeout=60,
                           env={"HOME": "/nonexistent", "XDG_RUNTIME_DIR": str(spool.path.parent / "run"), **environment})
     return done.returncode, done.stdout + done.stderr
 

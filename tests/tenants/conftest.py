@@ -79,7 +79,8 @@ def audit(at_least=1, **wanted):
     """The lines of the audit log that say this, once there are as many."""
 
     def lines():
-        told = [json.loads(line) for line in LOG.read_text(errors="replace").splitlines() if line.startswith("{")]
+        text = LOG.read_text(errors="replace")
+        told = [json.loads(line) for line in text[:text.rfind("\n") + 1].splitlines() if line.startswith("{")]
         found = [line for line in told if all(line.get(key) == value for key, value in wanted.items())]
         return found if len(found) >= at_least else None
 

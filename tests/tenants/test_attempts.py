@@ -305,12 +305,15 @@ def test_more_containers_than_allowed(stage):
 
 def test_more_requests_than_allowed(stage):
     """Three seconds' worth and more at one stroke: two are had (docs/tenants.md, `requests`)."""
-    clients, each = [stage.connect() for _ in range(80)], 50
-    for client in clients:
-        for _ in range(each):
-            client.send(peer.request(peer.LIST))
-    replies = [client.receive() for client in clients for _ in range(each)]
-    assert {reply.code for reply in replies} <= {peer.OK, peer.QUOTA}
-    refused = [reply for reply in replies if reply.code == peer.QUOTA]
+    clients, each, refused = [stage.connect() for _ in range(80)], 50, []
+    for _ in range(10):  # a machine that is busy just then may take as long as these may
+        for client in clients:
+            for _ in range(each):
+                client.send(peer.request(peer.LIST))
+        replies = [client.receive() for client in clients for _ in range(each)]
+        assert {reply.code for reply in replies} <= {peer.OK, peer.QUOTA}
+        refused += [reply for reply in replies if reply.code == peer.QUOTA]
+        if refused:
+            break
     assert refused
     stage.is_refused(refused[0], peer.QUOTA, "requests a second", request="list", limit="requests")

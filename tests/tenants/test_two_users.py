@@ -53,14 +53,12 @@ def test_at_once(users):
 
     jobs = [(user, number) for number in range(AT_ONCE) for user in users]
     with ThreadPoolExecutor(len(jobs)) as pool:
-        for user, volume in pool.map(one, jobs):
-            is_whole(user, volume)
-    for user in users:
-        granted = {line["session"]: line for line in
-                   audit(at_least=AT_ONCE, event="request", request="arm", outcome="granted", uid=user.uid)}
-        ended = audit(at_least=len(granted), event="end", uid=user.uid)
-        whole = [line for line in ended if line["counters"]["records"] and not any(line["counters"]["lost"].values())]
-        assert len(whole) >= AT_ONCE and {granted[line["session"]]["tenant"] for line in whole} == {user.name}
+        containers = [(user, is_whole(user, volume)["containerId"]) for user, volume in pool.map(one, jobs)]
+    for user, container in containers:
+        granted, = audit(event="request", request="arm", outcome="granted", uid=user.uid, container=container)
+        ended, = audit(event="end", uid=user.uid, container=container)
+        assert granted["tenant"] == user.name and granted["session"] == ended["session"], (granted, ended)
+        assert ended["counters"]["records"] and not any(ended["counters"]["lost"].values()), ended
 
 
 def test_what_the_other_one_has(users):
