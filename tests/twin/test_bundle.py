@@ -202,7 +202,7 @@ def notify_socket(t):
     heard = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(t.box / "notify"))
-        listener.settimeout(10)
+        listener.settimeout(twin.TIMEOUT_S)
 
         def listen():  # crun waits for its barrier's descriptor to be closed, which recv() does
             while "BARRIER=1" not in heard:

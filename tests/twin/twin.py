@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
 from harness import BIN, PATIENCE, PROGRAMS, ROOTFUL, STATE_ROOT, cgroups, processes, session_of, until  # noqa: E402
 
-TIMEOUT_S = 20 * PATIENCE
-PATIENCE_S = 3
+TIMEOUT_S = 60 * PATIENCE
+PATIENCE_S = 30
 # There is systemd, as in the virtual machines of tests/vm: Podman has it manage cgroups.
 SYSTEMD = Path("/run/systemd/system").is_dir()
 # The same for all three, so that nothing has to be made equal in a text that names it.
