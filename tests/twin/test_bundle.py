@@ -47,11 +47,17 @@ def exit_code(t):
     t.oci("run", "-b", "bundle", "twin")
 
 
+def runs(t):
+    """A `run` in the foreground: its state says so, and its program has begun. The one does not mean the other."""
+    until(lambda: t.state().get("status") == "running", t.state)
+    t.until_executed()
+
+
 @scenario()
 def killed_by_a_signal(t):
     t.bundle(["/bin/busybox", "sleep", "1000"])
     process = t.open("run", "-b", "bundle", "twin")
-    until(lambda: t.state().get("status") == "running", "it runs")
+    runs(t)
     t.oci("kill", "twin", "KILL")
     t.note_end(process)
 
@@ -244,7 +250,7 @@ def killed_runtime(t):
     """The foreground `run` dies by SIGKILL: the container stays, and can be removed."""
     t.bundle(["/bin/busybox", "sleep", "1000"])
     process = t.open("run", "-b", "bundle", "twin")
-    until(lambda: t.state().get("status") == "running", "it runs")
+    runs(t)
     process.kill()
     t.note_end(process, with_output=False)
     t.note("state", {k: v for k, v in t.state().items() if k in ("status", "id", "bundle", "rootfs")})

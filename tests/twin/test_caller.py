@@ -54,6 +54,7 @@ def inherited_pipes(t):
     """Whatever the caller has open, as buildah has pipes: nobody who stays behind holds it."""
     t.bundle(["/bin/busybox", "sleep", "1000"])
     t.shell("(exec 7>&1 8>&1 9>&1; runtime run -d -b bundle twin >/dev/null 2>&1 </dev/null) | cat; echo the pipe is closed")
+    t.until_executed()
     t.oci("delete", "-f", "twin")
 
 

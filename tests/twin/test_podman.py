@@ -267,18 +267,20 @@ def notified(t, who, command):
                  environment={**t.environment, "NOTIFY_SOCKET": str(t.box / "notify")})
         listening.join()
     t.note("notified", {line for line in heard if not line.startswith("MAINPID")})  # which comes before it or after
+    # Who is removed before his program begins leaves no trail.
+    until(lambda: "begun" in t.podman("logs", "twin", quiet=True)[1], "the program begins")
     t.podman("rm", "-f", "-t", "0", "twin")
 
 
 @scenario()
 def ready(t):
-    notified(t, "container", "/probe notify; sleep 1000")
+    notified(t, "container", "/probe notify; echo begun; sleep 1000")
 
 
 @scenario(only="rootless")
 def ready_by_conmon(t):
     """As soon as the container runs; nobody waits for what is in it."""
-    notified(t, "conmon", "sleep 1000")
+    notified(t, "conmon", "echo begun; sleep 1000")
 
 
 @scenario()
