@@ -99,13 +99,24 @@ def test_in_sequence(traced):
     began = time.monotonic()
     costs = [run(traced, f"c{number}") for number in range(IN_SEQUENCE)]
     print(f"{IN_SEQUENCE} in {time.monotonic() - began:.1f} s")
-    check_end(traced, IN_SEQUENCE + 1, pid, before)
     third = max(1, IN_SEQUENCE // 3)
-    first, last = (min(part) for part in (costs[:third], costs[-third:]))
+
+    def minima():
+        """Of the first and the last third: whoever else uses the machine can only add to a cost."""
+        return min(costs[:third]), min(costs[-third:])
+
+    def grows():
+        first, last = minima()
+        return last >= 1.3 * first + 1
+
+    # For a while they may add to each; what has grown stays so.
+    while grows() and len(costs) < IN_SEQUENCE + 3 * third:
+        costs.append(run(traced, f"c{len(costs)}"))
+    check_end(traced, len(costs) + 1, pid, before)
+    first, last = minima()
     print(f"CPU ms, medians: {statistics.median(costs[:third]):.2f}, {statistics.median(costs[-third:]):.2f}; "
           f"minima {first:.2f}, {last:.2f}; spoord {before} -> {held(pid)}")
-    # Minima: whoever else uses the machine can only add to a cost.
-    assert last < 1.3 * first + 1, (first, last)
+    assert not grows(), (first, last)
 
 
 def test_the_broker_is_looked_into():
