@@ -66,7 +66,7 @@ def test_run(image, name):
 def cgroup_split_with_podman(t):
     """Podman divides the cgroup that it is in, so it gets one of its own."""
     t.shell("mkdir /sys/fs/cgroup/split; echo $$ >/sys/fs/cgroup/split/cgroup.procs; "
-            "podman run --rm --network=none --hostname=h --cgroups=split twin /probe", check=0)
+            "podman run $LOGGED --rm --network=none --hostname=h --cgroups=split twin /probe", check=0)
 
 
 @scenario()
@@ -104,7 +104,7 @@ def codes_and_streams(t):
 
 @scenario()
 def preserved_descriptors(t):
-    t.shell("podman run --rm --network=none --preserve-fds 2 twin /probe 3</dev/null 4</dev/zero")
+    t.shell("podman run $LOGGED --rm --network=none --preserve-fds 2 twin /probe 3</dev/null 4</dev/zero")
 
 
 @scenario()

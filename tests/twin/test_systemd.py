@@ -52,7 +52,7 @@ def health(t):
 def split(t):
     """Podman divides the unit that it is in: one part for conmon, one for the container."""
     user = "" if ROOTFUL else "--user"
-    t.shell(f"systemd-run {user} --quiet --scope -p Delegate=yes podman {' '.join(RUN)} --rm --cgroups=split twin /probe", check=0)
+    t.shell(f"systemd-run {user} --quiet --scope -p Delegate=yes podman {' '.join(RUN)} $LOGGED --rm --cgroups=split twin /probe", check=0)
 
 
 @scenario()

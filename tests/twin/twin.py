@@ -2,7 +2,7 @@
 
 A scenario is a function of a Twin, which it asks to do things; the Twin notes what can be seen of each. The
 notes of the three must be equal, and so must what is left behind. What is made equal before comparing, and
-why, is told in docs/drop-in.md; all of it stands in this file.
+why, is told in docs/drop-in.md; all of it stands in this file. What Podman may miss of an output is conmon.py's.
 """
 
 import dataclasses
@@ -22,6 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
+import conmon  # noqa: E402
 from harness import BIN, PATIENCE, PROGRAMS, ROOTFUL, STATE_ROOT, cgroups, processes, session_of, until  # noqa: E402
 
 TIMEOUT_S = 60 * PATIENCE
@@ -147,7 +148,7 @@ class Twin:
         self.own_name = "crun" if side.settings is None else "spoor"  # as registered with podman
         self.config = Path(os.environ["TMPDIR"]) / f"settings-{side.name.split()[0]}"
         self._settings(side)
-        self.environment = {**os.environ, "RUNTIME": side.program,
+        self.environment = {**os.environ, "RUNTIME": side.program, "LOGGED": " ".join(conmon.OPTIONS),
                             "CONTAINERS_CONF": str(self.config / "containers.conf")}
         self.before = self._look()
 
@@ -188,10 +189,11 @@ class Twin:
     # ------------------------------------------------------------------------- calls of the runtime
 
     def _run(self, command, what, stdin=b"", environment=None, quiet=False, check=None, timeout=TIMEOUT_S, **options):
+        conmon.LOG.unlink(missing_ok=True)
         done = subprocess.run(command, capture_output="stdout" not in options, timeout=timeout, input=stdin,
                               env=self.environment if environment is None else environment,
                               cwd=options.pop("cwd", self.box), **options)
-        out, err = ((stream or b"").decode(errors="replace") for stream in (done.stdout, done.stderr))
+        out, err = conmon.whole(*((stream or b"").decode(errors="replace") for stream in (done.stdout, done.stderr)))
         if check is not None:
             assert done.returncode == check, f"{self.side.name}: {what}: {done.returncode}\n{out}\n{err}"
         if not quiet:
@@ -207,7 +209,7 @@ class Twin:
         return self._run(words, " ".join(words), executable=self.side.program, **options)
 
     def shell(self, script, **options):
-        """bash, where `runtime` is the runtime, called /usr/bin/crun."""
+        """bash, where `runtime` is the runtime, called /usr/bin/crun; $LOGGED is for `podman run` (conmon.py)."""
         return self._run(["bash", "-c", f'runtime() {{ (exec -a {self.side.base} "$RUNTIME" "$@"); }}\n{script}'], script,
                          **options)
 
@@ -290,7 +292,7 @@ class Twin:
 
     def podman(self, *arguments, runtime=None, **options):
         """podman with the side's program in place of crun, or by the name given."""
-        words = ["podman", *(["--runtime", runtime] if runtime else []), *map(str, arguments)]
+        words = ["podman", *(["--runtime", runtime] if runtime else []), *conmon.with_log(arguments)]
         return self._run(words, " ".join(["podman", *map(str, arguments)]), **options)
 
     def podman_on_terminal(self, *arguments, answers=(), by_chance="(?!)"):
@@ -299,7 +301,8 @@ class Twin:
         master, slave = pty.openpty()
         if answers:  # what is typed before podman takes the terminal over is not to be shown by it
             tty.setraw(slave)
-        process = subprocess.Popen(["podman", *map(str, arguments)], stdin=slave, stdout=slave, stderr=slave,
+        conmon.LOG.unlink(missing_ok=True)
+        process = subprocess.Popen(["podman", *conmon.with_log(arguments)], stdin=slave, stdout=slave, stderr=slave,
                                    env=self.environment, cwd=self.box, start_new_session=True)
         os.close(slave)
         shown, seen, answers = b"", 0, list(answers)
@@ -322,7 +325,8 @@ class Twin:
         code = process.wait(TIMEOUT_S)
         assert code != -signal.SIGKILL, f"ends in {TIMEOUT_S} s: {shown}"
         # The terminal sends a key's signal and echoes the key then: before or after what the process answers.
-        text = re.sub(rf"\^[C\\]|{by_chance}", "", shown.decode(errors="replace")).rstrip()
+        text, _ = conmon.whole(shown.decode(errors="replace").replace("\r\n", "\n"))
+        text = re.sub(rf"\^[C\\]|{by_chance}", "", text).rstrip()
         self.note(" ".join(map(str, ["podman", *arguments])), f"code {code}\n{text}")
 
     def sort_mounts(self):
