@@ -11,7 +11,7 @@ from pathlib import Path
 
 HERE = Path.cwd()
 ADAPTOR = "/tmp/spoor-nx"  # in the container
-TIMEOUT_S = 100
+TIMEOUT_S = 300
 
 
 class Workspace:
@@ -46,7 +46,9 @@ class Workspace:
         self.runs += 1
         volume = self.volumes / f"trail-{self.runs}"
         volume.mkdir()
-        variables = {"NX_DAEMON": "false", "NX_NO_CLOUD": "true", "NX_TUI": "false", "SPOOR_DEBUG": "1"}
+        # The recorder may be kept waiting for a processor.
+        variables = {"NX_DAEMON": "false", "NX_NO_CLOUD": "true", "NX_TUI": "false", "SPOOR_DEBUG": "1",
+                     "SPOOR_NX_WAIT_MS": "60000"}
         if preload:
             variables["NODE_OPTIONS"] = f"--require {ADAPTOR}/preload.js"
         done = subprocess.run(

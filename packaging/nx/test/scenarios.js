@@ -6,7 +6,7 @@ const fs = require("node:fs");
 const path = require("node:path");
 const { describe, test } = require("node:test");
 
-const { PACKAGE, Workspace, of, only } = require("./support.js");
+const { DEADLINE_MS, PACKAGE, Workspace, of, only } = require("./support.js");
 
 function succeeded({ code, out }) {
     assert.strictEqual(code, 0, out);
@@ -201,8 +201,9 @@ function tests(version) {
     test("spoor-nx declare asks nx", async (t) => {
         const workspace = workspaceOf(t);
         const spoorNx = path.join(PACKAGE, "bin/spoor-nx.js");
-        succeeded(await workspace.execute([spoorNx, "declare", "three:build", "--pid", "42"]));
-        succeeded(await workspace.execute([spoorNx, "end", "three:build", "--status", "success", "--code", "0"]));
+        const wait = ["--wait", String(DEADLINE_MS)];
+        succeeded(await workspace.execute([spoorNx, "declare", "three:build", "--pid", "42", ...wait]));
+        succeeded(await workspace.execute([spoorNx, "end", "three:build", "--status", "success", "--code", "0", ...wait]));
         const signals = workspace.volume.finish();
         const { start, end } = lifeOf(signals, "three:build");
         assert.strictEqual(start.pid, 42);
