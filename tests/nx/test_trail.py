@@ -50,6 +50,11 @@ def test_after_the_suggestions_nothing_is_left(workspace):
 
 def test_strict(workspace):
     """The first undeclared access ends the task, and nx does not start what depends on it."""
+    def wait(content):
+        """For the end that comes from without, where nothing is refused: `cat` fails else."""
+        content["targets"]["build"]["options"]["command"] += " && sleep 100"
+
+    workspace.change(workspace.project_json("one"), wait)
     trail = workspace.run("run-many", "-t", "build", options=["--annotation=io.spoor.mode=strict"], code=1)
     spoor = trail.report("one:build")["spoor"]
     assert (spoor["mode"], spoor["status"]) == ("strict", "failure")
