@@ -5,19 +5,18 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
+sys.path[:0] = [str(Path(__file__).resolve().parent.parent / room) for room in ("e2e", "support")]
 
+import settings  # noqa: E402
 from harness import PROGRAMS, ROOTFUL, Podman  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def podman(tmp_path_factory):
     """With an image from scratch that holds the program, and a file for the overlay's lower layer."""
-    if ROOTFUL:  # root may put volumes only where the operator allows it
-        directory = Path.home() / ".config" / "spoor"
-        directory.mkdir(parents=True, exist_ok=True)
-        roots = os.path.realpath(tmp_path_factory.getbasetemp())
-        (directory / "spoor.yaml").write_text(f"volumes:\n  roots: [{roots}]\n")
+    roots = os.path.realpath(tmp_path_factory.getbasetemp())
+    # Root may put volumes only where the operator allows it.
+    settings.patient(f"volumes:\n  roots: [{roots}]\n" if ROOTFUL else "")
     podman = Podman()
     root = tmp_path_factory.mktemp("image")
     shutil.copy(PROGRAMS / "matrix", root)

@@ -1,8 +1,18 @@
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
-from nx_workspace import HERE, Workspace
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+
+import settings  # noqa: E402
+from nx_workspace import HERE, Workspace  # noqa: E402
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient():
+    settings.patient()
 
 
 @pytest.fixture

@@ -8,10 +8,16 @@ import pytest
 import compare
 import programs
 import run_oracle
+import settings
 import strace_parse
 
 # Enough that an empty log or trail is no agreement.
 LEAST_ACCESSES = {"webpack": 5000, "npm_install": 3000, "cmake": 3000, "gcc": 1500, "git": 1500}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def patient():
+    settings.patient()
 
 
 @pytest.mark.parametrize("name", programs.PROGRAMS)
