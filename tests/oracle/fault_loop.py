@@ -4,7 +4,8 @@
     fault_loop.py [COUNT]        COUNT builds for each of the two, each with one kill -9 at a random moment
 
 Every session has to end. One that says that it is complete has to have everything that strace saw, and one
-whose spoord was killed while it was tracing has to be complete. SPOOR_SEED repeats a run's moments.
+whose spoord was killed while it was tracing has to be complete, unless the container ended meanwhile and the next spoord did
+not come for as long as the recorder may wait then. SPOOR_SEED repeats a run's moments.
 
 Runs inside ./dev shell, rootless.
 """
@@ -26,10 +27,15 @@ import run_oracle
 import strace_parse
 import trail as trails
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "support"))
+
+import settings  # noqa: E402
+
 RUN = Path("/run/spoor-dev")
 STATE = Path(os.environ["XDG_RUNTIME_DIR"]) / "spoor" / "containers"
 BUILD_S = 120
 END_S = 30
+SETTLE_S = 8  # shim/recorder/session_environment.h
 
 BUILD = """set -e
 mkdir -p out
@@ -87,6 +93,13 @@ def is_tracing(volume):
     return session_of(volume).get("state") == "tracing"
 
 
+def gave_up_on_the_next(session, log, volume):
+    """Between the last that strace wrote and the session's end all the time had passed that there is for it."""
+    waited = (volume / "trace/session.json").stat().st_mtime - log.stat().st_mtime
+    said = ("the broker went away", "the session could not be resumed: ")
+    return all(reason.startswith(said) for reason in session["reasons"]) and waited >= SETTLE_S
+
+
 def begin(place):
     work, out = (place / "work").resolve(), (place / "out").resolve()
     work.mkdir(parents=True)
@@ -141,7 +154,7 @@ def one(kill=None, delay=0.0, after_the_start=False):
             return "complete"
         if not session["reasons"]:
             raise Failed(f"incomplete, and does not say why: {session}")
-        if tracing and kill is kill_broker:
+        if tracing and kill is kill_broker and not gave_up_on_the_next(session, log, volume):
             raise Failed(f"a running session was lost: {session['reasons']}")
         return "; ".join(session["reasons"])
     finally:
@@ -153,13 +166,15 @@ def undisturbed():
     place = Path(tempfile.mkdtemp(prefix="spoor-faults-"))
     try:
         process, work, log, volume = begin(place)
-        until(lambda: is_tracing(volume), "tracing begins")
+        until(lambda: is_tracing(volume) or process.poll() is not None, "tracing begins")
         began = time.monotonic()
-        end(process)
+        code, errors = end(process)
         lasts = time.monotonic() - began
-        absent = missing(work, log, volume)
-        if absent or not session_of(volume)["complete"]:
-            raise Failed(f"without a fault the trail is not complete: {session_of(volume)}, {absent}")
+        session = session_of(volume)
+        if not session.get("complete"):
+            raise Failed(f"without a fault the trail is not complete: {session}, {code}\n{errors}")
+        if absent := missing(work, log, volume):
+            raise Failed(f"without a fault the trail lacks {absent}")
         return lasts
     finally:
         shutil.rmtree(place, ignore_errors=True)
@@ -170,6 +185,7 @@ def main():
     seed = os.environ.get("SPOOR_SEED") or str(random.randrange(1 << 32))
     print(f"SPOOR_SEED={seed}", flush=True)
     moments = random.Random(seed)
+    settings.patient()
     try:
         lasts = undisturbed()
         outcomes = {}
