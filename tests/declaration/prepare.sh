@@ -9,5 +9,5 @@ cp "$source/compare.js" "$source/package.json" .
 if cmp -s "$source/package-lock.json" installed-lock.json; then exit 0; fi
 rm -rf node_modules
 cp "$source/package-lock.json" .
-npm ci --no-audit --no-fund --ignore-scripts
+"$source/../support/npm_ci"
 cp package-lock.json installed-lock.json

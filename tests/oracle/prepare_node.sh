@@ -17,7 +17,7 @@ prepare() { # NAME SOURCE
     (cd "$2" && find . -mindepth 1 -maxdepth 1 ! -name node_modules ! -name dist -exec cp -a {} "$project/" \;)
     # Packages are cached under the address that they came from.
     echo "registry=$registry" >>"$project/.npmrc"
-    (cd "$project" && npm ci --no-audit --no-fund --ignore-scripts --cache "$target/npm-cache")
+    (cd "$project" && "$source/../support/npm_ci" --cache "$target/npm-cache")
     cp "$2/package-lock.json" "$project/installed-lock.json"
 }
 

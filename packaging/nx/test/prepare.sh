@@ -3,6 +3,7 @@
 # lock file has changed.
 set -euo pipefail
 
+source=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 target=$1
 shift
 
@@ -12,6 +13,6 @@ for project in "$@"; do
     rm -rf "${installed:?}"
     mkdir -p "$installed"
     cp -a "$project/." "$installed/"
-    (cd "$installed" && npm ci --no-audit --no-fund --ignore-scripts)
+    (cd "$installed" && "$source/../../../tests/support/npm_ci")
     cp "$project/package-lock.json" "$installed/installed-lock.json"
 done
