@@ -39,7 +39,8 @@ def unpack(root, packages, scratch):
     sources = scratch / "sources.list"
     sources.write_text("".join(map(debian.source_line, SUITES)))
     run("mmdebstrap", "--quiet", "--architectures=arm64", "--variant=extract", "--aptopt=Acquire::Languages \"none\"",
-        "--aptopt=Acquire::Retries \"3\"", f"--include={','.join(packages)}", "bookworm", root, sources)
+        "--aptopt=Acquire::Retries \"3\"", f"--include={','.join(packages)}", "bookworm", root, sources,
+        timeout_s=3600)
 
 
 def main():

@@ -56,7 +56,7 @@ class Archive:
         fresh = stamp.exists() and time.time() - stamp.stat().st_mtime < LISTS_AGE_S
         if not fresh or not self.sources.exists() or self.sources.read_text() != text:
             self.sources.write_text(text)
-            run("apt-get", *self.options, "--error-on=any", "update", timeout_s=300)
+            run("apt-get", *self.options, "--error-on=any", "update", timeout_s=900)
             stamp.touch()
 
     def names(self, prefix):
@@ -75,7 +75,7 @@ class Archive:
         return [f"linux-image-{newest}-{flavour}", *(name for name in more if name in there)]
 
     def fetch(self, packages, directory):
-        run("apt-get", *self.options, "--quiet", "download", *packages, cwd=directory, timeout_s=300)
+        run("apt-get", *self.options, "--quiet", "download", *packages, cwd=directory, timeout_s=900)
 
 
 def series_is_split(series):
@@ -112,5 +112,5 @@ def debootstrap(directory, release, packages, scratch):
     run("mmdebstrap", "--quiet", "--variant=minbase", "--aptopt=Acquire::Languages \"none\"",
         "--aptopt=Acquire::Retries \"3\"", "--dpkgopt=force-unsafe-io",
         *(f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in keep_out),
-        f"--include={','.join(packages)}", release, directory, sources, timeout_s=900)
+        f"--include={','.join(packages)}", release, directory, sources, timeout_s=1800)
     shutil.rmtree(directory / "var/lib/apt/lists", ignore_errors=True)
