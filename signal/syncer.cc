@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <iterator>
+#include <system_error>
 #include <utility>
 
 namespace spoor {
@@ -35,6 +36,7 @@ void Syncer::sync(std::vector<UniqueFd> files) {
     if (files.empty()) return;
     std::unique_lock lock(mutex_);
     std::move(files.begin(), files.end(), std::back_inserter(asked_));
+    if (asked_.size() > waiting_max) asked_.erase(asked_.begin(), asked_.end() - waiting_max);
     wake(std::move(lock));
 }
 
@@ -52,13 +54,27 @@ void Syncer::stop_replacing() {
 }
 
 void Syncer::wake(std::unique_lock<std::mutex> lock) {
+    if (!thread_.joinable() && !start()) {
+        // Not so many processes are allowed. What is to be in its place is put there, whoever waits.
+        asked_.clear();
+        if (replacement_) (void)replacement_->commit();
+        replacement_.reset();
+        return;
+    }
     lock.unlock();
-    if (thread_.joinable()) return work_.notify_one();
+    work_.notify_one();
+}
+
+bool Syncer::start() {
     sigset_t all, before;  // signals are for the caller's thread
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    thread_ = std::thread([this] { run(); });
+    try {
+        thread_ = std::thread([this] { run(); });
+    } catch (const std::system_error&) {
+    }
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return thread_.joinable();
 }
 
 void Syncer::run() {
@@ -66,15 +82,20 @@ void Syncer::run() {
     for (;;) {
         work_.wait(lock, [this] { return ending_ || !asked_.empty() || replacement_; });
         if (asked_.empty() && !replacement_) return;
-        const auto files = std::exchange(asked_, {});
+        auto files = std::exchange(asked_, {});
         auto replacement = std::exchange(replacement_, std::nullopt);
         replacing_ = replacement.has_value();
         lock.unlock();
         if (replacement) (void)replacement->commit();
-        for (const UniqueFd& file : files) (void)::fdatasync(file.get());
         lock.lock();
         replacing_ = false;
         replaced_.notify_one();
+        lock.unlock();
+        for (UniqueFd& file : files) {
+            (void)::fdatasync(file.get());
+            file.reset();
+        }
+        lock.lock();
     }
 }
 

@@ -19,13 +19,16 @@ namespace spoor {
 
 class Syncer {
 public:
+    static constexpr size_t waiting_max = 128;
+
     Syncer() = default;
     Syncer(const Syncer&) = delete;
     Syncer& operator=(const Syncer&) = delete;
     // Waits for what is under way and asked for.
     ~Syncer();
 
-    // fdatasync(2) for each, soon; they are closed then.
+    // fdatasync(2) for each, soon; they are closed then. Of more than waiting_max the oldest are closed
+    // without: a disk that does not keep up must not use up the descriptors.
     void sync(std::vector<UniqueFd> files);
 
     // commit(), soon. A file that still waits for that is dropped for its successor. Its directory's
@@ -36,6 +39,7 @@ public:
 
 private:
     void wake(std::unique_lock<std::mutex> lock);
+    bool start();
     void run();
 
     std::mutex mutex_;

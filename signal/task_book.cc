@@ -410,6 +410,15 @@ void TaskBook::tick(uint64_t now_ns) {
     quiet_check_ns_ = waiting ? now_ns + quiet_check_interval_ns : 0;
 }
 
+bool TaskBook::will_report(uint64_t now_ns) const {
+    if (quiet_check_ns_ == 0 || now_ns < quiet_check_ns_) return false;
+    return std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& entry) {
+        const Task& task = *entry.second;
+        return !task.reported && task.quiet_since_ns != 0 &&
+               now_ns >= task.quiet_since_ns + options_.quiet_ns;
+    });
+}
+
 uint64_t TaskBook::due_ns() const {
     uint64_t due = quiet_check_ns_ == 0 ? never : quiet_check_ns_;
     if (!held_.empty()) due = std::min(due, held_.front().time_ns + options_.grace_ns);

@@ -93,6 +93,8 @@ public:
 
     // Does what time brings; to be called at due_ns() or later. UINT64_MAX: nothing is due.
     void tick(uint64_t now_ns);
+    // A report may come of it.
+    [[nodiscard]] bool will_report(uint64_t now_ns) const;
     [[nodiscard]] uint64_t due_ns() const;
     // The container has ended: reports for all that is open.
     void finish(uint64_t now_ns);

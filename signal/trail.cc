@@ -1,6 +1,7 @@
 #include "signal/trail.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -62,9 +63,15 @@ struct Trail::Impl {
 
     Status report(Task& task, TaskEnd end, uint64_t end_ns) {
         if (volume.tasks() < 0) return {};
+        if (unsynced.size() >= Syncer::waiting_max / 2) sync();
         auto written = write_task_report(volume.tasks(), task, end, clock.rfc3339(task.opened_ns),
                                          clock.rfc3339(end_ns), accesses, processes, session);
-        if (!written) return std::move(written).error();
+        if (!written) {
+            // One of an earlier end would be taken for it.
+            ::unlinkat(volume.tasks(), (task_file_name(*task.id) + ".json").c_str(), 0);
+            add_once(session.reasons, "a task's report is missing: " + written.error().message);
+            return std::move(written).error();
+        }
         unsynced.push_back(std::move(*written));
         if (!listener()) return {};
         const bool complete = session.loss.total() == 0 && report_reasons(task, session).empty();
@@ -218,9 +225,12 @@ void Trail::on(TaskSignal signal, uint64_t time_ns, const SessionLoss& loss) {
     impl_->tasks.on(std::move(signal), time_ns);
 }
 
-void Trail::tick(uint64_t now_ns) {
+bool Trail::will_report(uint64_t now_ns) const { return impl_->active() && impl_->tasks.will_report(now_ns); }
+
+void Trail::tick(uint64_t now_ns, const SessionLoss& loss) {
     Impl& trail = *impl_;
     if (!trail.active()) return;
+    trail.session.loss = loss;
     trail.tasks.tick(now_ns);
     if (!trail.listener() || trail.listener()->due_ns() > now_ns) return;
     if (auto told = trail.listener()->tick(now_ns); !told) trail.warn("delivery: " + told.error().message);
@@ -281,6 +291,7 @@ Status Trail::finish(const SessionCounters& counters, const SessionLoss& loss,
     if (!trail.begun) add_reason("the volume could not be used when the session began");
     trail.finished = true;
     trail.session.loss = loss;
+    trail.syncer->stop_replacing();
     trail.tasks.finish(boot_time_ns());
     trail.processes.finish();
     trail.process_lines.flush();
@@ -305,7 +316,6 @@ Status Trail::finish(const SessionCounters& counters, const SessionLoss& loss,
         if (!told) trail.warn("delivery: " + told.error().message);
     }
     release_session_space(trail.volume.trace());
-    trail.syncer->stop_replacing();
     return write_session(trail.volume.trace(), trail.session);
 }
 

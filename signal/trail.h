@@ -55,7 +55,9 @@ public:
     // kernel side had lost by then, for the report that an end brings.
     void on(TaskSignal signal, uint64_t time_ns, const SessionLoss& loss);
     // Does what time brings, at tasks_due_ns() (CLOCK_BOOTTIME; UINT64_MAX: nothing is due) or later.
-    void tick(uint64_t now_ns);
+    void tick(uint64_t now_ns, const SessionLoss& loss);
+    // Whether that may bring a report, for which `loss` should be new.
+    [[nodiscard]] bool will_report(uint64_t now_ns) const;
     [[nodiscard]] uint64_t tasks_due_ns() const;
     // As TaskBook has them.
     std::vector<TaskBook::HostProcess> take_renewals();

@@ -6,8 +6,11 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <chrono>
 #include <memory>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "base/files.h"
@@ -59,6 +62,17 @@ Status remove_tree_at(int dir, const std::string& name) {
     return remove_tree("/proc/self/fd/" + std::to_string(dir) + "/" + name);
 }
 
+// A reader asks by a lock of its own whether somebody writes, and has it for a moment.
+bool lock(int trace) {
+    constexpr auto moment = std::chrono::milliseconds(2);
+    constexpr int moments = 50;
+    for (int i = 0; ::flock(trace, LOCK_EX | LOCK_NB) < 0; ++i) {
+        if (errno != EWOULDBLOCK || i == moments) return false;
+        std::this_thread::sleep_for(moment);
+    }
+    return true;
+}
+
 }  // namespace
 
 Result<Volume> Volume::open(const std::string& path) {
@@ -70,7 +84,7 @@ Result<Volume> Volume::open(const std::string& path) {
     if (!trace) return named(std::move(trace).error());
     auto agent = open_subdirectory(top->get(), agent_directory, 01777);
     if (!agent) return named(std::move(agent).error());
-    if (::flock(trace->get(), LOCK_EX | LOCK_NB) < 0) {
+    if (!lock(trace->get())) {
         if (errno == EWOULDBLOCK)
             return Error{EBUSY,
                          "volume " + path +

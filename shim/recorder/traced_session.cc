@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <thread>
 #include <utility>
 
 #include "base/clock.h"
@@ -65,17 +66,40 @@ void TracedSession::take_what_is_there() {
 
 void TracedSession::take_signal(TaskSignal signal) {
     take_what_is_there();
-    if (signal.event == TaskEvent::end && broker_.connected()) {
-        if (auto counters = broker_.stats(call_deadline())) counters_ = *counters;
-        if (!broker_.connected()) lose_broker();
+    SessionLoss loss = loss_so_far();
+    if (signal.event == TaskEvent::end) {
+        ask_for_counters();
+        loss = loss_so_far();
+        loss.consumer += catch_up();
     }
-    trail_.on(std::move(signal), boot_time_ns(), loss_so_far());
+    trail_.on(std::move(signal), boot_time_ns(), loss);
     serve_tasks();
 }
 
 void TracedSession::tick() {
-    trail_.tick(boot_time_ns());
+    const uint64_t now = boot_time_ns();
+    if (trail_.will_report(now)) ask_for_counters();
+    trail_.tick(now, loss_so_far());
     serve_tasks();
+}
+
+void TracedSession::ask_for_counters() {
+    if (!broker_.connected()) return;
+    if (auto counters = broker_.stats(call_deadline())) counters_ = *counters;
+    if (!broker_.connected()) lose_broker();
+}
+
+// A record that is still being written, by whom the processor was taken from, hides those behind it. What had
+// been written when the counters were asked for and does not come out is returned.
+uint64_t TracedSession::catch_up() {
+    constexpr auto patience = std::chrono::milliseconds(100), pause = std::chrono::milliseconds(1);
+    const auto end = std::chrono::steady_clock::now() + patience;
+    for (;;) {
+        take_what_is_there();
+        if (received_ >= counters_.emitted) return 0;
+        if (std::chrono::steady_clock::now() >= end) return counters_.emitted - received_;
+        std::this_thread::sleep_for(pause);
+    }
 }
 
 void TracedSession::serve_tasks() {
@@ -97,7 +121,7 @@ void TracedSession::serve_tasks() {
     for (const auto& renewal : trail_.take_renewals())
         if (renewal.host_pid != 0) renewals_.push_back(renewal);
     if (away_ && !renewals_.empty())
-        trail_.add_warning(
+        trail_.add_reason(
             "a process changed hands while the broker was away: repeated accesses may be missing");
     while (!renewals_.empty() && broker_.connected()) {
         auto renewed =
@@ -105,8 +129,8 @@ void TracedSession::serve_tasks() {
         if (!broker_.connected()) return lose_broker();
         renewals_.pop_back();
         if (!renewed && renewed.error().code != ESRCH && !std::exchange(cannot_renew_, true))
-            trail_.add_warning("a process that changed hands may be missing repeated accesses: " +
-                               renewed.error().message);
+            trail_.add_reason("a process that changed hands may be missing repeated accesses: " +
+                              renewed.error().message);
     }
 }
 
@@ -230,10 +254,7 @@ void TracedSession::flush() {
 }
 
 void TracedSession::checkpoint() {
-    if (broker_.connected()) {
-        if (auto counters = broker_.stats(call_deadline())) counters_ = *counters;
-        if (!broker_.connected()) lose_broker();
-    }
+    ask_for_counters();
     if (auto written =
             trail_.checkpoint({std::max<uint64_t>(counters_.emitted, received_), received_}, loss_so_far());
         !written)
@@ -340,8 +361,8 @@ TracedSession::Outcome TracedSession::conclude(SessionState state, std::vector<s
     if (lost_broker_ && state == SessionState::finished) state = SessionState::degraded;
 
     Outcome outcome;
-    outcome.never_started =
-        !sink_.executed && lost.total() == 0 && !lost_broker_ && state == SessionState::finished;
+    outcome.never_started = !sink_.executed && lost.total() == 0 && !lost_broker_ &&
+                            state == SessionState::finished && trail_.session().reasons.empty();
     const SessionCounters counters{std::max<uint64_t>(counters_.emitted, lost_broker_ ? received_ : 0),
                                    received_};
     log_.info("session over: " + std::to_string(counters.events) + " events, " +

@@ -127,6 +127,8 @@ private:
     void note_lost_broker();
     bool replace_ring(broker::GrantedRing granted);
     void checkpoint();
+    void ask_for_counters();
+    uint64_t catch_up();
     [[nodiscard]] SessionLoss loss() const;
     [[nodiscard]] SessionLoss loss_so_far() const;
 

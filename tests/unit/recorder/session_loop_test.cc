@@ -371,6 +371,59 @@ TEST_F(SessionLoopTest, TaskSignalsAreTakenAndTheReportIsThereWhenTheEndIsAcknow
     EXPECT_TRUE(exists(job.volume_dir + "/trace/tasks/late.json"));
 }
 
+// It says nothing of itself, so that its report is written when it has been quiet: with what has been lost by
+// then.
+TEST_F(SessionLoopTest, AReportByQuietKnowsWhatWasLost) {
+    start_spoord();
+    start_and_arm();
+    ASSERT_TRUE(spoord->emit(make_record(head_of(SPOOR_EV_AUX, SPOOR_AUX_CWD), "/ws")));
+    for (const char* variable : {"NX_TASK_TARGET_PROJECT=p", "NX_TASK_TARGET_TARGET=build"})
+        ASSERT_TRUE(spoord->emit(make_record(head_of(SPOOR_EV_AUX, SPOOR_AUX_ENV), "", variable)));
+    ASSERT_TRUE(spoord->emit(make_record(head_of(SPOOR_EV_EXEC), "/bin/true")));
+    spoord->change_counters([](spoor_counters& counters) { counters.lost_ring_full = 5; });
+    ASSERT_TRUE(spoord->emit(make_record(head_of(SPOOR_EV_EXIT))));
+    const std::string report = job.volume_dir + "/trace/tasks/p:build.json";
+    ASSERT_TRUE(eventually([&] { return exists(report); }));
+    EXPECT_THAT(read_file(report, 1 << 20).value_or(""),
+                HasSubstr(R"("complete":false,"reasons":[],"lost":5)"));
+}
+
+// What was written before the agent's signal is in its report, also where nobody was told to look.
+TEST_F(SessionLoopTest, AnEndWaitsForWhatHasBeenCounted) {
+    ASSERT_TRUE(make_directories(job.volume_dir + "/agent", 0777));
+    const std::string agent = job.volume_dir + "/agent/";
+    std::ofstream(agent + "0.json")
+        << R"({"schema":"spoor.task/1","taskId":"t","event":"start","pid":7,"workspaceRoot":"/ws"})";
+    start_spoord();
+    start_and_arm();
+    emit_exec();
+    ASSERT_TRUE(eventually([&] { return !exists(agent + "0.json"); }));
+    std::atomic<bool> last = false;
+    spoord->when_asked([&](broker::Request request) {
+        if (request != broker::Request::stats) return;
+        spoord->set_silent(true);
+        emit_read("/ws/behind.txt");
+        // This one never comes.
+        if (last) spoord->change_counters([](spoor_counters& counters) { ++counters.emitted; });
+    });
+    auto end = [&](const std::string& name) {
+        std::ofstream(agent + ".new") << R"({"schema":"spoor.task/1","taskId":"t","event":"end"})";
+        ASSERT_EQ(::rename((agent + ".new").c_str(), (agent + name).c_str()), 0);
+        EXPECT_TRUE(eventually([&] { return !exists(agent + name); }));
+    };
+    const std::string report = job.volume_dir + "/trace/tasks/t.json";
+    end("1.json");
+    EXPECT_THAT(read_file(report, 1 << 20).value_or(""), HasSubstr("behind.txt"));
+    EXPECT_THAT(read_file(report, 1 << 20).value_or(""), HasSubstr(R"("complete":true)"));
+    last = true;
+    std::ofstream(agent + ".new") << R"({"schema":"spoor.task/1","taskId":"t","event":"start","pid":7})";
+    ASSERT_EQ(::rename((agent + ".new").c_str(), (agent + "2.json").c_str()), 0);
+    EXPECT_TRUE(eventually([&] { return !exists(agent + "2.json"); }));
+    end("3.json");
+    EXPECT_THAT(read_file(report, 1 << 20).value_or(""),
+                HasSubstr(R"("complete":false,"reasons":[],"lost":1)"));
+}
+
 TEST_F(SessionLoopTest, NothingExecutedMeansNeverStarted) {
     start_spoord();
     start_and_arm();
@@ -619,6 +672,28 @@ TEST_F(SessionLoopTest, AHookThatDidNotWaitMakesItIncomplete) {
     EXPECT_TRUE(finish());
     EXPECT_THAT(session()->reasons, ElementsAre(HasSubstr("tracing began after")));
     EXPECT_FALSE(session()->complete());
+}
+
+// It runs, but has executed nothing since: what it has of a trail stays.
+TEST_F(SessionLoopTest, AHookThatDidNotWaitMayHaveStartedIt) {
+    start_spoord();
+    std::promise<void> go_on;
+    environment.connect_broker = [&](const Job& of, broker::Deadline deadline) {
+        go_on.get_future().wait();
+        return broker::Client::connect(of.broker_socket, deadline);
+    };
+    launch();
+    ASSERT_TRUE(eventually([&] { return connect_control(job.state_dir).valid(); }));
+    {
+        UniqueFd hook = connect_control(job.state_dir);
+        const std::string request = to_json(ControlRequest{ControlRequest::Op::arm, init.pid()});
+        ASSERT_GT(::send(hook.get(), request.data(), request.size(), 0), 0);
+    }
+    go_on.set_value();
+    ASSERT_TRUE(eventually([&] { return session().has_value(); }));
+    EXPECT_TRUE(finish());
+    ASSERT_TRUE(session());
+    EXPECT_THAT(session()->reasons, ElementsAre(HasSubstr("tracing began after")));
 }
 
 TEST_F(SessionLoopTest, EmittedButNeverReceived) {

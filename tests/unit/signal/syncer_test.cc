@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <filesystem>
 
@@ -63,6 +66,26 @@ TEST_P(SyncerTest, WhatIsInItsPlaceIsSyncedLater) {
     files.push_back(std::move(*file));
     Syncer().sync(std::move(files));
     EXPECT_EQ(text(), "text");
+}
+
+// Of who may have no more processes: what is to be in its place is there all the same.
+TEST_P(SyncerTest, WithoutAThread) {
+    ASSERT_EQ(::chmod(directory.path().c_str(), 0777), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        constexpr uid_t nobody = 65534;  // a limit is none to root
+        const rlimit none{0, 0};
+        if (::geteuid() == 0 && ::setresuid(nobody, nobody, nobody) < 0) ::_exit(1);
+        if (::setrlimit(RLIMIT_NPROC, &none) < 0) ::_exit(2);
+        {
+            Syncer syncer;
+            syncer.replace(made("text"));
+        }
+        ::_exit(text() == "text" ? 0 : 3);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
 }
 
 // A disk, as a rule, and memory.

@@ -107,7 +107,7 @@ struct TaskBookTest : testing::Test {
     }
     void pass(uint64_t time_ms) {
         now += time_ms * ms;
-        trail->tick(now);
+        trail->tick(now, {});
     }
     ProcessKey key(uint32_t pid) {
         auto [at, fresh] = starts.emplace(pid, now);

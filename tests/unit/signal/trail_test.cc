@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -138,6 +140,43 @@ TEST_F(TrailTest, TellsOfEveryPartOfARotatedLog) {
         total += trace_lines(name).size();
     EXPECT_EQ(total, 100u);
     EXPECT_EQ(json("session.json")["complete"], true);
+}
+
+TEST_F(TrailTest, MoreTasksThanDescriptors) {
+    for (const char* place : {"/var/tmp", "/dev/shm"}) {
+        const TemporaryDirectory volume(place);
+        Trail trail = trail_in(volume.path());
+        ASSERT_TRUE(trail.begin());
+        for (int i = 0; i < 500; ++i) {
+            auto start = parse_task_signal(R"({"schema":"spoor.task/1","event":"start","taskId":"t)" +
+                                           std::to_string(i) + "\"}");
+            ASSERT_TRUE(start);
+            trail.on(std::move(*start), boot_time_ns(), {});
+        }
+        rlimit before{};
+        ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+        const rlimit few{256 + 64, before.rlim_max};
+        ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+        const Status finished = trail.finish({}, {});
+        ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+        ASSERT_TRUE(finished);
+        const Json session = Json::parse(content(volume.path("trace/session.json")));
+        EXPECT_EQ(session["complete"], true) << session["reasons"];
+        EXPECT_EQ(session["warnings"], Json::array());
+        EXPECT_TRUE(std::filesystem::exists(volume.path("trace/tasks/t499.json")));
+    }
+}
+
+TEST_F(TrailTest, AReportThatCannotBeWrittenIsMissing) {
+    Trail trail = trail_in(directory.path());
+    ASSERT_TRUE(trail.begin());
+    auto start = parse_task_signal(R"({"schema":"spoor.task/1","event":"start","taskId":"t"})");
+    ASSERT_TRUE(start);
+    trail.on(std::move(*start), boot_time_ns(), {});
+    std::filesystem::remove_all(directory.path("trace/tasks"));
+    ASSERT_TRUE(trail.finish({}, {}));
+    EXPECT_EQ(json("session.json")["complete"], false);
+    EXPECT_THAT(json("session.json")["reasons"].dump(), HasSubstr("a task's report is missing"));
 }
 
 TEST_F(TrailTest, WithoutTheLogTheReportStands) {

@@ -1,7 +1,12 @@
 #include "signal/volume.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+
+#include <chrono>
+#include <thread>
 
 #include "tests/unit/signal/support.h"
 
@@ -45,6 +50,21 @@ TEST(Volume, OneWriterAtATime) {
     EXPECT_THAT(second.error().message, HasSubstr("another traced container"));
     { Volume closed = std::move(*first); }
     EXPECT_TRUE(Volume::open(directory.path()));
+}
+
+// As spoorctl does, to learn whether somebody writes.
+TEST(Volume, AReadersLookIsWaitedFor) {
+    TemporaryDirectory directory;
+    ASSERT_TRUE(Volume::open(directory.path()));
+    UniqueFd reader(::open(directory.path("trace").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    ASSERT_EQ(::flock(reader.get(), LOCK_SH), 0);
+    std::thread looks([&reader] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        reader.reset();
+    });
+    auto opened = Volume::open(directory.path());
+    EXPECT_TRUE(opened) << opened.error().message;
+    looks.join();
 }
 
 TEST(Volume, WhatIsNoVolume) {
