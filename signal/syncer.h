@@ -19,7 +19,7 @@ namespace spoor {
 
 class Syncer {
 public:
-    static constexpr size_t waiting_max = 128;
+    static constexpr size_t waiting_max = 64;
 
     Syncer() = default;
     Syncer(const Syncer&) = delete;

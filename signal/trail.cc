@@ -69,7 +69,7 @@ struct Trail::Impl {
         if (!written) {
             // One of an earlier end would be taken for it.
             ::unlinkat(volume.tasks(), (task_file_name(*task.id) + ".json").c_str(), 0);
-            add_once(session.reasons, "a task's report is missing: " + written.error().message);
+            add_once(session.reasons, "a task's report could not be written (warnings)");
             return std::move(written).error();
         }
         unsynced.push_back(std::move(*written));

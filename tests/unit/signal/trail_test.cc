@@ -155,7 +155,7 @@ TEST_F(TrailTest, MoreTasksThanDescriptors) {
         }
         rlimit before{};
         ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
-        const rlimit few{256 + 64, before.rlim_max};
+        const rlimit few{4 * Syncer::waiting_max, before.rlim_max};
         ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
         const Status finished = trail.finish({}, {});
         ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
@@ -176,7 +176,7 @@ TEST_F(TrailTest, AReportThatCannotBeWrittenIsMissing) {
     std::filesystem::remove_all(directory.path("trace/tasks"));
     ASSERT_TRUE(trail.finish({}, {}));
     EXPECT_EQ(json("session.json")["complete"], false);
-    EXPECT_THAT(json("session.json")["reasons"].dump(), HasSubstr("a task's report is missing"));
+    EXPECT_THAT(json("session.json")["reasons"].dump(), HasSubstr("a task's report could not be written"));
 }
 
 TEST_F(TrailTest, WithoutTheLogTheReportStands) {
