@@ -87,7 +87,7 @@ void task_accesses(benchmark::State& state) {
         if (!trail) return;
         state.ResumeTiming();
         put_accesses(*trail, process, count, 0);
-        trail->tick(UINT64_MAX / 2);
+        trail->tick(UINT64_MAX / 2, {});
         state.PauseTiming();
         trail.reset();
         state.ResumeTiming();
@@ -107,7 +107,7 @@ void task_end(benchmark::State& state) {
         auto trail = trail_with_task(directory, process, static_cast<size_t>(state.range(1)), state);
         if (!trail) return;
         put_accesses(*trail, process, count, static_cast<size_t>(state.range(2)));
-        trail->tick(UINT64_MAX / 2);
+        trail->tick(UINT64_MAX / 2, {});
         TaskSignal end;
         end.event = TaskEvent::end;
         end.task_id = "web:build";

@@ -110,7 +110,7 @@ TEST(BrokerRequest, ArmInAPidNamespaceThatCannotBe) {
 TEST(BrokerRequest, ArmTakesExactlyTwoDescriptors) {
     RequestMessage sent = message(Request::arm);
     std::strcpy(sent.container_id, "c1");
-    for (const size_t descriptors : {0, 1, 3}) {
+    for (const size_t descriptors : {0u, 1u, 3u}) {
         const ParsedRequest parsed = parse(sent, descriptors);
         EXPECT_THAT(refusal(parsed), HasSubstr("directory and a pidfd")) << descriptors;
         EXPECT_FALSE(parsed.malformed) << descriptors;

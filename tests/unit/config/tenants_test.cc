@@ -14,7 +14,6 @@ namespace spoor {
 namespace {
 
 using testing::HasSubstr;
-using testing::IsEmpty;
 using testing::SizeIs;
 
 std::vector<TenantRule> rules_of(std::string_view yaml) {

@@ -52,7 +52,7 @@ TEST_F(Sweep, OnceAMinuteByTheHook) {
     const auto hook = [this] {
         const pid_t child = ::fork();
         if (child == 0) {
-            const int null = ::open("/dev/null", O_RDONLY);
+            const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
             ::dup2(null, STDIN_FILENO);
             ::execl(SPOOR_PROGRAM, "spoor", "hook", "poststop", "--state", (root / "containers/mine").c_str(),
                     "--deadline-ms", "1000", nullptr);
