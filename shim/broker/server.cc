@@ -126,8 +126,6 @@ Status Server::run() {
             int fd = events[i].data.fd;
             if (fd == signal_fd.get()) {
                 if (take_signals(fd)) continue;
-                if (options_.leave_sessions)
-                    for (auto& [socket, connection] : connections_) connection->leave();
                 return {};
             } else if (fd == listener_.get()) {
                 accept_peers();
@@ -157,6 +155,9 @@ Status Server::run() {
 // Whatever peers have sent and not been answered may wait when it is closed (gatekeeper.h). What the gate
 // does not take is left to the end of the process.
 Server::~Server() {
+    // Whatever has ended run(): a failure of spoord's own is no reason to end anybody's session.
+    if (options_.leave_sessions)
+        for (auto& [socket, connection] : connections_) connection->leave();
     (void)listener_.release();
     while (!connections_.empty()) drop(connections_.begin()->first);
 }

@@ -20,7 +20,7 @@ struct ServerOptions {
     // End with the last connection (at least one was there), and remove `socket_path`.
     bool end_with_last = false;
     std::string socket_path;
-    // Sessions outlive this process (bpf/tracer.h): told to end, it leaves them to its successor.
+    // Sessions outlive this process (bpf/tracer.h): however it ends, it leaves them to its successor.
     bool leave_sessions = false;
     std::chrono::milliseconds resume_grace{60'000};  // so long adopted sessions wait for their recorders
     // The rules as they are now, on SIGHUP. An error leaves the old ones in force.

@@ -10,6 +10,8 @@ from pathlib import Path
 import governed
 import peer
 import pytest
+from test_pins import Reader
+from test_pins import broker as pinning  # noqa: F401 (a fixture)
 from test_tenants import Traced, spoord  # noqa: F401 (a fixture)
 
 ALICE, BOB = 65533, 65534  # Bob is the hostile one
@@ -170,13 +172,25 @@ def test_gatekeepers_that_are_killed(spoord, box):  # noqa: F811
         Traced(broker, box, ALICE, container=b"%d" % number).finish()
 
 
-def test_without_anybody_to_make_gatekeepers(box):
+def test_without_anybody_to_make_gatekeepers(box, pinning, tmp_path):  # noqa: F811
     """There is no spoord without: the next one takes the sessions over."""
-    broker = governed.Spoord([])
-    (maker,) = children(broker.process.pid)
+    pinning.start()
+    container, client = box(), pinning.connect()
+    reader = Reader(client.arm(container.fd, container.pidfd))
+    (maker,) = children(pinning.process.pid)
     os.kill(maker, signal.SIGKILL)
-    assert broker.process.wait(60) == 1
-    assert "gatekeepers has ended" in broker.log()
+    assert pinning.process.wait(60) == 1
+    assert "gatekeepers has ended" in pinning.log.read_text()
+    # All of the container's life while nobody serves.
+    assert container.run(f": > {tmp_path}/made") == 0
+    container.remove()
+    pinning.start()
+    client, reply = pinning.resume(reader.token)
+    assert reply.code == peer.OK, reply.text
+    reader.read()
+    assert reader.records[-1][0] == peer.EV_END and f"{tmp_path}/made" in reader.created()
+    last = client.ask(peer.request(peer.DISARM))
+    assert last.emitted == len(reader.records) and not any(last.lost)
 
 
 def test_they_end_with_spoord():
