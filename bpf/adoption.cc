@@ -136,9 +136,10 @@ void forget(const SessionMaps& maps, Dead dead) {
 // may not have told the kernel; now the kernel is told.
 Result<std::map<uint64_t, uint32_t>> settle_rings(const SessionMaps& maps, const Pins& pins) {
     std::map<uint64_t, uint32_t> rings;
-    std::vector<RingPin> found = ring_pins(pins);
-    std::ranges::sort(found, {}, &RingPin::bytes);
-    for (const RingPin& ring : found) {
+    auto found = ring_pins(pins);
+    if (!found) return std::move(found).error();
+    std::ranges::sort(*found, {}, &RingPin::bytes);
+    for (const RingPin& ring : *found) {
         auto [known, fresh] = rings.emplace(ring.session, ring.bytes);
         if (fresh) continue;
         auto fd = pins.get(name_of(ring));
@@ -153,6 +154,11 @@ Result<std::map<uint64_t, uint32_t>> settle_rings(const SessionMaps& maps, const
 }
 
 }  // namespace
+
+bool may_pass(const Error& error) {
+    constexpr int passing[] = {ENOMEM, EMFILE, ENFILE, EAGAIN, EINTR, EPERM};
+    return std::ranges::find(passing, error.code) != std::end(passing);
+}
 
 Result<uint64_t> outer_session_of(const SessionMaps& maps, const ScopeRoot& root, uint32_t uid) {
     const auto scope_of = [&maps, &root](uint64_t cgroup_id) {

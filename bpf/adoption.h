@@ -33,6 +33,11 @@ struct Inventory {
 // that is moved or removed.
 Result<Inventory> take_inventory(const SessionMaps& maps, const Pins& pins);
 
+// Whether the next start may adopt what this one could not: something was missing that is not the pins'. All
+// else (another layout, programs that the verifier refuses with these maps) may be their fault, which shows
+// where loading succeeds without them: libbpf tells of what was missing by other errors as well.
+[[nodiscard]] bool may_pass(const Error& error);
+
 // The session that `root` is beneath, which a session of uid's on it is to be an inner one of; 0: there is
 // none. EEXIST: `root` has a session, or is beneath one that is somebody else's or an inner one itself.
 Result<uint64_t> outer_session_of(const SessionMaps& maps, const ScopeRoot& root, uint32_t uid);

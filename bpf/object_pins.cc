@@ -50,7 +50,9 @@ Status pin_links(const bpf_object_skeleton* skeleton, const Pins& pins) {
 
 Result<PinnedLinks> pinned_links(const Pins& pins) {
     PinnedLinks found;
-    for (const std::string& name : pins.names(std::string(link_pin_prefix))) {
+    auto names = pins.names(std::string(link_pin_prefix));
+    if (!names) return std::move(names).error();
+    for (const std::string& name : *names) {
         auto link = pins.get(name);
         if (!link) return std::move(link).error();
         found.links.push_back(std::move(*link));

@@ -158,7 +158,9 @@ void OtherVersions::release(uint64_t session) {
 void OtherVersions::count_links() {
     size_t links = 0;
     for (const auto& version : versions_)
-        if (version) links += version->pins().names(std::string(link_pin_prefix)).size();
+        if (const auto names = version ? version->pins().names(std::string(link_pin_prefix))
+                                       : Result<std::vector<std::string>>())
+            links += names->size();
     links_ = links;
 }
 

@@ -87,12 +87,13 @@ Result<UniqueFd> Pins::get(const std::string& name) const {
 
 void Pins::unpin(const std::string& name) const { ::unlinkat(dir_.get(), name.c_str(), 0); }
 
-std::vector<std::string> Pins::names(const std::string& prefix) const {
+Result<std::vector<std::string>> Pins::names(const std::string& prefix) const {
     std::vector<std::string> names;
     // A description of its own: reading moves its position.
     const int copy = ::openat(dir_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     const std::unique_ptr<DIR, int (*)(DIR*)> listing(copy < 0 ? nullptr : ::fdopendir(copy), ::closedir);
-    while (const dirent* entry = listing ? ::readdir(listing.get()) : nullptr) {
+    if (!listing) return errno_error("list " + path_);
+    while (const dirent* entry = ::readdir(listing.get())) {
         const std::string name = entry->d_name;
         if (name != "." && name != ".." && name != complete_mark && name.starts_with(prefix))
             names.push_back(name);
@@ -102,7 +103,8 @@ std::vector<std::string> Pins::names(const std::string& prefix) const {
 
 void Pins::clear() const {
     ::unlinkat(dir_.get(), complete_mark, AT_REMOVEDIR);
-    for (const std::string& name : names()) unpin(name);
+    if (const auto all = names())
+        for (const std::string& name : *all) unpin(name);
 }
 
 void Pins::remove() const {
@@ -131,9 +133,11 @@ std::string name_of(const RingPin& pin) {
     return ring_prefix + std::to_string(pin.session) + "_" + std::to_string(pin.bytes);
 }
 
-std::vector<RingPin> ring_pins(const Pins& pins) {
+Result<std::vector<RingPin>> ring_pins(const Pins& pins) {
+    auto names = pins.names(ring_prefix);
+    if (!names) return std::move(names).error();
     std::vector<RingPin> rings;
-    for (const std::string& name : pins.names(ring_prefix)) {
+    for (const std::string& name : *names) {
         RingPin pin;
         if (std::sscanf(name.c_str(), "ring_%" SCNu64 "_%" SCNu32, &pin.session, &pin.bytes) == 2 &&
             name_of(pin) == name)

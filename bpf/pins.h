@@ -43,7 +43,7 @@ public:
     // Not being there is no error.
     void unpin(const std::string& name) const;
     // Those that begin with `prefix`.
-    [[nodiscard]] std::vector<std::string> names(const std::string& prefix = {}) const;
+    [[nodiscard]] Result<std::vector<std::string>> names(const std::string& prefix = {}) const;
     // Unpins everything, the mark of completeness first.
     void clear() const;
 
@@ -72,6 +72,6 @@ struct RingPin {
     uint32_t bytes = 0;
 };
 [[nodiscard]] std::string name_of(const RingPin& pin);
-[[nodiscard]] std::vector<RingPin> ring_pins(const Pins& pins);
+[[nodiscard]] Result<std::vector<RingPin>> ring_pins(const Pins& pins);
 
 }  // namespace spoor::bpf

@@ -9,9 +9,7 @@
 #include <csignal>
 #include <map>
 #include <mutex>
-#include <set>
 #include <thread>
-#include <vector>
 
 #include "bpf/adoption.h"
 #include "bpf/inner_maps.h"
@@ -299,11 +297,12 @@ Result<std::unique_ptr<Tracer>> Tracer::load(const TracerLimits& limits, Log log
     bool adopting = state->pins && state->pins->complete();
     if (state->pins && !adopting) state->pins->clear();
     Status loaded = load_into(*state, adopting);
+    std::optional<Pins> refused;  // of no use to anybody, if all goes well without them
     if (!loaded && adopting) {
-        // Of no use to anybody: whoever has a session there will be told so.
         send_message("the pinned sessions cannot be adopted: " + loaded.error().message);
+        refused = std::exchange(state->pins, std::nullopt);
         state->abandon();
-        loaded = load_into(*state, false);
+        if (!may_pass(loaded.error())) loaded = load_into(*state, false);
     }
     if (!loaded && !limits.family && state->skeleton && state->skeleton->rodata->resolves_names) {
         // The trial was not enough. Without resolved names is better than not at all.
@@ -312,7 +311,10 @@ Result<std::unique_ptr<Tracer>> Tracer::load(const TracerLimits& limits, Log log
         state->limits.family = HookFamily::syscall_exit;
         loaded = load_into(*state, false);
     }
+    if (!loaded && refused) return std::move(loaded).error().context("the pinned sessions wait");
     if (!loaded) return std::move(loaded).error();
+    if (refused) refused->clear();
+    if (refused) state->pins = std::move(refused);
     if (state->pins) state->others.adopt(*state->pins, state->adopted);
     return std::unique_ptr<Tracer>(new Tracer(std::move(state)));
 }

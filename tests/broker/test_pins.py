@@ -29,9 +29,9 @@ class Broker:
         self.socket, self.log, self.pins = place / "socket", place / "log", bpffs / "spoor"
         self.process = None
 
-    def spawn(self, *options):
+    def spawn(self, *options, under=()):
         with open(self.log, "ab") as log:
-            return subprocess.Popen([os.environ["SPOORD"], "--allow-extra-capabilities", "--socket", self.socket, "--pins", self.pins,
+            return subprocess.Popen([*under, os.environ["SPOORD"], "--allow-extra-capabilities", "--socket", self.socket, "--pins", self.pins,
                                      "--max-ring", str(1 << 21), *options], stderr=log)
 
     def start(self, *options, linger=0, version=peer.VERSION):
@@ -301,6 +301,30 @@ def test_a_session_without_its_ring_is_no_session(broker, box):
     assert broker.resume(lost.token)[1].code == peer.NO_SESSION
     assert broker.resume(kept.token)[1].code == peer.OK
     assert broker.connect().arm(cut.fd, cut.pidfd).code == peer.OK
+
+
+@pytest.mark.parametrize("descriptors", [20, 25, 30, 35])
+def test_a_start_that_lacks_something_leaves_the_sessions(broker, box, descriptors):
+    """What is missing to adopt them, and at which of its steps, is not the sessions' fault."""
+    broker.start()
+    container, client = box(), broker.connect()
+    reader = Reader(client.arm(container.fd, container.pidfd))
+    broker.kill()
+    pinned = broker.pinned()
+    broker.process = broker.spawn(under=["prlimit", f"--nofile={descriptors}"])
+    reply = broker.connect().ask(peer.request(peer.RESUME, token=reader.token))
+    assert reply.code == peer.UNAVAILABLE and "the pinned sessions wait" in reply.text, reply.text
+    broker.process.terminate()
+    assert broker.process.wait(60) == 1
+    assert broker.pinned() == pinned
+    assert container.run("ls / > /dev/null") == 0
+    container.remove()
+    broker.start()
+    client, reply = broker.resume(reader.token)
+    assert reply.code == peer.OK, reply.text
+    reader.read()
+    last = client.ask(peer.request(peer.DISARM))
+    assert last.emitted == len(reader.records) > 0 and not any(last.lost)
 
 
 def test_only_its_recorder_resumes_a_session(broker, box):
