@@ -105,6 +105,8 @@ Status peer_lives(int socket, pid_t pid, const std::string& proc) {
     socklen_t size = sizeof raw;
     if (::getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &raw, &size) < 0) {
         if (errno == ENOPROTOOPT) return {};
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+            return errno_error("look at the process that made the connection");
         return Error{ESRCH, "the process that made the connection has ended"};
     }
     const UniqueFd pidfd(raw);

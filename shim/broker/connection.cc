@@ -130,10 +130,9 @@ bool Connection::answer_packet(const PeerPacket& packet) {
     return send_reply(socket_.get(), reply, ring.get()) && !request.malformed;
 }
 
-void Connection::refuse_descriptors() {
+void Connection::refuse_descriptors(const std::string& why) {
     asked_ = name_of(Request::arm);  // which is the only one that takes any
-    ReplyMessage reply = refusal(
-        Code::unavailable, "descriptors that this tenant has passed take too long to receive or to close");
+    ReplyMessage reply = refusal(Code::unavailable, why);
     head(reply, version, static_cast<uint16_t>(Request::arm), abi_version_);
     (void)send_reply(socket_.get(), reply, -1);
 }
@@ -233,7 +232,8 @@ ReplyMessage Connection::arm(const ArmRequest& request, const std::string& conta
     if (armed_) return refusal(Code::bad_request, "this connection has a session");
     ask_for(container);
     if (auto there = peer_lives(socket_.get(), subject_.peer.pid); !there)
-        return refusal(Code::bad_process, there.error().message);
+        return refusal(there.error().code == ESRCH ? Code::bad_process : Code::unavailable,
+                       there.error().message);
     auto init = pid_of_pidfd(fds[1].get());
     struct stat directory {};
     std::optional<CgroupPlace> place;

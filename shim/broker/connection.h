@@ -54,7 +54,7 @@ public:
     bool serve();
     bool answer_packet(const PeerPacket& packet);
     // Answers a request whose descriptors could not be received. The connection is to be dropped then.
-    void refuse_descriptors();
+    void refuse_descriptors(const std::string& why);
     // The socket, to be closed by the gate. Nothing else is done with this connection any more.
     [[nodiscard]] UniqueFd surrender_socket();
     [[nodiscard]] uid_t tenant() const { return subject_.tenant.uid; }

@@ -29,6 +29,7 @@ constexpr std::chrono::seconds receive_within{5};
 constexpr std::chrono::milliseconds close_within{200};
 constexpr std::chrono::milliseconds retry_after{100};
 constexpr int end_within_ms = 2000;
+constexpr size_t crowd = 256;
 
 bool give(const UniqueFd& channel, Job job, int socket) {
     return send_with_descriptors(channel.get(), &job, sizeof job, std::span<const int>(&socket, 1),
@@ -70,6 +71,8 @@ void Gate::close(UniqueFd socket) {
     to_close_.push_back(std::move(socket));
     assign();
 }
+
+bool Gate::crowded() const { return to_close_.size() > crowd; }
 
 size_t Gate::held_by(uid_t tenant) const {
     return static_cast<size_t>(
@@ -195,7 +198,9 @@ void Gate::answered(Keeper& keeper) {
     taken.bytes.assign(answer.bytes, static_cast<size_t>(packet.size) - taken_head);
     taken.cut = answer.cut != 0;
     taken.descriptors = std::move(packet.descriptors);
-    deliver_(socket, answer.no_packet != 0 ? Outcome::nothing : Outcome::packet, std::move(taken));
+    // A gatekeeper never sends more than fits here: what is cut is spoord's to blame, not the peer's.
+    const Outcome whole = packet.cut ? Outcome::no_room : Outcome::packet;
+    deliver_(socket, answer.no_packet != 0 ? Outcome::nothing : whole, std::move(taken));
 }
 
 void Gate::closed_some() {

@@ -33,8 +33,9 @@ struct PeerPacket {
 class Gate {
 public:
     using Time = std::chrono::steady_clock::time_point;
-    enum class Outcome { packet, nothing, stuck };
+    enum class Outcome { packet, nothing, stuck, no_room };
     // What receive() has come to. `stuck`: this tenant's descriptors take too long, these or ones before.
+    // `no_room`: spoord itself may have no more of them now.
     using Deliver = std::function<void(int socket, Outcome, PeerPacket)>;
 
     // `maker`: of start_gatekeepers(). `epoll` outlives this object, which adds its own descriptors there.
@@ -49,6 +50,8 @@ public:
     // Whether receive() was asked for it and nothing is delivered yet. It must not be closed then.
     [[nodiscard]] bool has(int socket) const;
     void close(UniqueFd socket);
+    // More sockets wait to be closed than is good: no new ones should be taken meanwhile.
+    [[nodiscard]] bool crowded() const;
 
     // Whether `fd` is one that this object watches; then something has come there. An error: no gatekeeper
     // can be made any more.

@@ -20,6 +20,7 @@
 namespace spoor::broker {
 namespace {
 
+constexpr int accepted_at_once = 64;  // then it is the turn of those who are there already
 constexpr int tick_ms = 1000;
 constexpr int parked_ms = 5;
 constexpr std::chrono::milliseconds accept_pause{500};
@@ -72,6 +73,8 @@ private:
     [[nodiscard]] int next_timeout_ms(bool ticks) const;
     void accept_peers();
     void pause_accepting();
+    // Whether those who connect are accepted, or have to wait.
+    void set_accepting(bool on);
     void accept_peer(UniqueFd socket);
     void serve_peer(int fd, bool hung_up);
     void serve_parked();
@@ -95,6 +98,7 @@ private:
     std::unordered_map<int, std::unique_ptr<Connection>> connections_;
     std::vector<int> parked_;  // peers with a request, over their rate: not watched until their turn
     std::optional<std::chrono::steady_clock::time_point> accept_again_;
+    bool accepting_ = true;
     bool served_any_ = false;
     std::chrono::steady_clock::time_point ticked_{};
 };
@@ -137,10 +141,8 @@ Status Server::run() {
         }
         serve_parked();
         gate_->expire(std::chrono::steady_clock::now());
-        if (accept_again_ && *accept_again_ <= std::chrono::steady_clock::now()) {
-            accept_again_.reset();
-            set_watched(epoll_.get(), listener_.get(), true);
-        }
+        if (accept_again_ && *accept_again_ <= std::chrono::steady_clock::now()) accept_again_.reset();
+        set_accepting(!accept_again_ && !gate_->crowded());
         if (ticks) tick();
         orphans_.collect(std::chrono::steady_clock::now());
         if (options_.end_with_last && served_any_ && connections_.empty()) {
@@ -178,7 +180,11 @@ void Server::serve_peer(int fd, bool hung_up) {
 
 void Server::serve_from_gate(int fd, Gate::Outcome outcome, const PeerPacket& packet) {
     Connection& peer = *connections_.at(fd);
-    if (outcome == Gate::Outcome::stuck) peer.refuse_descriptors();
+    if (outcome == Gate::Outcome::stuck)
+        peer.refuse_descriptors(
+            "descriptors that this tenant has passed take too long to receive or to close");
+    if (outcome == Gate::Outcome::no_room)
+        peer.refuse_descriptors("spoord has as many descriptors open as it may: try again");
     const bool goes_on =
         outcome == Gate::Outcome::packet ? peer.answer_packet(packet) : outcome == Gate::Outcome::nothing;
     if (!goes_on || !watch(epoll_.get(), fd)) drop(fd);
@@ -248,8 +254,9 @@ void Server::tick() {
     desk_.tick();
 }
 
+// Who is left is told of again.
 void Server::accept_peers() {
-    for (;;) {
+    for (int accepted = 0; accepted < accepted_at_once; ++accepted) {
         UniqueFd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
         if (!socket) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) pause_accepting();
@@ -262,8 +269,13 @@ void Server::accept_peers() {
 // What is missing is not there sooner for being asked for at once again.
 void Server::pause_accepting() {
     spdlog::error("accept: {}; connections have to wait", std::strerror(errno));
-    set_watched(epoll_.get(), listener_.get(), false);
     accept_again_ = std::chrono::steady_clock::now() + accept_pause;
+}
+
+void Server::set_accepting(bool on) {
+    if (accepting_ == on) return;
+    accepting_ = on;
+    set_watched(epoll_.get(), listener_.get(), on);
 }
 
 void Server::accept_peer(UniqueFd socket) {

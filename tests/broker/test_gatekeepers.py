@@ -1,9 +1,12 @@
 """Descriptors whose closing waits for as long as the peer likes: they keep nobody waiting but that peer."""
 
+import contextlib
 import os
+import resource
 import signal
 import socket
 import struct
+import threading
 import time
 from pathlib import Path
 
@@ -20,6 +23,8 @@ ATTEMPTS = 12
 AT_ONCE = 4  # gatekeepers of a tenant, shim/broker/gate.cc
 MOST = AT_ONCE + 2 + 2  # with the idle ones and those that close sockets, one of which may be dying
 MALFORMED = b"malformed"
+FLOODERS, FLOOD_S = 4, 3
+AT_MOST_S = 2  # what a recorder waits for an answer (setup_deadline)
 
 
 def lingering():
@@ -56,6 +61,15 @@ def state(pid):
         return Path(f"/proc/{pid}/stat").read_text().split()[2]
     except (FileNotFoundError, ProcessLookupError):
         return None
+
+
+def links(pid):
+    """Of its descriptors."""
+    found = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"/proc/{pid}/fd/{name}"))
+    return found
 
 
 def gatekeepers(broker):
@@ -191,6 +205,70 @@ def test_without_anybody_to_make_gatekeepers(box, pinning, tmp_path):  # noqa: F
     assert reader.records[-1][0] == peer.EV_END and f"{tmp_path}/made" in reader.created()
     last = client.ask(peer.request(peer.DISARM))
     assert last.emitted == len(reader.records) and not any(last.lost)
+
+
+def test_a_spoord_without_room_for_descriptors(spoord, box):  # noqa: F811
+    """It says so, instead of taking what is missing for the peer's mistake."""
+    broker = spoord({"name": "alice", "uid": ALICE})
+    container, client = box(owner=ALICE), broker.connect(ALICE)
+    assert client.ask(peer.request(peer.HELLO)).code == peer.OK
+    pid = broker.process.pid
+    broker.until(lambda: any("pidfd" in link for link in links(pid)))  # the one that is held ready is there
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    used, until = set(range(1024)), time.monotonic() + 1
+    while time.monotonic() < until:  # the file of the metrics is open now and then
+        used &= {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+    lowest = next(number for number in range(len(used) + 1) if number not in used)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest, before[1]))
+    reply = client.arm(container.fd, container.pidfd)
+    assert (reply.code, reply.text[-9:]) == (peer.UNAVAILABLE, "try again"), reply.text
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    Traced(broker, box, ALICE).finish()
+
+
+def test_who_connects_without_end_keeps_nobody_waiting(spoord, box):  # noqa: F811
+    broker = spoord({"name": "alice", "uid": ALICE}, {"name": "bob", "uid": BOB})
+    alice = Traced(broker, box, ALICE)
+    assert alice.reply.code == peer.OK, alice.reply.text
+    path, over = str(broker.socket), threading.Event()
+
+    def connect_without_end():
+        while not over.is_set():
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+                client.setblocking(False)
+                try:
+                    client.connect(path)
+                except BlockingIOError:  # the queue is full, as it should be
+                    time.sleep(0.0001)
+
+    def flood():
+        threads = [threading.Thread(target=connect_without_end) for _ in range(FLOODERS)]
+        for thread in threads:
+            thread.start()
+        time.sleep(FLOOD_S)
+        over.set()
+        for thread in threads:
+            thread.join()
+
+    def as_bob():
+        assert peer.as_user(BOB, lambda: flood() is None)
+
+    attackers = [Attacker(as_bob) for _ in range(2)]
+    asked, longest, ended = 0, 0, 0
+    while ended < len(attackers):
+        began = time.monotonic()
+        for request in (peer.STATS, peer.LIST):
+            assert alice.peer.ask(peer.request(request)).code == peer.OK
+        longest = max(longest, time.monotonic() - began)
+        asked += 1
+        outcomes = [attacker.outcome() for attacker in attackers]
+        assert set(outcomes) <= {None, b"done", b""}, outcomes
+        ended += outcomes.count(b"done")
+    for attacker in attackers:
+        attacker.wait()
+    assert asked > 0 and longest < AT_MOST_S
+    assert broker.audit(event="request", outcome="refused", uid=BOB)
+    alice.finish("ls / > /dev/null")
 
 
 def test_they_end_with_spoord():
