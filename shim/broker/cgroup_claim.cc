@@ -4,15 +4,16 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <sstream>
 
 #include "base/files.h"
-#include "base/unique_fd.h"
 
 #ifndef SO_PEERPIDFD  // Linux 6.5
 #define SO_PEERPIDFD 77
@@ -114,6 +115,14 @@ Status peer_lives(int socket, pid_t pid, const std::string& proc) {
     pollfd ended{pidfd.get(), POLLIN, 0};  // one that nobody has waited for has ended, too
     if (found && *found == static_cast<uint32_t>(pid) && ::poll(&ended, 1, 0) == 0) return {};
     return Error{ESRCH, "the process that made the connection has ended"};
+}
+
+UniqueFd pidfd_of_peer(int socket, pid_t pid) {
+    int raw = -1;
+    socklen_t size = sizeof raw;
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &raw, &size) == 0) return UniqueFd(raw);
+    if (errno != ENOPROTOOPT) return UniqueFd();
+    return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
 }
 
 Result<uint32_t> pid_of_pidfd(int pidfd, const std::string& proc) {

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "base/result.h"
+#include "base/unique_fd.h"
 #include "bpf/tracer.h"
 #include "shim/broker/tenant.h"
 
@@ -30,5 +31,8 @@ Result<uint32_t> pid_of_pidfd(int pidfd, const std::string& proc = "/proc");
 // sent the connection; `pid` (of SO_PEERCRED) may then be anybody's. ESRCH: it has ended. Kernels before
 // 6.5 have no SO_PEERPIDFD, and are believed.
 Status peer_lives(int socket, pid_t pid, const std::string& proc = "/proc");
+
+// Of that process; none: it has ended. Before 6.5 it is that of whoever has the number by now.
+UniqueFd pidfd_of_peer(int socket, pid_t pid);
 
 }  // namespace spoor::broker

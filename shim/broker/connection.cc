@@ -40,10 +40,8 @@ ReplyMessage refused(Code code, const std::string& text) {
     return reply;
 }
 
-using Token = decltype(bpf::SessionOwner::token);
-
-Token make_token() {
-    Token token{};
+Connection::Token make_token() {
+    Connection::Token token{};
     // Without randomness there is no token, and the session cannot be resumed.
     if (::getrandom(token.data(), sizeof token, 0) != static_cast<ssize_t>(sizeof token)) token = {};
     return token;
@@ -83,6 +81,29 @@ Connection::Connection(UniqueFd socket, ucred peer, Tenant tenant, Ledger::Seat 
     subject_.tenant = std::move(tenant);
 }
 
+void Connection::hand_over() {
+    const bool waits = hung_up_ && (armed_ || (stopped_ && answer_lost_));
+    if (!waits || token_ == Token{}) return;
+    Orphans::Orphan orphan;
+    orphan.recorder = pidfd_of_peer(socket_.get(), subject_.peer.pid);
+    if (!orphan.recorder) return;
+    count();
+    orphan.subject = subject_;
+    orphan.subject.session = armed_ ? subject_.session : stopped_session_;
+    orphan.session.session = orphan.subject.session;
+    orphan.session.owner = {subject_.peer.uid, subject_.peer.gid, token_, subject_.container,
+                            subject_.tenant.cgroup};
+    orphan.session.cgroup_id = subject_.cgroup_id;
+    orphan.session.sizes.ring_bytes = subject_.ring_bytes;
+    orphan.session.abi_version = abi_version_;
+    orphan.since = since_;
+    orphan.holding = std::exchange(holding_, std::nullopt);
+    orphan.counted = counted_;
+    orphan.ended = stopped_;
+    orphans_.add(std::move(orphan));
+    leave();
+}
+
 Connection::~Connection() {
     if (armed_) end("connection closed", tracer_.stop(subject_.session));
     release_stopped();
@@ -105,16 +126,23 @@ ReplyMessage Connection::refusal(const Overrun& overrun) const {
 }
 
 // Looked at without room for descriptors, which leaves them where they are.
-bool Connection::brings_descriptors() const {
+bool Connection::brings_descriptors() {
     msghdr header{};
-    return ::recvmsg(socket_.get(), &header, MSG_PEEK | MSG_DONTWAIT) >= 0 &&
-           (header.msg_flags & MSG_CTRUNC) != 0;
+    const bool there = ::recvmsg(socket_.get(), &header, MSG_PEEK | MSG_DONTWAIT) >= 0;
+    // Told once: the peer has hung up, and an answer lay there unread.
+    if (!there && errno == ECONNRESET) hung_up_ = answer_lost_ = true;
+    return there && (header.msg_flags & MSG_CTRUNC) != 0;
 }
 
 bool Connection::serve() {
     char buffer[packet_room];
     const ssize_t size = ::recv(socket_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
-    if (size <= 0) return size < 0 && (errno == EAGAIN || errno == EINTR);
+    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return true;
+    if (size <= 0) {
+        hung_up_ = true;
+        if (size < 0) answer_lost_ = true;
+        return false;
+    }
     return answer_packet({{buffer, static_cast<size_t>(size)}, false, {}});
 }
 
@@ -127,7 +155,10 @@ bool Connection::answer_packet(const PeerPacket& packet) {
     UniqueFd ring;
     ReplyMessage reply = answer(request, packet.descriptors, ring);
     head(reply, request.version, request.request, abi_version_);
-    return send_reply(socket_.get(), reply, ring.get()) && !request.malformed;
+    if (send_reply(socket_.get(), reply, ring.get())) return !request.malformed;
+    // Who was never told the token cannot come back with it.
+    hung_up_ = answer_lost_ = (errno == EPIPE || errno == ECONNRESET) && kind != Request::arm;
+    return false;
 }
 
 void Connection::refuse_descriptors(const std::string& why) {
@@ -205,15 +236,7 @@ void Connection::count() {
 }
 
 void Connection::count(const spoor_counters& now) {
-    spoor_counters more = now;
-    more.emitted -= counted_.emitted;
-    more.lost_ring_full -= counted_.lost_ring_full;
-    more.lost_scratch -= counted_.lost_scratch;
-    more.lost_processes -= counted_.lost_processes;
-    more.lost_fault -= counted_.lost_fault;
-    more.lost_scopes -= counted_.lost_scopes;
-    more.refused -= counted_.refused;
-    desk_.records(more);
+    desk_.records(more_than(counted_, now));
     counted_ = now;
 }
 
@@ -275,6 +298,7 @@ ReplyMessage Connection::arm(const ArmRequest& request, const std::string& conta
                        taken ? "the cgroup is traced already" : granted.error().message);
     }
     armed_ = true;
+    token_ = owner.token;
     holding_.emplace(std::move(*holding));
     since_ = std::chrono::steady_clock::now();
     counted_ = {};
@@ -294,19 +318,28 @@ ReplyMessage Connection::arm(const ArmRequest& request, const std::string& conta
 // it may be gone.
 ReplyMessage Connection::resume(const ResumeRequest& request, UniqueFd& ring) {
     if (armed_ || stopped_) return refusal(Code::bad_request, "this connection has a session");
-    auto session = orphans_.claim(subject_.peer.uid, request.token);
-    if (!session) return refusal(Code::no_session, "no session to resume with this token");
+    auto orphan = orphans_.claim(subject_.peer.uid, request.token);
+    if (!orphan) return refusal(Code::no_session, "no session to resume with this token");
+    const bpf::Tracer::Adopted* session = &orphan->session;
     subject_.container = session->owner.container_id;
     subject_.cgroup_id = session->cgroup_id;
     subject_.tenant.cgroup = session->owner.cgroup;
     subject_.session = session->session;
     subject_.ring_bytes = session->sizes.ring_bytes;
+    subject_.mode = orphan->subject.mode;
     abi_version_ = session->abi_version;
-    // It was granted before: today's rules do not end it.
-    holding_.emplace(desk_.ledger().keep(subject_.tenant, session->sizes.ring_bytes,
-                                         session->sizes.seen_entries, session->window_bytes));
+    token_ = request.token;
     since_ = std::chrono::steady_clock::now();
-    if (auto now = tracer_.counters(session->session)) counted_ = *now;
+    if (orphan->holding) {
+        holding_.emplace(std::move(*orphan->holding));
+        counted_ = orphan->counted;
+        since_ = orphan->since;
+    } else {
+        // It was granted before: today's rules do not end it.
+        holding_.emplace(desk_.ledger().keep(subject_.tenant, session->sizes.ring_bytes,
+                                             session->sizes.seen_entries, session->window_bytes));
+        if (auto now = tracer_.counters(session->session)) counted_ = *now;
+    }
     armed_ = true;
     auto fd = tracer_.adopted_ring(*session);
     if (!fd) return refusal(Code::unavailable, fd.error().message);

@@ -27,11 +27,13 @@ struct Quota {
 
 class Connection {
 public:
+    using Token = decltype(bpf::SessionOwner::token);
+
     // Takes the socket; `peer` and `tenant` are what the kernel says of it, `seat` is its place among
     // its uid's connections. `tracer`, `orphans` and `desk` outlive this object.
     Connection(UniqueFd socket, ucred peer, Tenant tenant, Ledger::Seat seat, bpf::Tracer& tracer,
                Orphans& orphans, Desk& desk, const Quota& quota);
-    // Ends the session, if there is one.
+    // Ends the session, if there still is one.
     ~Connection();
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
@@ -41,6 +43,8 @@ public:
 
     // Leaves the session, if there is one, to the next spoord.
     void leave() { armed_ = stopped_ = false; }
+    // Leaves it to the orphans if the peer has hung up and could come back: it has a token, and lives.
+    void hand_over();
 
     // A session's peer over its rate of requests is not refused but left waiting: a trail must not
     // be less complete because counters were asked for too often.
@@ -49,7 +53,7 @@ public:
     }
     // Whether the next packet brings descriptors along. Then it is not for serve() but for the gate, which
     // has it received, and for answer_packet().
-    [[nodiscard]] bool brings_descriptors() const;
+    [[nodiscard]] bool brings_descriptors();
     // Reads one request and answers it. False: the peer has gone or broke the protocol; drop it.
     bool serve();
     bool answer_packet(const PeerPacket& packet);
@@ -99,7 +103,10 @@ private:
     // it may have to ask the next spoord.
     bool stopped_ = false;
     uint64_t stopped_session_ = 0;
-    std::optional<Ledger::Holding> holding_;         // while armed or stopped
+    bool hung_up_ = false;
+    bool answer_lost_ = false;                // when it did, the last one could not be read any more
+    Token token_{};                           // of the session that is armed or stopped; zero: it has none
+    std::optional<Ledger::Holding> holding_;  // while armed or stopped
     std::chrono::steady_clock::time_point since_{};  // while armed
     spoor_counters counted_{};                       // as the desk knows them
 };

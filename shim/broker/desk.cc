@@ -70,6 +70,18 @@ const char* name_of(Request request) {
     return "invalid";
 }
 
+spoor_counters more_than(const spoor_counters& before, const spoor_counters& now) {
+    spoor_counters more = now;
+    more.emitted -= before.emitted;
+    more.lost_ring_full -= before.lost_ring_full;
+    more.lost_scratch -= before.lost_scratch;
+    more.lost_processes -= before.lost_processes;
+    more.lost_fault -= before.lost_fault;
+    more.lost_scopes -= before.lost_scopes;
+    more.refused -= before.refused;
+    return more;
+}
+
 AuditEvent Desk::about(const char* event, const Subject& subject) const {
     AuditEvent about;
     about.event = event;

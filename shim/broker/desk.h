@@ -29,6 +29,9 @@ struct Subject {
     const char* mode = nullptr;  // that the session says it runs in
 };
 
+// What a session has counted since it had counted `before`.
+[[nodiscard]] spoor_counters more_than(const spoor_counters& before, const spoor_counters& now);
+
 class Desk {
 public:
     // A session that runs, as `list` tells of it.

@@ -61,7 +61,8 @@ public:
           gatekeepers_(std::move(gatekeepers)),
           tracer_(tracer),
           desk_(desk),
-          orphans_(tracer, desk, std::chrono::steady_clock::now() + options.resume_grace),
+          epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+          orphans_(tracer, desk, std::chrono::steady_clock::now() + options.resume_grace, epoll_.get()),
           options_(options) {}
     ~Server();
     Server(const Server&) = delete;
@@ -90,10 +91,10 @@ private:
     UniqueFd gatekeepers_;
     bpf::Tracer& tracer_;
     Desk& desk_;
+    UniqueFd epoll_;
     Orphans orphans_;
     const ServerOptions& options_;
     SubordinateIds subordinates_ = SubordinateIds::read();
-    UniqueFd epoll_;
     std::optional<Gate> gate_;  // while it runs
     std::unordered_map<int, std::unique_ptr<Connection>> connections_;
     std::vector<int> parked_;  // peers with a request, over their rate: not watched until their turn
@@ -111,7 +112,6 @@ Status Server::run() {
     ::sigaddset(&signals, SIGHUP);
     ::sigprocmask(SIG_BLOCK, &signals, nullptr);
     UniqueFd signal_fd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-    epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
     if (!signal_fd || !epoll_) return errno_error("set up the event loop");
     ::fcntl(listener_.get(), F_SETFL, O_NONBLOCK);
     SPOOR_TRY(watch(epoll_.get(), signal_fd.get()));
@@ -135,6 +135,8 @@ Status Server::run() {
                 accept_peers();
             } else if (gate_->owns(fd)) {
                 SPOOR_TRY(gate_->serve(fd));
+            } else if (orphans_.owns(fd)) {
+                orphans_.serve(fd);
             } else {
                 serve_peer(fd, (events[i].events & (EPOLLHUP | EPOLLERR)) != 0);
             }
@@ -193,6 +195,7 @@ void Server::serve_from_gate(int fd, Gate::Outcome outcome, const PeerPacket& pa
 void Server::drop(int fd) {
     std::erase(parked_, fd);
     auto peer = connections_.extract(fd);
+    peer.mapped()->hand_over();
     UniqueFd socket = peer.mapped()->surrender_socket();
     (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);  // it stays open for a moment
     peer.mapped().reset();

@@ -1,5 +1,5 @@
-// The way back to a session whose spoord is gone: asks the next one for it, again and again until there
-// is one or time is up. Never blocks; driven by the session loop.
+// The way back to a session whose spoord is gone, or did not answer in time: asks the next one, or the same,
+// for it, again and again until there is one or time is up. Never blocks; driven by the session loop.
 #pragma once
 
 #include <algorithm>
