@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <optional>
@@ -13,6 +14,7 @@
 #include "config/config.h"
 #include "shim/runtime/environment.h"
 #include "shim/runtime/error_output.h"
+#include "shim/runtime/state_dir.h"
 #include "shim/runtime/tracing.h"
 
 namespace spoor {
@@ -28,14 +30,25 @@ bool has_ended(int pidfd) {
     return ::poll(&item, 1, 0) != 0;
 }
 
+// Another container of this name may have come meanwhile, if this one's runtime was killed.
+bool lies_in(const UniqueFd& spec, const StateDir& dir) {
+    struct stat ours {};
+    struct stat there {};
+    return ::fstat(spec.get(), &ours) == 0 &&
+           ::lstat((dir.path + "/" + augmented_config_file).c_str(), &there) == 0 &&
+           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
 std::optional<Begun> read_begun(const std::string& state_dir, std::string_view pid) {
     Begun begun;
     begun.spec = inherited(spec_descriptor);
     begun.runtime = inherited(runtime_descriptor);
-    begun.state_dir = {state_dir, state_dir.substr(state_dir.rfind('/') + 1)};
+    begun.state_dir.path = state_dir;
+    begun.state_dir.name = state_dir.substr(state_dir.rfind('/') + 1);
     begun.runtime_pid = number_in<int>(pid).value_or(0);
     if (begun.runtime_pid <= 0) return std::nullopt;
-    if (!begun.spec || !begun.runtime) return std::nullopt;
+    if (!begun.spec || !begun.runtime || !identify(begun.state_dir)) return std::nullopt;
+    if (!lies_in(begun.spec, begun.state_dir)) return std::nullopt;
     return begun;
 }
 
@@ -46,7 +59,7 @@ int set_up_meanwhile(std::span<const char* const> words) {
     auto begun = read_begun(words[0], words[1]);
     if (!begun) return 1;
     if (has_ended(begun->runtime.get())) {  // killed just now
-        (void)remove_tree(begun->state_dir.path);
+        remove_state_dir(begun->state_dir);
         return 1;
     }
     const auto argv = words.subspan(2);

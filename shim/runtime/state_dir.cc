@@ -61,6 +61,19 @@ bool is_in_use(const std::string& path) {
     return dir && is_dir_in_use(dir->get());
 }
 
+Status identify(StateDir& dir) {
+    struct stat st {};
+    if (::lstat(dir.path.c_str(), &st) != 0) return errno_error(dir.path);
+    dir.device = st.st_dev;
+    dir.inode = st.st_ino;
+    return {};
+}
+
+void remove_state_dir(const StateDir& dir) {
+    StateDir now = dir;
+    if (identify(now) && now.device == dir.device && now.inode == dir.inode) (void)remove_tree(dir.path);
+}
+
 Status write_owner(const StateDir& dir, int pid) {
     const auto fd = open_file(dir.path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!fd) return fd.error();
@@ -83,9 +96,10 @@ Result<StateDir> make_state_dir(const std::string& state_root, const std::string
         if (!made && errno == EEXIST) continue;
         if (!made) return errno_error(dir.path);
 
+        SPOOR_TRY(identify(dir));
         const auto owner = write_owner(dir, ::getpid());
         if (!owner) {
-            (void)remove_tree(dir.path);
+            remove_state_dir(dir);
             return owner.error();
         }
         return dir;

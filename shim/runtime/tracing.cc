@@ -91,7 +91,7 @@ class StateDirGuard {
 public:
     explicit StateDirGuard(StateDir dir) : dir_(std::move(dir)) {}
     ~StateDirGuard() {
-        if (!kept_) (void)remove_tree(dir_.path);
+        if (!kept_) remove_state_dir(dir_);
     }
     StateDirGuard(const StateDirGuard&) = delete;
     StateDirGuard& operator=(const StateDirGuard&) = delete;
@@ -205,21 +205,21 @@ void add_hooks(const Config& config, const CommandLine& line, const std::string&
 
 // A copy of this process removes the state directory when the wrapped runtime has ended, and so has
 // taken its own copy of the spec.
-Status remove_after_runtime(const std::string& state_dir, int runtime) {
+Status remove_after_runtime(const StateDir& state_dir, int runtime) {
     return start_detached({runtime}, [&state_dir] {
         pollfd item{3, POLLIN, 0};
         while (::poll(&item, 1, -1) < 0 && errno == EINTR) {
         }
-        (void)remove_tree(state_dir);
+        remove_state_dir(state_dir);
     });
 }
 
 // Without a recorder nobody else removes the state directory. A bundle in it is the container's for
 // its whole life (hooks run in it), so that one goes with the container.
-Status leave_to_nobody(Handover::Option option, const Config& config, const std::string& state_dir,
+Status leave_to_nobody(Handover::Option option, const Config& config, const StateDir& state_dir,
                        const std::string& own, int runtime, Additions& additions) {
     if (option == Handover::Option::config) return remove_after_runtime(state_dir, runtime);
-    additions.poststop = make_hook("poststop", config, state_dir, own);
+    additions.poststop = make_hook("poststop", config, state_dir.path, own);
     return {};
 }
 
@@ -281,7 +281,7 @@ Result<Additions> start_tracing(const Config& config, const Container& container
     } else {
         if (refuses(config)) return Error(recorder.error()).context("tracing is not possible");
         (void)write_untraced_session(job.volume_dir, job.container_id, job.image, recorder.error().message);
-        SPOOR_TRY(leave_to_nobody(option, config, state.path, own, runtime, additions));
+        SPOOR_TRY(leave_to_nobody(option, config, state, own, runtime, additions));
     }
     return additions;
 }
@@ -320,7 +320,7 @@ Status set_up_begun(const Config& asked, const CommandLine& line, const Begun& b
         return Error{EAGAIN, "the configuration has changed meanwhile"};
     const UmaskGuard umask;
     if (!*container || !write_owner(begun.state_dir, begun.runtime_pid)) {
-        SPOOR_TRY(remove_after_runtime(begun.state_dir.path, begun.runtime.get()));
+        SPOOR_TRY(remove_after_runtime(begun.state_dir, begun.runtime.get()));
         return finish_spec(begun, *spec);
     }
 
@@ -366,7 +366,7 @@ Result<std::optional<Handover>> set_up_tracing(const Config& asked, const Comman
 Status set_up_tracing(const Config& asked, const CommandLine& line, const Begun& begun) {
     auto done = set_up_begun(asked, line, begun);
     // It has to be there when the runtime looks for it.
-    if (!done) (void)remove_after_runtime(begun.state_dir.path, begun.runtime.get());
+    if (!done) (void)remove_after_runtime(begun.state_dir, begun.runtime.get());
     return done;
 }
 

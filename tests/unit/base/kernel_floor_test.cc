@@ -18,6 +18,8 @@ struct KernelFloor : ::testing::Test {
     }
 };
 
+using std::string_view_literals::operator""sv;
+
 // Of one that lacks a helper only. The programs for those know x86-64's registers.
 void expect_reduced(const Result<KernelLevel>& level) {
 #if defined(__x86_64__)

@@ -88,6 +88,19 @@ TEST(StateDir, OneThatAnotherIsRemovingIsLeftToIt) {
     EXPECT_EQ(make_state_dir(root.path(), "c")->name, "c.1");
 }
 
+TEST(StateDir, OneOfANamesakeIsNotRemovedForIt) {
+    const test::TempDir root;
+    const auto first = make_state_dir(root.path(), "c");
+    ASSERT_TRUE(first);
+    std::filesystem::rename(root / "containers/c", root / "containers/gone");
+    const auto second = make_state_dir(root.path(), "c");
+    ASSERT_EQ(second->path, first->path);
+    remove_state_dir(*first);
+    EXPECT_TRUE(std::filesystem::exists(second->path));
+    remove_state_dir(*second);
+    EXPECT_FALSE(std::filesystem::exists(second->path));
+}
+
 TEST(StateDir, ALinkInItsPlaceIsNotFollowed) {
     const test::TempDir root;
     root.write("elsewhere/owner", dead_process());
