@@ -43,19 +43,20 @@ static __noinline __s64 i386_call(struct pt_regs *regs, __s64 nr, __u64 *a)
     return nr >= 0 && nr < 512 ? i386_native[nr] - 1 : -1;
 }
 
-/* The current call: its native number, or -1, and its arguments. */
+/* The current call: its native number, or -1, and its arguments. The kernel keeps all of the register with the number, but
+ * takes only its lower half for it (since 5.14, and 5.10.y by now). */
 static __always_inline __s64 current_call(struct pt_regs *regs, __u64 *a, bool *compat)
 {
     *compat = thread_status() & 2 /* TS_COMPAT */;
     if (*compat)
-        return i386_call(regs, regs->orig_ax, a);
+        return i386_call(regs, (__s32)regs->orig_ax, a);
     a[0] = regs->di;
     a[1] = regs->si;
     a[2] = regs->dx;
     a[3] = regs->r10;
     a[4] = regs->r8;
     a[5] = regs->r9;
-    return regs->orig_ax;
+    return (__s32)regs->orig_ax;
 }
 #elif defined(__TARGET_ARCH_arm64)
 /* arch/arm64/include/asm/ptrace.h: the part that is used. */

@@ -1,4 +1,5 @@
-/* 32-bit system calls of a 64-bit process, by int $0x80. Their pointers have 32 bits: all that they
+/* System calls whose numbers are not what the register holds that has them: with something in its upper half, which Linux
+ * ignores since 5.14, and 32-bit ones of a 64-bit process, by int $0x80. Their pointers have 32 bits: all that they
  * name is static, and the program is linked below 4 GiB. */
 #include "matrix.h"
 
@@ -10,6 +11,39 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+
+static long wide_call(uint32_t upper, long number, long a, long b, long c, long d)
+{
+    register long r10 __asm__("r10") = d;
+    long result;
+
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"((uint64_t)upper << 32 | (uint64_t)number), "D"(a), "S"(b), "d"(c), "r"(r10)
+                     : "memory", "rcx", "r11");
+    return result;
+}
+#define WIDE_CALL(upper, name, a, b, c, d) wide_call(upper, __NR_##name, (long)(a), (long)(b), (long)(c), (long)(d))
+
+static int has_wide_numbers(void) { return WIDE_CALL(1, getpid, 0, 0, 0, 0) > 0; }
+
+/* As a 64-bit number it is negative, or larger than any. */
+#define WIDE(id, upper, what)                                                                                          \
+    CASE(wide_##id, "rename", "openat, read, rename: their numbers " what,                                             \
+         (.setup = with_directory, .has = has_wide_numbers, .needs = "numbers of calls of 32 bits (Linux 5.14)"),      \
+         (OPENED("file") DID("read", "file") TWO("rename", "file", "new") OPENED_DIRECTORY("dir")                      \
+              TWO("rename", "dir/file", "dir/new")))                                                                   \
+    {                                                                                                                  \
+        long fd = OK(WIDE_CALL(upper, openat, AT_FDCWD, "file", O_RDONLY, 0));                                         \
+                                                                                                                       \
+        OK(WIDE_CALL(upper, read, fd, buffer, 4, 0));                                                                  \
+        OK(WIDE_CALL(upper, rename, "file", "new", 0, 0));                                                             \
+        fd = OK(WIDE_CALL(upper, openat, AT_FDCWD, "dir", O_RDONLY | O_DIRECTORY, 0));                                 \
+        OK(WIDE_CALL(upper, renameat, fd, "file", fd, "new"));                                                         \
+    }
+
+WIDE(negative, 0xffffffffu, "negative")
+WIDE(positive, 1u, "with more in their upper half")
 
 static long call32(long number, const void *a, const void *b, const void *c, const void *d, const void *e)
 {
