@@ -61,6 +61,28 @@ static __noinline __u64 uring_requests_most(void)
     return noted && removed && *noted - *removed < uring_half ? URING_REQUESTS_MAX : URING_SHARE;
 }
 
+/* Requests that are told by their open file when they are done, and have no plan. A set of bits: branches are dear. */
+static __always_inline bool is_by_file(__u8 opcode)
+{
+    const __u64 all = 1ull << IORING_OP_READ | 1ull << IORING_OP_READV | 1ull << IORING_OP_READ_FIXED |
+                      1ull << IORING_OP_READ_MULTISHOT | 1ull << IORING_OP_READV_FIXED | 1ull << IORING_OP_WRITE |
+                      1ull << IORING_OP_WRITEV | 1ull << IORING_OP_WRITE_FIXED | 1ull << IORING_OP_WRITEV_FIXED |
+                      1ull << IORING_OP_FALLOCATE | 1ull << IORING_OP_FTRUNCATE | 1ull << IORING_OP_FSETXATTR |
+                      1ull << IORING_OP_SPLICE;
+
+    _Static_assert(IORING_OP_WRITEV_FIXED < 64, "opcodes are bits");
+    return all >> (opcode & 63) & 1;
+}
+
+/* Whether nothing is posted when it has succeeded (IOSQE_CQE_SKIP_SUCCESS), so that its end comes to no program. */
+static __always_inline bool ends_unseen(struct io_kiocb *request)
+{
+    __u8 flags = 0; /* the first byte: how many there are differs between kernels */
+
+    bpf_core_read(&flags, sizeof(flags), &request->flags);
+    return flags & 1 << IOSQE_CQE_SKIP_SUCCESS_BIT;
+}
+
 static __noinline int make_uring_plan(struct plan *plan, struct io_kiocb *request)
 {
     void *cmd = request;
@@ -198,13 +220,21 @@ int BPF_PROG(on_uring_submit, struct io_kiocb *request)
     struct scratch *scratch;
     struct plan plan = {};
     __u64 key = (__u64)request;
+    bool unseen;
 
     if (!process)
         return 0;
     make_uring_plan(&plan, request);
+    if (plan.kind == PLAN_NONE && !is_by_file(BPF_CORE_READ(request, opcode)))
+        return 0;
+    unseen = ends_unseen(request);
+    if (unseen)
+        COUNT(process->session, lost_fault);
     if (plan.kind == PLAN_NONE)
         return 0;
     drop_request(key); /* one at the same address, whose end nobody saw */
+    if (unseen)
+        return 0;
     session = bpf_map_lookup_elem(&sessions, &process->session);
     if (!session)
         return 0;

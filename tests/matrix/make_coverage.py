@@ -63,6 +63,7 @@ are done. The first `mprotect` that makes a file's mapping writable or executabl
 while another thread changes the address space at that very moment `mmap-exec` may be missing (the file is told as read
 then), and the session says that it is incomplete if the memory lies among the process's shared mappings of files that were
 opened for writing, so that `mmap-write` may be missing. Of a call on a descriptor that fails nothing is reported.
+Nothing is told of an io_uring request that is not to post its success (`IOSQE_CQE_SKIP_SUCCESS`): the session says that it is incomplete.
 On Linux 5.10 to 5.16 less is told of mprotect, and nothing of io_uring, of which the session then says that it is incomplete
 (docs/kernels.md).
 Pipes, anonymous sockets, eventfd and its like, and memfd are no files and leave no row, but for the
