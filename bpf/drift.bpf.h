@@ -130,7 +130,8 @@ const volatile bool attaches_once = false;
  * Before 6.7 verifiers walk through a callback (of bpf_loop, bpf_find_vma) once, from the state before the first
  * step. What they take for a constant there they take for one in every step and on every way there, and they remove
  * the code for other values: seen on 6.1, where mprotect(2) was never told. So numbers that a callback decides by
- * have UNKNOWN_ZERO added where they are put into what it is given.
+ * have UNKNOWN_ZERO added where they are put into what it is given. Before 6.8 the same goes for a function that is given the
+ * plan by its address.
  */
 volatile __u64 unknown_zero;
 #define UNKNOWN_ZERO (unknown_zero)

@@ -13,7 +13,7 @@ enum {
     FMODE_IS_READ = 1, FMODE_IS_WRITE = 2, FMODE_IS_CREATED = 0x100000, FMODE_IS_EXEC = 0x20, FMODE_IS_PATH = 0x4000,
     PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, MAP_SHARED = 1, MAP_SHARED_MASK = 3, MAP_ANONYMOUS = 0x20,
     RENAME_EXCHANGE = 2, RESOLVE_IN_ROOT = 0x10, VM_SHARED_AREA = 8,
-    FICLONE = 0x40049409, FS_IOC_SETFLAGS = 0x40086602, FS_IOC32_SETFLAGS = 0x40046602, FS_IOC_FSSETXATTR = 0x401c5820,
+    FICLONE = 0x40049409, FICLONERANGE = 0x4020940d, FS_IOC_SETFLAGS = 0x40086602, FS_IOC32_SETFLAGS = 0x40046602, FS_IOC_FSSETXATTR = 0x401c5820,
     ENOENT = 2, E2BIG = 7, EBADF = 9, EACCES = 13, EFAULT = 14, EBUSY = 16, ENOTDIR = 20, EINVAL = 22, ENOSYS = 38, EINPROGRESS = 115,
 };
 
@@ -31,7 +31,7 @@ enum plan_kind {
     PLAN_TEXT,  /* (dirfd, name) and the text name2: symlink */
     PLAN_OPEN,  /* (dirfd, name); the result is the descriptor */
     PLAN_FD,    /* dirfd is the descriptor */
-    PLAN_FDS,   /* read from dirfd, written to dirfd2 */
+    PLAN_FDS,   /* read from dirfd, written to dirfd2; -1: could not be read */
     PLAN_SOCKET,   /* name: the address; length */
     PLAN_MESSAGES, /* name: an array of messages with addresses; dirfd: the size of an entry, 0 for one alone */
     PLAN_PROTECT,  /* name, name2: address and length of memory; flags: its PROT_* */
@@ -176,10 +176,22 @@ static __noinline int make_plan(struct plan *plan, __u32 nr, const __u64 *a)
         plan_fds(plan, a[0], a[2]);
         break;
     case NR_ioctl:
-        if (a[1] == FICLONE)
+        switch ((__u32)a[1]) { /* all that the kernel takes of it */
+        case FICLONE:
             plan_fds(plan, a[2], a[0]);
-        else if (a[1] == FS_IOC_SETFLAGS || a[1] == FS_IOC32_SETFLAGS || a[1] == FS_IOC_FSSETXATTR)
+            break;
+        case FICLONERANGE: {
+            __s64 from; /* what struct file_clone_range begins with */
+
+            if (bpf_probe_read_user(&from, sizeof(from), (void *)a[2]))
+                from = UNKNOWN_ZERO - 1;
+            plan_fds(plan, from, a[0]);
+            break;
+        }
+        case FS_IOC_SETFLAGS: case FS_IOC32_SETFLAGS: case FS_IOC_FSSETXATTR:
             plan_fd(plan, SPOOR_OP_METADATA, a[0], OPEN_METADATA);
+            break;
+        }
         break;
     case NR_open:
         plan_open(plan, AT_FDCWD, a[0], a[1]);

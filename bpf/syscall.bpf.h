@@ -220,6 +220,8 @@ static __noinline int finish_plan(struct spoor_process *process, const struct pl
         return success ? run_move(process, plan, result) : 0;
     if (plan->kind == PLAN_FDS) {
         if (success) {
+            if (plan->dirfd == -1)
+                COUNT(process->session, lost_fault);
             run_file_if_news(process, file_of(plan->dirfd), SPOOR_OP_READ, OPEN_READ);
             run_file_if_news(process, file_of(plan->dirfd2), SPOOR_OP_WRITE, OPEN_WRITE);
         }

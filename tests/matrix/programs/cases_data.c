@@ -2,7 +2,9 @@
 #include "matrix.h"
 
 #include <linux/aio_abi.h>
+#include <linux/fs.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 
@@ -137,6 +139,34 @@ CASE(splice_write, "write", "splice, pipe to file", (.setup = with_file),
     OK(SYS(write, pipe[1], "abcd", 4L));
     MUST(SYS(splice, pipe[0], 0L, to, 0L, 4L, 0) == 4);
 }
+
+static int has_clones(void)
+{
+    int from = open(root, O_TMPFILE | O_RDWR, 0600), to = open(root, O_TMPFILE | O_RDWR, 0600);
+    int cloned = from >= 0 && to >= 0 && ioctl(to, FICLONE, from) == 0;
+
+    close(from);
+    close(to);
+    return cloned;
+}
+
+/* Clones `file` into `other`, all of it. */
+#define CLONE(id, call_name, call)                                                              \
+    CASE(id, "write", call_name,                                                                \
+         (.setup = with_two_files, .has = has_clones, .needs = "a file system that clones"),    \
+         (OPENED("file") OPENED("other") DID("read", "file") DID("write", "other")))            \
+    {                                                                                           \
+        int from = open_file("file", O_RDONLY), to = open_file("other", O_WRONLY);              \
+        struct file_clone_range range = {.src_fd = from};                                       \
+                                                                                                \
+        (void)range;                                                                            \
+        OK(call);                                                                               \
+    }
+
+CLONE(ficlone, "ioctl FICLONE", SYS(ioctl, to, FICLONE, from))
+CLONE(ficlone_upper_half, "ioctl FICLONE, with more in the upper half of its number",
+      SYS(ioctl, to, 1ul << 32 | FICLONE, from))
+CLONE(ficlonerange, "ioctl FICLONERANGE", SYS(ioctl, to, FICLONERANGE, &range))
 
 /* ----------------------------------------------------------------------------------- mapping */
 

@@ -163,6 +163,14 @@ BY_DESCRIPTOR(ioctl_setflags, "ioctl FS_IOC_SETFLAGS", ({
                   SYS(ioctl, fd, FS_IOC_SETFLAGS, &flags);
               }))
 
+BY_DESCRIPTOR(ioctl_upper_half, "ioctl FS_IOC_SETFLAGS, with more in the upper half of its number", ({
+                  int flags = 0;
+
+                  MUST(SYS(ioctl, fd, FS_IOC_GETFLAGS, &flags) >= 0);
+                  flags |= FS_NODUMP_FL;
+                  SYS(ioctl, fd, 1ul << 32 | FS_IOC_SETFLAGS, &flags);
+              }))
+
 CASE(file_setattr, "metadata", "file_setattr",
      (.setup = with_file, .needs = "file_setattr (Linux 6.17)", .syscall = __NR_file_setattr),
      (NAMED("metadata", "file")))
