@@ -6,6 +6,8 @@
  */
 #pragma once
 
+enum { SPLICE_F_FD_IN_FIXED = 1 << 31 };
+
 struct uring_pending {
     __u64 session; /* whose request it is */
     struct plan plan;
@@ -185,6 +187,17 @@ static __always_inline struct file *direct_file(struct io_kiocb *request, __u32 
     return fixed_file(BPF_CORE_READ(request, ctx), slot == ~0u ? result : slot - 1);
 }
 
+/* The file that a splice reads from, which may be in the ring's own table. */
+static __always_inline struct file *spliced_file(struct io_kiocb *request)
+{
+    struct io_splice *splice = (struct io_splice *)request;
+    __u32 fd = BPF_CORE_READ(splice, splice_fd_in);
+
+    if (BPF_CORE_READ(splice, flags) & SPLICE_F_FD_IN_FIXED)
+        return fixed_file(BPF_CORE_READ(request, ctx), fd);
+    return file_of(fd);
+}
+
 static __always_inline void copy_address(char *to, const struct plan *plan, bool user)
 {
     __u32 length = plan->length;
@@ -288,8 +301,7 @@ static __always_inline int uring_done(struct spoor_process *process, struct io_k
         if (result < 0)
             return 0;
         run_file_if_news(process, file, SPOOR_OP_WRITE, OPEN_WRITE);
-        return run_file_if_news(process, file_of(BPF_CORE_READ((struct io_splice *)request, splice_fd_in)),
-                                SPOOR_OP_READ, OPEN_READ);
+        return run_file_if_news(process, spliced_file(request), SPOOR_OP_READ, OPEN_READ);
     }
     pending = bpf_map_lookup_elem(&uring_requests, &key);
     if (!pending)

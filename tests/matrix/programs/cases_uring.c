@@ -157,6 +157,18 @@ URING(splice, "read", "splice, file to pipe", with_inherited, (DID_WITH("read", 
                                     .splice_off_in = 0, .splice_fd_in = inherited_fd}));
 }
 
+URING(splice_registered, "read", "splice, file of the ring's own table to pipe", with_inherited,
+      (DID_WITH("read", "file", "inherited")))
+{
+    int pipe[2], slots[2] = {-1, inherited_fd};
+
+    make_uring(0);
+    OK(SYS(pipe2, pipe, 0));
+    OK(SYS(io_uring_register, uring_fd, IORING_REGISTER_FILES, slots, 2));
+    OK(submit((struct io_uring_sqe){.opcode = IORING_OP_SPLICE, .fd = pipe[1], .off = (uint64_t)-1, .len = 4,
+                                    .splice_off_in = 0, .splice_fd_in = 1, .splice_flags = SPLICE_F_FD_IN_FIXED}));
+}
+
 URING(connect, "connect", "connect", with_none, (DID("connect", "inet:127.0.0.1:53")))
 {
     static struct sockaddr_in address;
