@@ -126,8 +126,10 @@ GLOBAL int hash_path(scratch_ref ref)
     return 0;
 }
 
-static __always_inline void set_key(struct scratch *scratch, __u32 op, __u32 error)
+/* What the name says depends on whether it was followed. */
+static __always_inline void set_key(struct scratch *scratch, __u32 op, __u32 flags, __u32 error)
 {
+    op |= (flags & (SPOOR_F_NOFOLLOW | SPOOR_F_EXCHANGE)) << 8;
     scratch->key.a = scratch->hash_a ^ scratch->who.instance * 0x2545f4914f6cdd1dULL;
     scratch->key.b = scratch->hash_b ^ (((__u64)op << 32 | error) + 1) * 0x9e3779b97f4a7c15ULL;
 }
@@ -287,7 +289,7 @@ GLOBAL int emit_access(scratch_ref ref, __u32 op, __u32 flags, int error)
     if (!scratch)
         return -1;
     hash_path(ref);
-    set_key(scratch, op, error);
+    set_key(scratch, op, flags, error);
     if (once && was_seen(ref))
         return 0;
     scratch->record = (struct record){

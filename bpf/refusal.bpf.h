@@ -225,7 +225,7 @@ static __noinline int refuse_open(struct spoor_process *process, struct file *fi
     if (judge(scratch, question)) {
         result = refuse(scratch, process, op);
     } else if (is_judged(scratch)) {
-        set_key(scratch, SPOOR_OP_PROBE, 0);
+        set_key(scratch, SPOOR_OP_PROBE, 0, 0);
         if (was_seen(ref_of(scratch)))
             process->told_open = opened;
     }

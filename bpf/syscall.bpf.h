@@ -84,7 +84,7 @@ static __noinline int run_names(struct scratch *scratch, struct spoor_process *p
     hash_path(ref_of(scratch));
     scratch->hash_a = (scratch->hash_a ^ (a << 17 | a >> 47)) * 0x9fb21c651e98df25ULL;
     scratch->hash_b = (scratch->hash_b ^ (b << 17 | b >> 47)) * 0xd6e8feb86659fd93ULL;
-    set_key(scratch, plan->op, error);
+    set_key(scratch, plan->op, plan->flags, error);
     if (error && was_seen(ref_of(scratch)))
         return 0;
     scratch->record =

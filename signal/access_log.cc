@@ -104,13 +104,23 @@ Status AccessLog::open() {
     return file_.open();
 }
 
+// A path that the kernel resolved is no link, so it stands for what it names either way.
+bool AccessLog::is_repeat(uint64_t key, uint16_t flags) {
+    constexpr uint64_t unfollowed = 0x9fb21c651e98df25, resolved = 0xd6e8feb86659fd93;
+    if ((flags & flag_lexical) == 0)
+        return seen_.contains(key) || seen_.contains(key ^ unfollowed) || !seen_.insert(key ^ resolved);
+    if (seen_.contains(key ^ resolved)) return true;
+    return !seen_.insert((flags & flag_nofollow) != 0 ? key ^ unfollowed : key);
+}
+
 bool AccessLog::add(const AccessEvent& event, uint64_t time_ns) {
     uint64_t who = hash_(event.process.pid, {reinterpret_cast<const char*>(&event.process.start_ns), 8});
     uint64_t what = static_cast<uint64_t>(event.op) << 32 | static_cast<uint32_t>(event.error);
+    what |= static_cast<uint64_t>(event.flags & flag_exchange) << 40;
     uint64_t key = hash_(who ^ what, event.path);
     if (!event.to.empty()) key = hash_(key, event.to);
     bool told_once = event.error != 0 || !changes_names(event.op);
-    if (told_once && !seen_.insert(key)) return false;
+    if (told_once && is_repeat(key, event.flags)) return false;
     ++accesses_;
     if (!opened_) return true;
     append_line(file_.buffer(), event, time_text_(time_ns));

@@ -7,8 +7,9 @@
 // is CLOCK_BOOTTIME in nanoseconds; `time` is when the access ended. `to`, `error` and `flags` stand
 // there only if there is something to say; `pathBytes` and `toBytes` as json_text.h describes.
 //
-// An exact repeat (same process instance, operation, path, to, error) is dropped; after some
-// hundred thousand others it may be forgotten and logged again.
+// An exact repeat (same process instance, operation, path, to, error, `exchange`) is dropped; after
+// some hundred thousand others it may be forgotten and logged again. Two that are `lexical` are no
+// repeat if only one of them is `nofollow`: the name may be that of a link.
 //
 // A part that has grown to `rotate_bytes` becomes accesses.jsonl.N, N counting up from 1, and a new
 // accesses.jsonl begins. Nothing is ever deleted.
@@ -68,6 +69,7 @@ public:
 
 private:
     void rotate();
+    bool is_repeat(uint64_t key, uint16_t flags);
 
     LineFile file_;
     TimeText time_text_;

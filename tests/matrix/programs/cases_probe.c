@@ -45,6 +45,13 @@ CASE(lstat_absent, "absent", "lstat, ENOENT", (), (ABSENT_ITSELF("file")))
 }
 #endif
 
+CASE(nofollow_and_follow, "probe", "newfstatat of a symlink, first not followed, then followed: one row each",
+     (.setup = with_link), (NAMED_ITSELF("probe", "link") NAMED_FOR("probe", "link", "file")))
+{
+    OK(SYS(newfstatat, AT_FDCWD, "link", &status, AT_SYMLINK_NOFOLLOW));
+    OK(SYS(newfstatat, AT_FDCWD, "link", &status, 0));
+}
+
 CASE(fstat_opened, "probe", "fstat of a file opened by the process: nothing new", (.setup = with_file),
      (OPENED("file")))
 {

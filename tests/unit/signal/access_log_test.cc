@@ -94,6 +94,25 @@ TEST_F(AccessLogTest, NamesSurviveWhateverTheyAre) {
     }
 }
 
+TEST_F(AccessLogTest, NameThatWasNotFollowedIsAnotherUntilItIsResolved) {
+    AccessLog log(directory.fd(), clock, 0);
+    const uint16_t itself = flag_lexical | flag_nofollow;
+    EXPECT_TRUE(log.add(access(Op::probe, "/link", 1, itself), noon_ns));
+    EXPECT_TRUE(log.add(access(Op::probe, "/link", 1, flag_lexical), noon_ns));
+    EXPECT_FALSE(log.add(access(Op::probe, "/link", 1, itself), noon_ns));
+    EXPECT_FALSE(log.add(access(Op::probe, "/link", 1, flag_lexical), noon_ns));
+    EXPECT_TRUE(log.add(access(Op::probe, "/a", 1, itself), noon_ns));
+    EXPECT_FALSE(log.add(access(Op::probe, "/a", 1, flag_open), noon_ns));
+    EXPECT_TRUE(log.add(access(Op::probe, "/b", 1, flag_lexical), noon_ns));
+    EXPECT_FALSE(log.add(access(Op::probe, "/b", 1, flag_open), noon_ns));
+    EXPECT_TRUE(log.add(access(Op::probe, "/c", 1, flag_open), noon_ns));
+    EXPECT_FALSE(log.add(access(Op::probe, "/c", 1, itself), noon_ns));
+    EXPECT_FALSE(log.add(access(Op::probe, "/c", 1, flag_lexical), noon_ns));
+    EXPECT_TRUE(log.add(access(Op::rename, "/a", 1, itself, "/b", EXDEV), noon_ns));
+    EXPECT_TRUE(log.add(access(Op::rename, "/a", 1, itself | flag_exchange, "/b", EXDEV), noon_ns));
+    EXPECT_EQ(log.accesses(), 7u);
+}
+
 TEST_F(AccessLogTest, DropsExactRepeatsOnly) {
     AccessLog log(directory.fd(), clock, 0);
     ASSERT_TRUE(log.open());
