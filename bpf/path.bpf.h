@@ -185,6 +185,7 @@ enum name_flag {
     NAME_AT_ENTRY = 4, /* counts from where it did when the call began: entry_bases */
     NAME_SECOND = 8,   /* the call's second name */
     NAME_NOTED = 16,   /* there may be a note on what it turned out to be (notes.bpf.h) */
+    NAME_MAY_BE_EMPTY = 32, /* then dirfd itself is meant: AT_EMPTY_PATH, readlinkat(2) */
 };
 
 /* The directory that relative names count from as the base. Returns its dentry, or NULL. */

@@ -117,6 +117,14 @@ static __always_inline __u32 nofollow_of(__u64 at_flags)
     return at_flags & AT_SYMLINK_NOFOLLOW ? SPOOR_F_NOFOLLOW : 0;
 }
 
+/* A call on (dirfd, name) with AT_* flags. */
+static __always_inline void plan_name_at(struct plan *plan, __u32 op, __s32 dirfd, __u64 name, __u64 at_flags)
+{
+    plan_name(plan, op, dirfd, name, nofollow_of(at_flags));
+    if (at_flags & AT_EMPTY_PATH)
+        plan->name_flags = NAME_MAY_BE_EMPTY;
+}
+
 static __noinline int make_plan(struct plan *plan, __u32 nr, const __u64 *a)
 {
     switch (nr) {
@@ -229,25 +237,27 @@ static __noinline int make_plan(struct plan *plan, __u32 nr, const __u64 *a)
         plan_name(plan, SPOOR_OP_PROBE, AT_FDCWD, a[0], SPOOR_F_NOFOLLOW);
         break;
     case NR_newfstatat:
-        plan_name(plan, SPOOR_OP_PROBE, a[0], a[1], nofollow_of(a[3]));
+        plan_name_at(plan, SPOOR_OP_PROBE, a[0], a[1], a[3]);
         break;
     case NR_statx: case NR_getxattrat: case NR_listxattrat:
-        plan_name(plan, SPOOR_OP_PROBE, a[0], a[1], nofollow_of(a[2]));
+        plan_name_at(plan, SPOOR_OP_PROBE, a[0], a[1], a[2]);
         break;
     case NR_faccessat:
         plan_name(plan, SPOOR_OP_PROBE, a[0], a[1], 0);
         break;
     case NR_faccessat2:
-        plan_name(plan, SPOOR_OP_PROBE, a[0], a[1], nofollow_of(a[3]));
+        plan_name_at(plan, SPOOR_OP_PROBE, a[0], a[1], a[3]);
         break;
     case NR_name_to_handle_at:
         plan_name(plan, SPOOR_OP_PROBE, a[0], a[1], a[4] & AT_SYMLINK_FOLLOW ? 0 : SPOOR_F_NOFOLLOW);
+        if (a[4] & AT_EMPTY_PATH)
+            plan->name_flags = NAME_MAY_BE_EMPTY;
         break;
     case NR_file_getattr:
-        plan_name(plan, SPOOR_OP_PROBE, a[0], a[1], nofollow_of(a[4]));
+        plan_name_at(plan, SPOOR_OP_PROBE, a[0], a[1], a[4]);
         break;
     case NR_file_setattr:
-        plan_name(plan, SPOOR_OP_METADATA, a[0], a[1], nofollow_of(a[4]));
+        plan_name_at(plan, SPOOR_OP_METADATA, a[0], a[1], a[4]);
         break;
     case NR_inotify_add_watch:
         plan_name(plan, SPOOR_OP_PROBE, AT_FDCWD, a[1], 0);
@@ -257,6 +267,7 @@ static __noinline int make_plan(struct plan *plan, __u32 nr, const __u64 *a)
         break;
     case NR_readlinkat:
         plan_name(plan, SPOOR_OP_READLINK, a[0], a[1], SPOOR_F_NOFOLLOW);
+        plan->name_flags = NAME_MAY_BE_EMPTY;
         break;
     case NR_truncate:
         plan_name(plan, SPOOR_OP_TRUNCATE, AT_FDCWD, a[0], 0);
@@ -292,16 +303,16 @@ static __noinline int make_plan(struct plan *plan, __u32 nr, const __u64 *a)
         plan_name(plan, SPOOR_OP_METADATA, a[0], a[1], 0);
         break;
     case NR_fchmodat2: case NR_utimensat:
-        plan_name(plan, SPOOR_OP_METADATA, a[0], a[1], nofollow_of(a[3]));
+        plan_name_at(plan, SPOOR_OP_METADATA, a[0], a[1], a[3]);
         break;
     case NR_fchownat:
-        plan_name(plan, SPOOR_OP_METADATA, a[0], a[1], nofollow_of(a[4]));
+        plan_name_at(plan, SPOOR_OP_METADATA, a[0], a[1], a[4]);
         break;
     case NR_futimesat:
         plan_name(plan, SPOOR_OP_METADATA, a[0], a[1], 0);
         break;
     case NR_setxattrat: case NR_removexattrat:
-        plan_name(plan, SPOOR_OP_METADATA, a[0], a[1], nofollow_of(a[2]));
+        plan_name_at(plan, SPOOR_OP_METADATA, a[0], a[1], a[2]);
         break;
     case NR_rename:
         plan_names(plan, SPOOR_OP_RENAME, AT_FDCWD, a[0], AT_FDCWD, a[1]);
@@ -337,7 +348,7 @@ static __noinline int make_plan(struct plan *plan, __u32 nr, const __u64 *a)
         plan_name(plan, SPOOR_OP_EXEC, AT_FDCWD, a[0], 0);
         break;
     case NR_execveat:
-        plan_name(plan, SPOOR_OP_EXEC, a[0], a[1], nofollow_of(a[4]));
+        plan_name_at(plan, SPOOR_OP_EXEC, a[0], a[1], a[4]);
         break;
     case NR_connect: case NR_bind:
         plan->kind = PLAN_SOCKET;

@@ -32,8 +32,14 @@ static __noinline int run_name(struct scratch *scratch, struct spoor_process *pr
         count_fault(process, error);
         return 0;
     }
-    if (!scratch->name_len && error)
-        return 0; /* an empty name names nothing; a descriptor's failure is none of a path */
+    if (!scratch->name_len) {
+        if (error)
+            return 0; /* an empty name names nothing; a descriptor's failure is none of a path */
+        if (!(plan->name_flags & (NAME_MAY_BE_EMPTY | NAME_KERNEL))) {
+            count_fault(process, 0); /* it was another one when the kernel read it */
+            return 0;
+        }
+    }
     if (scratch->bytes[BASE_END + ((scratch->name_len - 1) & (SPOOR_NAME_MAX - 1))] == '/')
         flags &= ~SPOOR_F_NOFOLLOW; /* the slash at the end made the call follow */
     return emit_access(ref_of(scratch), op, flags, error);
@@ -227,12 +233,12 @@ static __noinline int finish_plan(struct spoor_process *process, const struct pl
         }
         return 0;
     }
-    if (plan->kind == PLAN_NAME && !(plan->name_flags & ~NAME_NOTED)) {
-        /* Without a name the descriptor itself is meant: AT_EMPTY_PATH, futimens(3). No call that has a flag for
-         * its name allows that. */
+    if (plan->kind == PLAN_NAME && !(plan->name_flags & NAME_AT_ENTRY)) {
+        /* Without a name the descriptor itself is meant: AT_EMPTY_PATH, futimens(3). */
         char first = 0;
 
-        if (!plan->name || (!bpf_probe_read_user(&first, 1, (void *)plan->name) && !first)) {
+        if (!plan->name || ((plan->name_flags & NAME_MAY_BE_EMPTY) &&
+                            !bpf_probe_read_user(&first, 1, (void *)plan->name) && !first)) {
             if (success && plan->dirfd >= 0)
                 run_file_if_news(process, file_of(plan->dirfd), plan->op, bit_of(plan->op));
             if ((success && plan->dirfd != AT_FDCWD) || plan->op == SPOOR_OP_EXEC || !plan->name)
@@ -343,7 +349,7 @@ static __always_inline int call_ended(struct pt_regs *regs, long result)
     if (!uring_is_told && nr == NR_io_uring_setup && result >= 0)
         COUNT(process->session, lost_fault); /* nothing that it does from now on is told */
     make_plan(&plan, nr, a);
-    plan.name_flags |= NAME_NOTED;
+    plan.name_flags |= NAME_NOTED | UNKNOWN_ZERO;
     if (is_loop(&plan))
         finish_loop(process, &plan, result);
     else if (plan.kind != PLAN_NONE)
