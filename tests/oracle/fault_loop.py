@@ -10,6 +10,7 @@ not come for as long as the recorder may wait then. SPOOR_SEED repeats a run's m
 Runs inside ./dev shell, rootless.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -86,7 +87,8 @@ def recorders():
 
 def kill_recorder():
     for pid in recorders():
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            os.kill(pid, signal.SIGKILL)
 
 
 def is_tracing(volume):
