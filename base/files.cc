@@ -94,6 +94,18 @@ Status remove_beneath(int parent, const char* name) {
 
 }  // namespace
 
+Result<FileIdentity> identity_of(const std::string& path) {
+    struct stat st {};
+    if (::lstat(path.c_str(), &st) < 0) return errno_error(path);
+    return FileIdentity{st.st_dev, st.st_ino};
+}
+
+Result<FileIdentity> identity_of(int fd) {
+    struct stat st {};
+    if (::fstat(fd, &st) < 0) return errno_error("fstat");
+    return FileIdentity{st.st_dev, st.st_ino};
+}
+
 Status remove_tree(const std::string& path) { return remove_beneath(AT_FDCWD, path.c_str()); }
 
 }  // namespace spoor

@@ -31,6 +31,15 @@ Status make_directories(const std::string& path, mode_t mode);
 // Makes one directory beneath `dir` (or takes an existing one; not a link) and opens it.
 Result<UniqueFd> make_directory_at(int dir, const std::string& name, mode_t mode);
 
+// Which file or directory a name means now; it may mean another one by the time we act on it.
+struct FileIdentity {
+    dev_t device = 0;
+    ino_t inode = 0;
+    bool operator==(const FileIdentity&) const = default;
+};
+Result<FileIdentity> identity_of(const std::string& path);  // of a link itself
+Result<FileIdentity> identity_of(int fd);
+
 // Removes what is beneath `path` and `path` itself, following no link. ENOENT is success.
 Status remove_tree(const std::string& path);
 

@@ -157,10 +157,10 @@ void OtherVersions::release(uint64_t session) {
 
 void OtherVersions::count_links() {
     size_t links = 0;
-    for (const auto& version : versions_)
-        if (const auto names = version ? version->pins().names(std::string(link_pin_prefix))
-                                       : Result<std::vector<std::string>>())
-            links += names->size();
+    for (const auto& version : versions_) {
+        if (!version) continue;
+        if (const auto names = version->pins().names(std::string(link_pin_prefix))) links += names->size();
+    }
     links_ = links;
 }
 

@@ -4,16 +4,15 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <sstream>
 
 #include "base/files.h"
+#include "base/process.h"
 
 #ifndef SO_PEERPIDFD  // Linux 6.5
 #define SO_PEERPIDFD 77
@@ -72,6 +71,14 @@ bool owns_one_above(const CgroupPlace& place, uid_t uid) {
     return std::ranges::any_of(place.above, [uid](const auto& above) { return above.owner == uid; });
 }
 
+Result<UniqueFd> peer_pidfd(int socket) {
+    int raw = -1;
+    socklen_t size = sizeof raw;
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &raw, &size) < 0)
+        return errno_error("look at the process that made the connection");
+    return UniqueFd(raw);
+}
+
 }  // namespace
 
 Result<bpf::ScopeRoot> claim_cgroup(int directory, uid_t peer_uid, const CgroupPlace* place,
@@ -102,27 +109,23 @@ Result<bpf::ScopeRoot> claim_cgroup(int directory, uid_t peer_uid, const CgroupP
 }
 
 Status peer_lives(int socket, pid_t pid, const std::string& proc) {
-    int raw = -1;
-    socklen_t size = sizeof raw;
-    if (::getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &raw, &size) < 0) {
-        if (errno == ENOPROTOOPT) return {};
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
-            return errno_error("look at the process that made the connection");
+    const auto pidfd = peer_pidfd(socket);
+    if (!pidfd) {
+        const int code = pidfd.error().code;
+        if (code == ENOPROTOOPT) return {};
+        if (code == EMFILE || code == ENFILE || code == ENOMEM) return pidfd.error();
         return Error{ESRCH, "the process that made the connection has ended"};
     }
-    const UniqueFd pidfd(raw);
-    auto found = pid_of_pidfd(pidfd.get(), proc);
-    pollfd ended{pidfd.get(), POLLIN, 0};  // one that nobody has waited for has ended, too
+    auto found = pid_of_pidfd(pidfd->get(), proc);
+    pollfd ended{pidfd->get(), POLLIN, 0};  // one that nobody has waited for has ended, too
     if (found && *found == static_cast<uint32_t>(pid) && ::poll(&ended, 1, 0) == 0) return {};
     return Error{ESRCH, "the process that made the connection has ended"};
 }
 
 UniqueFd pidfd_of_peer(int socket, pid_t pid) {
-    int raw = -1;
-    socklen_t size = sizeof raw;
-    if (::getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &raw, &size) == 0) return UniqueFd(raw);
-    if (errno != ENOPROTOOPT) return UniqueFd();
-    return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    auto pidfd = peer_pidfd(socket);
+    if (!pidfd && pidfd.error().code == ENOPROTOOPT) pidfd = open_pidfd(pid);
+    return std::move(pidfd).value_or(UniqueFd());
 }
 
 Result<uint32_t> pid_of_pidfd(int pidfd, const std::string& proc) {

@@ -57,15 +57,13 @@ std::vector<std::string> prune_own_volumes(const std::string& directory, const s
     return removed;
 }
 
-Status remove_own_tree(const std::string& path, const std::string& witness,
-                       const DirectoryIdentity& identity) {
-    struct stat st {};
-    if (::lstat(witness.c_str(), &st) < 0) return {};
-    if (identity.inode != 0 && (st.st_ino != identity.inode || st.st_dev != identity.device)) return {};
+Status remove_own_tree(const std::string& path, const std::string& witness, const FileIdentity& identity) {
+    const auto there = identity_of(witness);
+    if (!there || (identity.inode != 0 && *there != identity)) return {};
     return remove_tree(path);
 }
 
-Status remove_own_state_dir(const std::string& path, const DirectoryIdentity& identity) {
+Status remove_own_state_dir(const std::string& path, const FileIdentity& identity) {
     const auto dir = open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     // Whoever has the lock removes it.
     if (!dir || ::flock(dir->get(), LOCK_EX | LOCK_NB) != 0) return {};

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/files.h"
 #include "base/result.h"
 
 namespace spoor {
@@ -21,17 +22,11 @@ inline constexpr const char* own_volumes_directory = "volumes";  // in the state
 std::vector<std::string> prune_own_volumes(const std::string& directory, const std::string& current,
                                            size_t keep);
 
-// Of a directory: its name may mean another one by the time we remove it.
-struct DirectoryIdentity {
-    dev_t device = 0;
-    ino_t inode = 0;
-};
 // Removes the tree at `path` if the directory at `witness`, in it or `path` itself, is the one we know (or,
 // being 0, none is known). What has another directory there is somebody else's and stays.
-Status remove_own_tree(const std::string& path, const std::string& witness,
-                       const DirectoryIdentity& identity);
+Status remove_own_tree(const std::string& path, const std::string& witness, const FileIdentity& identity);
 // The same for a container's state directory, unless somebody who makes a new container of its name has found
 // it a dead one's and is about to remove it (shim/runtime/state_dir.cc).
-Status remove_own_state_dir(const std::string& path, const DirectoryIdentity& identity);
+Status remove_own_state_dir(const std::string& path, const FileIdentity& identity);
 
 }  // namespace spoor

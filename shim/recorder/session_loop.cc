@@ -76,9 +76,9 @@ Status SessionLoop::watch(int fd, uint32_t events) const { return spoor::watch(e
 
 // What the loop itself cannot do without.
 Status SessionLoop::set_up() {
-    struct stat st {};
-    if (::stat(job_.state_dir.c_str(), &st) < 0) return errno_error(job_.state_dir);
-    state_dir_identity_ = {st.st_dev, st.st_ino};
+    const auto identity = identity_of(job_.state_dir);
+    if (!identity) return identity.error();
+    state_dir_identity_ = *identity;
     auto control = ControlServer::listen(job_.state_dir);
     if (!control) return std::move(control).error();
     control_.emplace(std::move(*control));
@@ -101,8 +101,7 @@ void SessionLoop::prepare() {
     const auto deadline = steady_clock::now() + milliseconds(job_.setup_deadline_ms);
     if (auto volume = Volume::open(job_.volume_dir)) {
         volume_.emplace(std::move(*volume));
-        struct stat st {};
-        if (::fstat(volume_->trace(), &st) == 0) trace_identity_ = {st.st_dev, st.st_ino};
+        if (const auto identity = identity_of(volume_->trace())) trace_identity_ = *identity;
     } else {
         impediment_ = std::move(volume).error().context("the volume");
     }

@@ -92,8 +92,8 @@ private:
     std::optional<broker::Client> broker_;  // until the session takes it
     std::optional<Error> impediment_;       // why tracing is not possible
     Arming arming_;
-    DirectoryIdentity state_dir_identity_;
-    DirectoryIdentity trace_identity_;
+    FileIdentity state_dir_identity_;
+    FileIdentity trace_identity_;
 
     UniqueFd init_;  // pidfd of the container's first process
     pid_t init_pid_ = 0;

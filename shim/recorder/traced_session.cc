@@ -66,12 +66,13 @@ void TracedSession::take_what_is_there() {
 
 void TracedSession::take_signal(TaskSignal signal) {
     take_what_is_there();
-    SessionLoss loss = loss_so_far();
+    uint64_t behind = 0;
     if (signal.event == TaskEvent::end) {
         ask_for_counters();
-        loss = loss_so_far();
-        loss.consumer += catch_up();
+        behind = catch_up();
     }
+    SessionLoss loss = loss_so_far();
+    loss.consumer += behind;
     trail_.on(std::move(signal), boot_time_ns(), loss);
     serve_tasks();
 }

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <optional>
@@ -30,15 +29,6 @@ bool has_ended(int pidfd) {
     return ::poll(&item, 1, 0) != 0;
 }
 
-// Another container of this name may have come meanwhile, if this one's runtime was killed.
-bool lies_in(const UniqueFd& spec, const StateDir& dir) {
-    struct stat ours {};
-    struct stat there {};
-    return ::fstat(spec.get(), &ours) == 0 &&
-           ::lstat((dir.path + "/" + augmented_config_file).c_str(), &there) == 0 &&
-           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
-}
-
 std::optional<Begun> read_begun(const std::string& state_dir, std::string_view pid) {
     Begun begun;
     begun.spec = inherited(spec_descriptor);
@@ -47,8 +37,13 @@ std::optional<Begun> read_begun(const std::string& state_dir, std::string_view p
     begun.state_dir.name = state_dir.substr(state_dir.rfind('/') + 1);
     begun.runtime_pid = number_in<int>(pid).value_or(0);
     if (begun.runtime_pid <= 0) return std::nullopt;
-    if (!begun.spec || !begun.runtime || !identify(begun.state_dir)) return std::nullopt;
-    if (!lies_in(begun.spec, begun.state_dir)) return std::nullopt;
+    if (!begun.spec || !begun.runtime) return std::nullopt;
+    // Another container of this name may have come meanwhile, if this one's runtime was killed.
+    const auto directory = identity_of(state_dir);
+    const auto named = identity_of(state_dir + "/" + augmented_config_file);
+    const auto ours = identity_of(begun.spec.get());
+    if (!directory || !named || !ours || *named != *ours) return std::nullopt;
+    begun.state_dir.identity = *directory;
     return begun;
 }
 

@@ -47,10 +47,9 @@ bool is_dir_in_use(int dir) {
 void remove_if_stale(const std::string& path) {
     const auto dir = open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (!dir || ::flock(dir->get(), LOCK_EX | LOCK_NB) != 0) return;
-    struct stat opened {};
-    struct stat named {};
-    if (::fstat(dir->get(), &opened) != 0 || ::lstat(path.c_str(), &named) != 0) return;
-    if (opened.st_ino != named.st_ino || opened.st_dev != named.st_dev || is_dir_in_use(dir->get())) return;
+    const auto opened = identity_of(dir->get());
+    const auto named = identity_of(path);
+    if (!opened || !named || *opened != *named || is_dir_in_use(dir->get())) return;
     (void)remove_tree(path);
 }
 
@@ -61,17 +60,9 @@ bool is_in_use(const std::string& path) {
     return dir && is_dir_in_use(dir->get());
 }
 
-Status identify(StateDir& dir) {
-    struct stat st {};
-    if (::lstat(dir.path.c_str(), &st) != 0) return errno_error(dir.path);
-    dir.device = st.st_dev;
-    dir.inode = st.st_ino;
-    return {};
-}
-
 void remove_state_dir(const StateDir& dir) {
-    StateDir now = dir;
-    if (identify(now) && now.device == dir.device && now.inode == dir.inode) (void)remove_tree(dir.path);
+    const auto there = identity_of(dir.path);
+    if (there && *there == dir.identity) (void)remove_tree(dir.path);
 }
 
 Status write_owner(const StateDir& dir, int pid) {
@@ -96,7 +87,9 @@ Result<StateDir> make_state_dir(const std::string& state_root, const std::string
         if (!made && errno == EEXIST) continue;
         if (!made) return errno_error(dir.path);
 
-        SPOOR_TRY(identify(dir));
+        const auto identity = identity_of(dir.path);
+        if (!identity) return identity.error();
+        dir.identity = *identity;
         const auto owner = write_owner(dir, ::getpid());
         if (!owner) {
             remove_state_dir(dir);

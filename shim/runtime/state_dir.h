@@ -8,10 +8,9 @@
 // The recorder removes it at the end.
 #pragma once
 
-#include <sys/types.h>
-
 #include <string>
 
+#include "base/files.h"
 #include "base/result.h"
 
 namespace spoor {
@@ -26,15 +25,12 @@ struct StateDir {
     std::string name;  // the container's ID, or "ID.1" and so on while a namesake is alive
     // Which directory this is: its recorder may have removed it, and the next container of this name made its
     // own.
-    dev_t device = 0;
-    ino_t inode = 0;
+    FileIdentity identity;
 };
 
 // Makes the directory, this process's own. One left by a dead container of this name is removed first.
 Result<StateDir> make_state_dir(const std::string& state_root, const std::string& container_id);
 
-// Takes down which directory `dir.path` is now.
-Status identify(StateDir& dir);
 // Removes it if it is still that one.
 void remove_state_dir(const StateDir& dir);
 

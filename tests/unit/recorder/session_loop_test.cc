@@ -101,6 +101,15 @@ bool exists(const std::string& path) {
     return ::lstat(path.c_str(), &st) == 0;
 }
 
+UniqueFd connect_control(const std::string& state_dir) {
+    UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    (state_dir + "/control").copy(address.sun_path, sizeof address.sun_path - 1);
+    if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) return {};
+    return fd;
+}
+
 struct SessionLoopTest : ::testing::Test {
     SessionLoopTest() {
         job.container_id = "c1";
@@ -181,6 +190,25 @@ struct SessionLoopTest : ::testing::Test {
         start();
         auto armed = arm();
         ASSERT_TRUE(armed) << armed.error().message;
+    }
+
+    // The hook has given up by the time that the recorder comes to answer it.
+    void arm_late() {
+        start_spoord();
+        std::promise<void> go_on;
+        environment.connect_broker = [&go_on](const Job& of, broker::Deadline deadline) {
+            go_on.get_future().wait();
+            return broker::Client::connect(of.broker_socket, deadline);
+        };
+        launch();
+        ASSERT_TRUE(eventually([&] { return connect_control(job.state_dir).valid(); }));
+        {
+            UniqueFd hook = connect_control(job.state_dir);
+            const std::string request = to_json(ControlRequest{ControlRequest::Op::arm, init.pid()});
+            ASSERT_GT(::send(hook.get(), request.data(), request.size(), 0), 0);
+        }
+        go_on.set_value();
+        ASSERT_TRUE(eventually([&] { return session().has_value(); }));
     }
 
     // The container is in its cgroup, and the hook has not asked yet.
@@ -610,15 +638,6 @@ TEST_F(SessionLoopTest, ANewContainersVolumeIsNotTakenForOurs) {
     EXPECT_TRUE(exists(job.state_dir));
 }
 
-UniqueFd connect_control(const std::string& state_dir) {
-    UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    (state_dir + "/control").copy(address.sun_path, sizeof address.sun_path - 1);
-    if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) return {};
-    return fd;
-}
-
 TEST_F(SessionLoopTest, GarbageOnTheControlSocket) {
     start_spoord();
     start();
@@ -653,21 +672,7 @@ TEST_F(SessionLoopTest, ArmTwice) {
 }
 
 TEST_F(SessionLoopTest, AHookThatDidNotWaitMakesItIncomplete) {
-    start_spoord();
-    std::promise<void> go_on;
-    environment.connect_broker = [&](const Job& of, broker::Deadline deadline) {
-        go_on.get_future().wait();
-        return broker::Client::connect(of.broker_socket, deadline);
-    };
-    launch();
-    ASSERT_TRUE(eventually([&] { return connect_control(job.state_dir).valid(); }));
-    {
-        UniqueFd hook = connect_control(job.state_dir);
-        const std::string request = to_json(ControlRequest{ControlRequest::Op::arm, init.pid()});
-        ASSERT_GT(::send(hook.get(), request.data(), request.size(), 0), 0);
-    }
-    go_on.set_value();
-    ASSERT_TRUE(eventually([&] { return session().has_value(); }));
+    arm_late();
     emit_exec();
     EXPECT_TRUE(finish());
     EXPECT_THAT(session()->reasons, ElementsAre(HasSubstr("tracing began after")));
@@ -676,21 +681,7 @@ TEST_F(SessionLoopTest, AHookThatDidNotWaitMakesItIncomplete) {
 
 // It runs, but has executed nothing since: what it has of a trail stays.
 TEST_F(SessionLoopTest, AHookThatDidNotWaitMayHaveStartedIt) {
-    start_spoord();
-    std::promise<void> go_on;
-    environment.connect_broker = [&](const Job& of, broker::Deadline deadline) {
-        go_on.get_future().wait();
-        return broker::Client::connect(of.broker_socket, deadline);
-    };
-    launch();
-    ASSERT_TRUE(eventually([&] { return connect_control(job.state_dir).valid(); }));
-    {
-        UniqueFd hook = connect_control(job.state_dir);
-        const std::string request = to_json(ControlRequest{ControlRequest::Op::arm, init.pid()});
-        ASSERT_GT(::send(hook.get(), request.data(), request.size(), 0), 0);
-    }
-    go_on.set_value();
-    ASSERT_TRUE(eventually([&] { return session().has_value(); }));
+    arm_late();
     EXPECT_TRUE(finish());
     ASSERT_TRUE(session());
     EXPECT_THAT(session()->reasons, ElementsAre(HasSubstr("tracing began after")));
